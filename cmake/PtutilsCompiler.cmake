@@ -1,0 +1,34 @@
+# Language level, warnings, visibility, sanitizers and ccache for all targets.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Kind of build" FORCE)
+endif()
+
+add_compile_options(-Wall -Wextra)
+if(PTUTILS_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+if(PTUTILS_SANITIZE)
+  add_compile_options(-fsanitize=${PTUTILS_SANITIZE} -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${PTUTILS_SANITIZE})
+endif()
+
+# Build folders share cached objects: neither the folder that the compiler runs
+# in nor absolute paths below the checkout are part of the cache's key.
+if(PTUTILS_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(PTUTILS_CCACHE_PROGRAM ccache)
+  if(PTUTILS_CCACHE_PROGRAM)
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        "${CMAKE_COMMAND}" -E env CCACHE_NOHASHDIR=true
+        "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" "${PTUTILS_CCACHE_PROGRAM}")
+  endif()
+endif()

@@ -1,0 +1,72 @@
+# One function a kind of target. Sources are found by pattern: a new file needs
+# no edit here. A folder without sources makes no target.
+
+set(PTUTILS_CPP_ROOT "${PROJECT_SOURCE_DIR}/cpp")
+
+# ptutils_room(<folder> [library...])
+#   OBJECT library ptutils_<folder> of every .cpp below cpp/ptutils/<folder>;
+#   its objects become part of libptutils.so.
+function(ptutils_room folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS
+       "${PTUTILS_CPP_ROOT}/ptutils/${folder}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/kernels/(level|.*\\.inc)\\.cpp$")
+  if(NOT sources)
+    return()
+  endif()
+  add_library(ptutils_${folder} OBJECT ${sources})
+  ptutils_object_library(ptutils_${folder} ${ARGN})
+endfunction()
+
+# ptutils_kernels(<level> [compiler option...])
+#   tensor/kernels/level.cpp compiled once more, for one instruction set. Its
+#   symbols carry the level's name (Eigen's by a renamed namespace): an inline
+#   function that two levels share would be merged by the linker, and run
+#   instructions that the processor lacks.
+function(ptutils_kernels level)
+  set(source "${PTUTILS_CPP_ROOT}/ptutils/tensor/kernels/level.cpp")
+  if(NOT EXISTS "${source}")
+    return()
+  endif()
+  set(target ptutils_kernels_${level})
+  add_library(${target} OBJECT "${source}")
+  ptutils_object_library(${target} Eigen3::Eigen)
+  target_compile_definitions(${target} PRIVATE PT_LEVEL=${level}
+                             Eigen=Eigen_${level})
+  if(PTUTILS_SANITIZE)
+    target_compile_options(${target} PRIVATE -O1)
+  else()
+    target_compile_options(${target} PRIVATE -O3)
+  endif()
+  target_compile_options(${target} PRIVATE ${ARGN} -fvisibility=hidden)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fno-gnu-unique)
+  endif()
+endfunction()
+
+function(ptutils_object_library target)
+  target_include_directories(${target} PRIVATE "${PTUTILS_CPP_ROOT}")
+  target_compile_definitions(${target} PRIVATE
+                             PTUTILS_VERSION="${PROJECT_VERSION}")
+  target_link_libraries(${target} PRIVATE Threads::Threads ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY PTUTILS_OBJECTS ${target})
+  set_property(GLOBAL APPEND PROPERTY PTUTILS_LIBRARIES ${ARGN})
+endfunction()
+
+# ptutils_cpp_test(<folder>)
+#   Executable test_<folder> of tests/cpp/<folder>/**/test_*.cpp, run by ctest.
+function(ptutils_cpp_test folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS
+       "${PROJECT_SOURCE_DIR}/tests/cpp/${folder}/*.cpp")
+  if(NOT sources OR NOT TARGET ptutils)
+    return()
+  endif()
+  add_executable(test_${folder} ${sources}
+                 $<TARGET_OBJECTS:ptutils_doctest_main>)
+  target_include_directories(test_${folder} PRIVATE
+                             "${PROJECT_SOURCE_DIR}/tests/cpp")
+  target_link_libraries(test_${folder} PRIVATE ptutils doctest::doctest
+                        Threads::Threads)
+  add_test(NAME ${folder} COMMAND test_${folder})
+  set_tests_properties(${folder} PROPERTIES TIMEOUT 300 ENVIRONMENT
+    "PTUTILS_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data")
+endfunction()
