@@ -39,7 +39,9 @@ function(ptutils_kernels level)
   endif()
   target_compile_options(${target} PRIVATE ${ARGN} -fvisibility=hidden)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(${target} PRIVATE -fno-gnu-unique)
+    # GCC's own AVX-512 headers make values from uninitialised ones.
+    target_compile_options(${target} PRIVATE -fno-gnu-unique
+                           -Wno-maybe-uninitialized -Wno-uninitialized)
   endif()
 endfunction()
 
