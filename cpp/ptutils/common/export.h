@@ -1,0 +1,4 @@
+#pragma once
+
+/// Marks what libptutils.so exports; everything else is hidden.
+#define PTUTILS_API __attribute__((visibility("default")))

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ptutils/common/export.h"
+
+namespace ptutils {
+
+/// Writes a file so that `path` holds, at any moment and after any crash, the
+/// old content or the new, whole: a temporary file in the same directory,
+/// fsync, rename, fsync of the directory. Errors name the path and the cause
+/// (ENOSPC, EFBIG, EACCES, …) and say what to do; the temporary is removed.
+/// Temporaries left by a killed process (".NAME.PID-*.tmp" whose pid is dead)
+/// are removed when the next writer of that name starts.
+class PTUTILS_API AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path, bool durable = true);
+  ~AtomicFile();  // not committed: the temporary is removed, `path` untouched
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends; handles short writes and EINTR.
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view bytes);
+  /// Overwrites at an offset that was already written (headers).
+  void write_at(std::size_t offset, std::span<const std::byte> bytes);
+  std::size_t size() const;
+  /// Makes it visible. durable=false skips only the two fsyncs.
+  void commit();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// AtomicFile with one write.
+PTUTILS_API void write_file(const std::filesystem::path& path,
+                            std::span<const std::byte> bytes,
+                            bool durable = true);
+
+/// The whole file. Kind::kIO when it cannot be read, with what to do.
+PTUTILS_API std::string read_file(const std::filesystem::path& path);
+
+/// A file in memory, copy-on-write (MAP_PRIVATE, readable and writable: a
+/// stray write makes a private page, never a crash, never a changed file).
+/// An empty file gives an empty span. The map lives as long as the object.
+class PTUTILS_API MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<std::byte> bytes() const { return {data_, size_}; }
+  std::string_view text() const {
+    return {reinterpret_cast<const char*>(data_), size_};
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ptutils

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ptutils/module/registry.h"
+#include "ptutils/tensor/random.h"
+
+namespace ptutils::data {
+
+/// Samples by index. A sample is a Value: a tensor, a number, a list (tuple) or
+/// dict of them; every sample of a data set has the same structure. `get` is
+/// called from many threads at once; what it draws at random comes from
+/// `random`, a stream of (seed, epoch, index), so that results do not depend on
+/// the workers.
+class PTUTILS_API Dataset : public Module {
+ public:
+  std::string class_name() const override { return "ptutils.data.Dataset"; }
+  virtual std::int64_t size() const = 0;
+  virtual Value get(std::int64_t index, Random random) = 0;
+  /// A whole batch, already collated (first dimension = indices.size()), into
+  /// recycled buffers where it can. Default: get() and collate.
+  virtual Value get_batch(std::span<const std::int64_t> indices,
+                          const std::vector<Random>& random, const Value& reuse);
+  /// Samples are made by Python: workers then hold the interpreter's lock.
+  virtual bool is_python() const { return false; }
+  /// Where the user's arrays came from, for `output=None`.
+  virtual Origin origin() const { return Origin::kNative; }
+};
+
+/// Tensors (or a dict of them) that share their first dimension; a sample is a
+/// tuple (or dict) of their rows.
+class PTUTILS_API ArrayDataset : public Dataset {
+ public:
+  explicit ArrayDataset(Value arrays);  ///< List or Dict of Tensors, or one
+  std::string class_name() const override { return "ptutils.data.ArrayDataset"; }
+  std::int64_t size() const override { return size_; }
+  Value get(std::int64_t index, Random random) override;
+  Value get_batch(std::span<const std::int64_t> indices,
+                  const std::vector<Random>& random,
+                  const Value& reuse) override;
+  Origin origin() const override;
+  const Value& arrays() const { return arrays_; }
+  /// Data is not state: an ArrayDataset has none, and no configuration.
+ private:
+  Value arrays_;
+  std::int64_t size_ = 0;
+};
+
+/// An IDX file (LeCun's format), plain or gzip, as a u8 tensor (or the file's
+/// dtype). Malformed: Kind::kFormat with file and what.
+PTUTILS_API Tensor read_idx(const std::filesystem::path& path);
+
+/// Items: (f32 (1, 28, 28) in [0, 1], i64 label). Files in `root` or
+/// root/NAME/raw, plain or .gz; else, FashionMNIST, Debian's package
+/// (/usr/share/datasets/fashion-mnist); else fetched into root/NAME/raw when
+/// `download` (checksums verified; `url` overrides the source).
+class PTUTILS_API IdxImages : public Dataset {
+ public:
+  struct Options {
+    std::string root = "data";
+    bool train = true;
+    bool download = false;
+    std::string url;  ///< base URL; empty: the data set's own mirrors
+  };
+  std::int64_t size() const override;
+  Value get(std::int64_t index, Random random) override;
+  Value get_batch(std::span<const std::int64_t> indices,
+                  const std::vector<Random>& random,
+                  const Value& reuse) override;
+  Value to_config() override;
+  const Tensor& images() const { return images_; }  ///< u8 (n, 28, 28)
+  const Tensor& labels() const { return labels_; }  ///< u8 (n)
+
+ protected:
+  IdxImages(std::string name, Options options);
+
+ private:
+  std::string name_;
+  Options options_;
+  Tensor images_, labels_;
+};
+
+class PTUTILS_API FashionMNIST : public IdxImages {
+ public:
+  explicit FashionMNIST(Options options)
+      : IdxImages("FashionMNIST", std::move(options)) {}
+  std::string class_name() const override { return "ptutils.data.FashionMNIST"; }
+};
+class PTUTILS_API MNIST : public IdxImages {
+ public:
+  explicit MNIST(Options options) : IdxImages("MNIST", std::move(options)) {}
+  std::string class_name() const override { return "ptutils.data.MNIST"; }
+};
+
+/// How the files are fetched (bindings install Python's urllib; a C++ process
+/// without it gets an error that says what to download where).
+using Fetcher = std::function<void(const std::string& url,
+                                   const std::filesystem::path& to)>;
+PTUTILS_API void set_fetcher(Fetcher fetcher);
+
+}  // namespace ptutils::data

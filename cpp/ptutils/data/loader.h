@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ptutils/data/dataset.h"
+
+namespace ptutils::data {
+
+/// The order of samples of an epoch: a function of (seed, epoch) alone, so its
+/// position is part of the loader's three integers.
+class PTUTILS_API Sampler : public Module {
+ public:
+  std::string class_name() const override { return "ptutils.data.Sampler"; }
+  /// Samples an epoch gives of a data set of n.
+  virtual std::int64_t count(std::int64_t n) const { return n; }
+  /// The whole order of one epoch, i64 (count(n)).
+  virtual Tensor order(std::int64_t n, std::uint64_t seed,
+                       std::int64_t epoch) = 0;
+};
+class PTUTILS_API SequentialSampler : public Sampler {
+ public:
+  std::string class_name() const override {
+    return "ptutils.data.SequentialSampler";
+  }
+  Tensor order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) override;
+  Value to_config() override;
+};
+/// A permutation, or draws with replacement; num_samples: how many (0: all).
+class PTUTILS_API RandomSampler : public Sampler {
+ public:
+  explicit RandomSampler(bool replacement = false, std::int64_t num_samples = 0);
+  std::string class_name() const override { return "ptutils.data.RandomSampler"; }
+  std::int64_t count(std::int64_t n) const override;
+  Tensor order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) override;
+  Value to_config() override;
+
+ private:
+  bool replacement_;
+  std::int64_t num_samples_;
+};
+
+/// Batches of one epoch after another; its position is state.
+class PTUTILS_API Loader : public Module {
+ public:
+  std::string class_name() const override { return "ptutils.data.Loader"; }
+  /// The next batch of the epoch, or false at its end (the next call begins the
+  /// next epoch).
+  virtual bool next(Value& batch) = 0;
+  /// Batches an epoch; < 0 unknown.
+  virtual std::int64_t length() const { return -1; }
+  /// Ends a begun epoch without counting it (position back to its start).
+  virtual void rewind() {}
+  virtual void close() {}
+};
+
+/// sampler -> batches of indices -> worker threads -> recycled buffers -> the
+/// consumer, in order. State: seed, epoch, batches given in it. A batch is a
+/// Value with the sample's structure, tensors stacked; its buffers are used
+/// again once nobody holds them.
+class PTUTILS_API DataLoader : public Loader {
+ public:
+  struct Options {
+    std::int64_t batch_size = 1;
+    bool shuffle = false;
+    std::shared_ptr<Sampler> sampler;  ///< excludes shuffle
+    std::optional<std::int64_t> num_workers;  ///< empty: by the thread budget
+    bool drop_last = false;
+    std::int64_t prefetch_factor = 2;  ///< batches ahead per worker
+    double timeout = 0;                ///< seconds a batch may take; 0: no limit
+    std::string output;  ///< "native" | "numpy" | "torch"; empty: by data set
+    std::uint64_t seed = 0;
+  };
+  DataLoader(std::shared_ptr<Dataset> dataset, Options options);
+  ~DataLoader() override;
+  std::string class_name() const override { return "ptutils.data.DataLoader"; }
+  void fields(Fields& f) override;  // seed, epoch, batch
+  Value to_config() override;
+  bool next(Value& batch) override;
+  std::int64_t length() const override;
+  void rewind() override;
+  void close() override;  ///< stops the threads; next() starts them again
+
+  const std::shared_ptr<Dataset>& dataset() const;
+  const Options& options() const;
+  int workers() const;  ///< threads in use
+  std::int64_t epoch() const;
+  std::int64_t batch() const;  ///< batches given of this epoch
+  void set_position(std::int64_t epoch, std::int64_t batch);
+  /// Replaces how samples become a batch (bindings: collate_fn).
+  void set_collate(std::function<Value(std::vector<Value>&&)> collate);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Stacks samples: tensors on a new first dimension, numbers to i64 / f32 (as
+/// torch: Python floats to f64), strings and others to a list.
+PTUTILS_API Value collate(std::vector<Value>&& samples, const Value& reuse = {});
+
+/// Data sets by phase and the loaders over them. provide({"phase": "train"})
+/// -> a loader (kept: the same phase gives the same loader, with its position).
+class PTUTILS_API DataProvider : public Module {
+ public:
+  DataProvider(std::vector<std::pair<std::string, std::shared_ptr<Dataset>>>
+                   datasets,
+               DataLoader::Options options);
+  std::string class_name() const override { return "ptutils.data.DataProvider"; }
+  /// The loaders' positions by phase. Train is shuffled, others are not.
+  void fields(Fields& f) override;
+  Value to_config() override;
+  /// Kind::kKey with the known phases. Overridable.
+  virtual std::shared_ptr<Loader> provide(const Value& request);
+  std::shared_ptr<Loader> get_dataloader(const Value& request) {
+    return provide(request);
+  }
+  std::vector<std::string> phases() const;
+  /// Whose stream orders the data: set by the session before the first step.
+  void set_seed(std::uint64_t seed);
+  void set_output(const std::string& output);  ///< where none was given
+  /// A loader of the user's for a phase (torch's, wrapped).
+  void set_loader(const std::string& phase, std::shared_ptr<Loader> loader);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+
+ public:
+  ~DataProvider() override;
+};
+
+PTUTILS_API void register_data(Registry& registry);
+
+}  // namespace ptutils::data
