@@ -1,0 +1,106 @@
+"""Run clang-tidy on the core's sources that have changed since it passed them.
+
+    python scripts/tidy.py BUILD [FILE...]
+
+BUILD is a built folder (compile_commands.json, ninja's dependency log). What
+passed is remembered in BUILD/tidy by a hash of the source, the project's headers
+that it includes, the command, and .clang-tidy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def commands(build: Path) -> dict[Path, str]:
+    """The first compile command of each source below cpp/."""
+    found: dict[Path, str] = {}
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        path = Path(entry["file"])
+        if path.is_relative_to(ROOT / "cpp"):
+            found.setdefault(path, entry["command"])
+    return found
+
+
+def dependencies(build: Path) -> dict[Path, set[Path]]:
+    """The project's files that each source was last compiled from."""
+    log = subprocess.run(
+        ["ninja", "-C", str(build), "-t", "deps"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found: dict[Path, set[Path]] = {}
+    for block in log.split("\n\n"):
+        paths = [(build / line.strip()).resolve() for line in block.splitlines()[1:]]
+        own = {path for path in paths if path.is_relative_to(ROOT)}
+        for source in own:
+            if source.suffix == ".cpp":
+                found.setdefault(source, set()).update(own)
+    return found
+
+
+def fingerprint(command: str, files: set[Path]) -> str:
+    digest = hashlib.sha256(command.encode())
+    for path in sorted(files | {ROOT / ".clang-tidy"}):
+        digest.update(str(path).encode())
+        if path.exists():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def check(build: Path, source: Path, stamp: Path) -> str:
+    """clang-tidy's complaints, or nothing; then the stamp is set."""
+    done = subprocess.run(
+        [
+            "clang-tidy",
+            "--quiet",
+            "-p",
+            str(build),
+            "--extra-arg=-Wno-everything",
+            "--extra-arg=-Qunused-arguments",
+            str(source),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        return done.stdout or done.stderr
+    stamp.touch()
+    return ""
+
+
+def main(build: Path, wanted: list[Path]) -> int:
+    stamps = build / "tidy"
+    stamps.mkdir(exist_ok=True)
+    known = dependencies(build)
+    todo = []
+    for source, command in commands(build).items():
+        if wanted and source not in wanted:
+            continue
+        name = fingerprint(command, known.get(source, {source}))
+        if not (stamps / name).exists():
+            todo.append((source, stamps / name))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        complaints = list(pool.map(lambda item: check(build, *item), todo))
+    print("".join(complaints), end="")
+    failed = sum(1 for complaint in complaints if complaint)
+    print(f"clang-tidy: {len(todo)} checked, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(
+        main(
+            Path(sys.argv[1]).resolve(),
+            [Path(name).resolve() for name in sys.argv[2:]],
+        )
+    )
