@@ -71,6 +71,9 @@ class PTUTILS_API Module {
   virtual void fields(Fields&) {}
   virtual void dynamic_fields(Fields&) {}
   virtual Meta meta() const { return {}; }
+  /// Both, and the callbacks as children "callbacks.NAME". A child inside a
+  /// list or dict attribute has a dotted name: "layers.0".
+  void visit(Fields& f);
 
   /// The state at this moment: a Dict (kind State) of the fields' values and
   /// the children's states. copy: tensors are cloned, so that it stays what it
