@@ -10,7 +10,13 @@ build_packages=(g++ cmake ninja-build git python3 python3-dev python3-venv
   libdeflate-dev libeigen3-dev libsqlite3-dev libxxhash-dev libyaml-cpp-dev
   nlohmann-json3-dev)
 
-say() { printf '\033[1m==\033[0m %s\n' "$*"; }
+say() {
+  if [[ -t 1 ]]; then
+    printf '\033[1m== %s\033[0m\n' "$*"
+  else
+    printf '== %s\n' "$*"
+  fi
+}
 
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
