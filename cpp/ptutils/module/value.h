@@ -1,7 +1,9 @@
 #pragma once
 
 #include <complex>
+#include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,17 +79,30 @@ class PTUTILS_API Dict {
   /// nullptr when absent.
   const Value* find(std::string_view key) const;
   Value* find(std::string_view key);
-  const Value* find(const Key& key) const;
-  Value* find(const Key& key);
+  // By Key exactly: a literal or a std::string would fit both forms.
+  template <std::same_as<Key> K>
+  const Value* find(const K& key) const {
+    return find_key(key);
+  }
+  template <std::same_as<Key> K>
+  Value* find(const K& key) {
+    return const_cast<Value*>(std::as_const(*this).find_key(key));
+  }
   bool contains(std::string_view key) const { return find(key) != nullptr; }
   /// Kind::kKey with the nearest names when absent.
   const Value& at(std::string_view key) const;
   /// Finds, or appends null.
   Value& operator[](std::string_view key);
-  Value& operator[](const Key& key);
+  template <std::same_as<Key> K>
+  Value& operator[](const K& key) {
+    return find_or_append(key);
+  }
   void set(Key key, Value value);  ///< replaces in place, or appends
-  bool erase(const Key& key);
   bool erase(std::string_view key);
+  template <std::same_as<Key> K>
+  bool erase(const K& key) {
+    return erase_key(key);
+  }
   std::vector<std::string> keys() const;  ///< as text
 
   // Order of insertion.
@@ -100,6 +115,13 @@ class PTUTILS_API Dict {
 
  private:
   struct Index;
+  template <class K>
+  const Value* look_up(const K& key) const;
+  const Value* find_key(const Key& key) const;
+  Value& find_or_append(const Key& key);
+  bool erase_key(const Key& key);
+  void append(Key key, Value value);
+
   std::vector<Entry> entries_;
   mutable std::unique_ptr<Index> index_;  // above 8 entries, after a look-up
 };
