@@ -1,0 +1,7 @@
+#include "ptutils/common/error.h"
+
+namespace ptutils {
+
+Error::~Error() = default;
+
+}  // namespace ptutils

@@ -1,0 +1,80 @@
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "ptutils/common/detail/file_descriptor.h"
+#include "ptutils/common/detail/io_error.h"
+#include "ptutils/common/error.h"
+#include "ptutils/common/file.h"
+
+namespace ptutils {
+namespace {
+
+namespace fs = std::filesystem;
+using detail::Access;
+using detail::fail_io;
+using detail::FileDescriptor;
+
+constexpr std::size_t kBlock = 1 << 16;
+
+FileDescriptor open_for_reading(const char* where, const fs::path& path) {
+  detail::check_path(where, path);
+  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) fail_io(where, Access::kRead, path, errno);
+  return fd;
+}
+
+struct stat status_of(const char* where, const fs::path& path, int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_io(where, Access::kRead, path, errno);
+  if (S_ISDIR(status.st_mode)) fail_io(where, Access::kRead, path, EISDIR);
+  return status;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  constexpr const char* kWhere = "read_file";
+  FileDescriptor fd = open_for_reading(kWhere, path);
+  struct stat status = status_of(kWhere, path, fd.get());
+  // The size is a hint: it is 0 under /proc, and the file may grow. One byte
+  // more than it finds the end without a second block.
+  std::string content(static_cast<std::size_t>(status.st_size) + 1, '\0');
+  std::size_t size = 0;
+  while (true) {
+    if (size == content.size()) content.resize(size + std::max(size, kBlock));
+    ssize_t got =
+        ::read(fd.get(), content.data() + size, content.size() - size);
+    if (got == 0) break;
+    if (got > 0) size += static_cast<std::size_t>(got);
+    if (got < 0 && errno != EINTR) fail_io(kWhere, Access::kRead, path, errno);
+  }
+  content.resize(size);
+  return content;
+}
+
+MappedFile::MappedFile(const fs::path& path) {
+  constexpr const char* kWhere = "MappedFile";
+  FileDescriptor fd = open_for_reading(kWhere, path);
+  struct stat status = status_of(kWhere, path, fd.get());
+  if (!S_ISREG(status.st_mode)) {
+    fail(Kind::kIO, kWhere, "cannot map ", path.string(),
+         ": it is a device, pipe or socket; copy its content into a file");
+  }
+  auto size = static_cast<std::size_t>(status.st_size);
+  if (size == 0) return;  // mmap refuses an empty map
+  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_NORESERVE, fd.get(), 0);
+  if (data == MAP_FAILED) fail_io(kWhere, Access::kRead, path, errno);
+  data_ = static_cast<std::byte*>(data);
+  size_ = size;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+}  // namespace ptutils
