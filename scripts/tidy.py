@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,14 @@ def check(build: Path, source: Path, stamp: Path) -> str:
     return ""
 
 
+def distinct(complaints: list[str]) -> str:
+    """The complaints, those about a header once, not once for each source."""
+    blocks = re.split(
+        r"^(?=\S+:\d+:\d+: (?:error|warning): )", "\n".join(complaints), flags=re.M
+    )
+    return "".join(dict.fromkeys(block for block in blocks if block.strip()))
+
+
 def main(build: Path, wanted: list[Path]) -> int:
     stamps = build / "tidy"
     stamps.mkdir(exist_ok=True)
@@ -94,7 +103,7 @@ def main(build: Path, wanted: list[Path]) -> int:
             todo.append((source, stamps / name))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         complaints = list(pool.map(lambda item: check(build, *item), todo))
-    print("".join(complaints), end="")
+    print(distinct(complaints), end="")
     failed = sum(1 for complaint in complaints if complaint)
     print(f"clang-tidy: {len(todo)} checked, {failed} failed")
     return 1 if failed else 0
