@@ -87,7 +87,8 @@ def distinct(complaints: list[str]) -> str:
     blocks = re.split(
         r"^(?=\S+:\d+:\d+: (?:error|warning): )", "\n".join(complaints), flags=re.M
     )
-    return "".join(dict.fromkeys(block for block in blocks if block.strip()))
+    first = {block.split("\n", 1)[0]: block for block in reversed(blocks)}
+    return "".join(reversed(first.values()))
 
 
 def main(build: Path, wanted: list[Path]) -> int:
