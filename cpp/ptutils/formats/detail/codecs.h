@@ -1,0 +1,16 @@
+#pragma once
+
+#include <memory>
+
+#include "ptutils/module/codec.h"
+
+/// One codec a file; formats.cpp registers them.
+namespace ptutils::detail {
+
+std::shared_ptr<Codec> json_codec();
+std::shared_ptr<Codec> yaml_codec();
+std::shared_ptr<Codec> npy_codec();
+std::shared_ptr<Codec> npz_codec();
+std::shared_ptr<Codec> safetensors_codec();
+
+}  // namespace ptutils::detail

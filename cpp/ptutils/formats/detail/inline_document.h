@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ptutils/module/value.h"
+
+/// Values in the text formats; private to formats.
+namespace ptutils::detail {
+
+enum class TextFormat { kJson, kYaml };
+
+/// The value itself when the format reads exactly that back, else
+/// {"__ptutils__": 1, "value": ...} (skeleton.h) with tensors in place:
+/// {"$tensor": {"name", "dtype", "shape", "origin", "scalar"?, "data"}}, and
+/// {"$tensor": {"name"}} where the same tensor stands again.
+Value to_document(const Value& value, TextFormat format,
+                  std::string_view where);
+/// The inverse; a document without that key is the value.
+Value from_document(Value document, std::string_view where);
+
+}  // namespace ptutils::detail

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+/// Text and number encodings that the text formats share.
+namespace ptutils::detail {
+
+/// Well-formed UTF-8: no overlong forms, no surrogates, at most U+10FFFF.
+bool valid_utf8(std::string_view text);
+
+/// RFC 4648, with padding.
+std::string base64_encode(std::span<const std::byte> bytes);
+/// nullopt unless it is exactly what base64_encode writes.
+std::optional<std::string> base64_decode(std::string_view text);
+
+/// Shortest text that reads back as the same finite double, always with a '.'
+/// (readers of YAML 1.1 take "1e+22" for a string).
+std::string double_text(double value);
+
+/// An integer as Value wants it in BigInt: canonical and outside int64.
+bool is_big_integer(std::string_view digits);
+
+}  // namespace ptutils::detail

@@ -1,0 +1,152 @@
+#include "ptutils/formats/flatten.h"
+
+#include <map>
+
+#include "ptutils/formats/detail/tensor_text.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/json_text.h"
+
+namespace ptutils {
+
+namespace detail {
+
+std::string_view origin_name(Origin origin) {
+  switch (origin) {
+    case Origin::kNumpy:
+      return "numpy";
+    case Origin::kTorch:
+      return "torch";
+    case Origin::kNative:
+      break;
+  }
+  return "native";
+}
+
+Origin parse_origin(std::string_view text, std::string_view where) {
+  for (Origin origin : {Origin::kNative, Origin::kNumpy, Origin::kTorch})
+    if (text == origin_name(origin)) return origin;
+  malformed(where, "unknown origin '", text.substr(0, 40), "'");
+}
+
+DType parse_stored_dtype(std::string_view text, std::string_view where) {
+  auto dtype = parse_dtype(text);
+  if (!dtype || name(*dtype) != text)
+    malformed(where, "unknown dtype '", text.substr(0, 40), "'");
+  return *dtype;
+}
+
+Tensor with_dtype(const Tensor& stored, DType dtype, std::string_view where) {
+  if (stored.dtype() == dtype) return stored;
+  Dims shape = stored.shape();
+  const std::size_t have = item_size(stored.dtype());
+  const std::size_t want = item_size(dtype);
+  const bool pairs = is_complex(dtype) && want == 2 * have && !shape.empty() &&
+                     shape.back() == 2;
+  if (pairs) shape.pop_back();
+  if (!(pairs || have == want))
+    malformed(where, "a tensor of dtype ", name(dtype), " is stored as ",
+              name(stored.dtype()), stored.shape_str());
+  const Tensor whole = stored.to_contiguous();
+  const auto offset = whole.bytes() - whole.storage()->data();
+  return Tensor::view_bytes(whole.storage(), dtype, std::move(shape),
+                            static_cast<std::size_t>(offset));
+}
+
+}  // namespace detail
+
+namespace {
+
+Value reference(const Tensor& tensor, const std::string& tensor_name) {
+  std::vector<Value> parts{tensor_name, name(tensor.dtype()),
+                           detail::origin_name(tensor.origin)};
+  if (tensor.numpy_scalar) parts.push_back("scalar");
+  return Value::list(std::move(parts));
+}
+
+/// Follows references; asks for each tensor once.
+class References {
+ public:
+  explicit References(
+      const std::function<Tensor(const std::string& name)>& lookup)
+      : lookup_(lookup) {}
+
+  Tensor operator()(const Value& payload, const std::string& where) {
+    const auto parts = texts(payload, where);
+    const DType dtype = detail::parse_stored_dtype(parts[1], where);
+    auto known = stored_.find(parts[0]);
+    if (known == stored_.end())
+      known = stored_.emplace(parts[0], lookup_(parts[0])).first;
+    Tensor tensor = detail::with_dtype(known->second, dtype, where);
+    tensor.origin = detail::parse_origin(parts[2], where);
+    tensor.numpy_scalar = parts.size() == 4;
+    if (tensor.numpy_scalar && (parts[3] != "scalar" || tensor.dim() != 0))
+      detail::malformed(where, "a flag that is not known or does not fit");
+    return tensor;
+  }
+
+ private:
+  static std::vector<std::string> texts(const Value& payload,
+                                        const std::string& where) {
+    std::vector<std::string> out;
+    if (payload.is_list())
+      for (const Value& part : payload.as_list().items)
+        if (part.is_string()) out.push_back(part.as_string());
+    if (out.size() < 3 || out.size() > 4 ||
+        out.size() != payload.as_list().items.size())
+      detail::malformed(where, "a $tensor is not [name, dtype, origin]");
+    return out;
+  }
+
+  const std::function<Tensor(const std::string&)>& lookup_;
+  std::map<std::string, Tensor> stored_;
+};
+
+}  // namespace
+
+Flat flatten(const Value& value, std::string_view where) {
+  Flat flat;
+  Value encoded = encode_value(
+      value,
+      [&](const Tensor& tensor, const std::string& tensor_name, bool again) {
+        if (!again) flat.tensors.emplace_back(tensor_name, tensor);
+        return reference(tensor, tensor_name);
+      },
+      where);
+  Dict document{{"version", kSkeletonVersion}};
+  document.set("value", std::move(encoded));
+  flat.skeleton = to_json(std::move(document), 0, where);
+  return flat;
+}
+
+Value unflatten(std::string_view skeleton,
+                const std::function<Tensor(const std::string& name)>& lookup,
+                std::string_view where) {
+  const std::string prefix = detail::prefix("unflatten", where);
+  const Value document =
+      parse_json(skeleton, prefix + "skeleton: ", kMaxSkeletonDepth);
+  const Value* value = detail::checked_document(document, "version", prefix);
+  References references(lookup);
+  return decode_value(*value, std::ref(references), prefix);
+}
+
+namespace detail {
+
+const Value* checked_document(const Value& document, std::string_view key,
+                              std::string_view where) {
+  const Value* version =
+      document.is_dict() ? document.as_dict().find(key) : nullptr;
+  if (!version || !version->is_int() || version->as_int() < 1)
+    malformed(where, "the skeleton has no version");
+  if (version->as_int() > kSkeletonVersion)
+    malformed(where, "written by a newer ptutils (version ", version->as_int(),
+              " of the layout, this one reads up to ", kSkeletonVersion,
+              "); update ptutils to read it");
+  const Value* value = document.as_dict().find(std::string_view("value"));
+  if (!value || document.as_dict().size() != 2)
+    malformed(where, "the skeleton is not {", key, ", value}");
+  return value;
+}
+
+}  // namespace detail
+
+}  // namespace ptutils

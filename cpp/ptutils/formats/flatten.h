@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptutils/common/export.h"
+#include "ptutils/formats/skeleton.h"
+#include "ptutils/module/value.h"
+
+/// The one flattening rule: any Value is a JSON text and named tensors, so that
+/// each file format and each database stores just these.
+namespace ptutils {
+
+inline constexpr int kSkeletonVersion = 1;
+/// The skeleton's name in every format.
+inline constexpr std::string_view kSkeletonName = "__ptutils__";
+
+struct Flat {
+  /// {"version": 1, "value": ...} as compact JSON (skeleton.h), with tensors as
+  /// {"$tensor": [name, dtype, "numpy" | "torch" | "native", "scalar"?]}.
+  std::string skeleton;
+  /// Unique names, in the order of the value. Tensors may be strided. Names
+  /// are UTF-8 without '/', '\' and control characters, at most 1 000 bytes.
+  std::vector<std::pair<std::string, Tensor>> tensors;
+};
+
+/// Kind::kType, naming the path inside the value, for what cannot be stored.
+/// `where` (a file) begins the message.
+PTUTILS_API Flat flatten(const Value& value, std::string_view where = {});
+
+/// The inverse. `lookup` gives a tensor by name, contiguous; where a container
+/// lacks the dtype it may give one of equal bytes (bf16 as u16, c64 as f32 with
+/// a last dimension of 2). It is asked once a name; a tensor that was in two
+/// places is shared again. Kind::kFormat for a skeleton that flatten did not
+/// write, Kind::kFormat also for a newer version, saying so.
+PTUTILS_API Value
+unflatten(std::string_view skeleton,
+          const std::function<Tensor(const std::string& name)>& lookup,
+          std::string_view where = {});
+
+}  // namespace ptutils

@@ -1,0 +1,20 @@
+#include "ptutils/formats/formats.h"
+
+#include <mutex>
+
+#include "ptutils/formats/detail/codecs.h"
+
+namespace ptutils {
+
+void register_formats() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    add_codec(detail::json_codec());
+    add_codec(detail::yaml_codec());
+    add_codec(detail::npy_codec());
+    add_codec(detail::npz_codec());
+    add_codec(detail::safetensors_codec());
+  });
+}
+
+}  // namespace ptutils

@@ -1,0 +1,39 @@
+#include "ptutils/common/file.h"
+#include "ptutils/formats/detail/codecs.h"
+#include "ptutils/formats/detail/inline_document.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/json_text.h"
+
+namespace ptutils::detail {
+
+namespace {
+
+class JsonCodec : public Codec {
+ public:
+  std::string name() const override { return "json"; }
+  std::vector<std::string> suffixes() const override { return {".json"}; }
+  bool recognises(std::string_view, std::size_t) const override {
+    return false;
+  }
+
+  Value read(const std::filesystem::path& path) const override {
+    const std::string where = prefix("json", path);
+    return from_document(parse_json(read_file(path), where, kMaxSkeletonDepth),
+                         where);
+  }
+
+  void write(const std::filesystem::path& path, const Value& value,
+             bool durable) const override {
+    const std::string where = prefix("json", path);
+    std::string text =
+        to_json(to_document(value, TextFormat::kJson, where), 2, where);
+    text += '\n';
+    write_file(path, std::as_bytes(std::span(text)), durable);
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Codec> json_codec() { return std::make_shared<JsonCodec>(); }
+
+}  // namespace ptutils::detail

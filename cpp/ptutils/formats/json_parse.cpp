@@ -1,0 +1,146 @@
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "ptutils/formats/detail/text_coding.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/json_text.h"
+
+namespace ptutils {
+
+namespace {
+
+/// "line 3, column 7" of a byte.
+std::string position_of(std::string_view text, std::size_t byte) {
+  byte = std::min(byte, text.size());
+  std::size_t line = 1;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < byte; ++i)
+    if (text[i] == '\n') {
+      ++line;
+      begin = i + 1;
+    }
+  return str("line ", line, ", column ",
+             std::max<std::size_t>(1, byte - begin));
+}
+
+/// The tokenizer's events, made straight into a Value: nlohmann's own document
+/// would lose big integers and grow quadratically with its keys.
+class Builder {
+ public:
+  using number_integer_t = nlohmann::json::number_integer_t;
+  using number_unsigned_t = nlohmann::json::number_unsigned_t;
+  using number_float_t = nlohmann::json::number_float_t;
+  using string_t = nlohmann::json::string_t;
+  using binary_t = nlohmann::json::binary_t;
+
+  Builder(std::string_view text, std::string where, int max_depth)
+      : text_(text), where_(std::move(where)), max_depth_(max_depth) {}
+
+  bool null() { return add(nullptr); }
+  bool boolean(bool v) { return add(v); }
+  bool number_integer(number_integer_t v) { return add(v); }
+  bool number_unsigned(number_unsigned_t v) {
+    if (v <= INT64_MAX) return add(static_cast<std::int64_t>(v));
+    return add(BigInt{std::to_string(v)});
+  }
+  bool number_float(number_float_t v, const string_t& digits) {
+    if (digits.find_first_of(".eE") == string_t::npos)
+      return add(BigInt{digits});
+    double x = 0;
+    const char* end = digits.data() + digits.size();
+    auto [at, error] = std::from_chars(digits.data(), end, x);
+    // Out of range is an underflow here: an infinity was an error before.
+    return add(error == std::errc() && at == end ? x : v);
+  }
+  bool string(string_t& v) { return add(std::move(v)); }
+  bool binary(binary_t&) { return false; }
+
+  bool start_object(std::size_t) { return open(Dict()); }
+  bool end_object() { return close(); }
+  bool start_array(std::size_t) { return open(List()); }
+  bool end_array() { return close(); }
+
+  bool key(string_t& name) {
+    Frame& frame = frames_.back();
+    Dict& dict = frame.container.as_dict();
+    const std::size_t before = dict.size();
+    frame.slot = &dict[std::string_view(name)];
+    if (dict.size() == before)
+      detail::malformed(where_, "the key '", name, "' is there twice",
+                        inside());
+    frame.key = std::move(name);
+    return true;
+  }
+
+  bool parse_error(std::size_t byte, const std::string& token,
+                   const nlohmann::json::exception& error) {
+    std::string_view what = error.what();
+    if (error.id == 406)
+      detail::malformed(where_, position_of(text_, byte), ": the number ",
+                        token.substr(0, 40), " is too large for a double");
+    // "[json.exception…] parse error at line 1, column 5: syntax error …"
+    if (const std::size_t colon = what.find(": "); colon != what.npos)
+      what.remove_prefix(colon + 2);
+    detail::malformed(where_, position_of(text_, byte), ": ", what);
+  }
+
+  Value result() { return std::move(result_); }
+
+ private:
+  struct Frame {
+    Value container;
+    Value* slot = nullptr;  // of the last key
+    std::string key;        // for messages
+  };
+
+  std::string inside() const {
+    std::string path;
+    for (std::size_t i = 0; i + 1 < frames_.size() && path.size() < 200; ++i) {
+      const Frame& frame = frames_[i];
+      if (!path.empty()) path += '.';
+      path += frame.container.is_dict()
+                  ? frame.key
+                  : std::to_string(frame.container.as_list().items.size());
+    }
+    return path.empty() ? path : str(" in '", path, "'");
+  }
+
+  bool add(Value value) {
+    if (frames_.empty())
+      result_ = std::move(value);
+    else if (frames_.back().slot)
+      *frames_.back().slot = std::move(value);
+    else
+      frames_.back().container.as_list().items.push_back(std::move(value));
+    return true;
+  }
+
+  bool open(Value container) {
+    if (static_cast<int>(frames_.size()) >= max_depth_)
+      detail::malformed(where_, "nested deeper than ", max_depth_, " levels");
+    frames_.push_back({std::move(container), nullptr, {}});
+    return true;
+  }
+
+  bool close() {
+    Value done = std::move(frames_.back().container);
+    frames_.pop_back();
+    return add(std::move(done));
+  }
+
+  std::string_view text_;
+  std::string where_;
+  int max_depth_;
+  std::vector<Frame> frames_;
+  Value result_;
+};
+
+}  // namespace
+
+Value parse_json(std::string_view text, std::string_view where, int max_depth) {
+  Builder builder(text, detail::prefix("json", where), max_depth);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.result();
+}
+
+}  // namespace ptutils

@@ -1,0 +1,68 @@
+#include "ptutils/formats/detail/codecs.h"
+#include "ptutils/formats/detail/npy_format.h"
+#include "ptutils/formats/detail/tensor_io.h"
+#include "ptutils/formats/detail/tensor_set.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/flatten.h"
+
+namespace ptutils::detail {
+
+namespace {
+
+/// One array. What NumPy's header lacks (origin, bf16, scalar) follows the
+/// data, where np.load does not look: "__ptutils__" and the skeleton.
+class NpyCodec : public Codec {
+ public:
+  std::string name() const override { return "npy"; }
+  std::vector<std::string> suffixes() const override { return {".npy"}; }
+  bool recognises(std::string_view head, std::size_t) const override {
+    return is_npy(head);
+  }
+
+  Value read(const std::filesystem::path& path) const override {
+    const std::string where = prefix("npy", path);
+    const auto storage = map_file(path);
+    const std::string_view bytes = text_of(*storage);
+    const NpyHeader header = parse_npy(bytes, where);
+    TensorSet set;
+    set.members.emplace_back("value", npy_tensor(storage, 0, header, where));
+    if (!header.marked) return set.members[0].second;
+    std::string_view block =
+        bytes.substr(header.data_offset + header.data_bytes);
+    if (!block.starts_with(kSkeletonName))
+      malformed(where, "truncated: no '", kSkeletonName,
+                "' block after the data, which the header announces");
+    block.remove_prefix(kSkeletonName.size());
+    set.has_skeleton = true;
+    set.skeleton = block;
+    Value value = value_of(set, where);
+    if (!value.is_tensor()) malformed(where, "the block is not of a tensor");
+    return value;
+  }
+
+  void write(const std::filesystem::path& path, const Value& value,
+             bool durable) const override {
+    const std::string where = prefix("npy", path);
+    if (!value.is_tensor())
+      refuse(where, "a .npy file holds one array, not a ", value.type_name(),
+             "; save it as .npz");
+    const Tensor& tensor = value.as_tensor();
+    const Flat flat = flatten(value, where);
+    const bool marked = tensor.origin != Origin::kNumpy ||
+                        tensor.dtype() == DType::kBF16 || tensor.numpy_scalar;
+    FileWriter file(path, durable);
+    file.write(npy_header(tensor.dtype(), tensor.shape(), marked));
+    file.write(tensor);
+    if (marked) {
+      file.write(kSkeletonName);
+      file.write(flat.skeleton);
+    }
+    file.commit();
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Codec> npy_codec() { return std::make_shared<NpyCodec>(); }
+
+}  // namespace ptutils::detail

@@ -1,0 +1,107 @@
+#include "ptutils/formats/detail/npz.h"
+
+#include "ptutils/formats/detail/codecs.h"
+#include "ptutils/formats/detail/npy_format.h"
+#include "ptutils/formats/detail/tensor_set.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/detail/zip.h"
+#include "ptutils/formats/flatten.h"
+
+namespace ptutils::detail {
+
+namespace {
+
+constexpr std::string_view kSuffix = ".npy";
+
+/// A member that is an array, else (as np.load has it) its bytes.
+Value read_member(const ZipReader& zip, const ZipMember& member,
+                  const std::string& prefix) {
+  const std::string where = str(prefix, "member '", member.name, "': ");
+  const auto content = zip.content(member);
+  const auto bytes = content.text();
+  if (!is_npy(bytes)) return Bytes{std::string(bytes)};
+  const NpyHeader header = parse_npy(bytes, where);
+  if (header.data_offset + header.data_bytes != bytes.size())
+    malformed(where, bytes.size() - header.data_offset - header.data_bytes,
+              " bytes behind the array");
+  return npy_tensor(content.storage, content.offset, header, where);
+}
+
+void take_skeleton(const Value& value, TensorSet& set,
+                   const std::string& prefix) {
+  if (!value.is_tensor() || value.as_tensor().dtype() != DType::kU8 ||
+      value.as_tensor().dim() != 1)
+    malformed(prefix, "the member '", kSkeletonName, "' is no skeleton");
+  const Tensor& text = value.as_tensor();
+  set.has_skeleton = true;
+  set.skeleton.assign(reinterpret_cast<const char*>(text.bytes()),
+                      text.nbytes());
+}
+
+void write_array(ZipWriter& zip, std::string_view array_name,
+                 const Tensor& tensor) {
+  const std::string header = npy_header(tensor.dtype(), tensor.shape());
+  zip.begin(str(array_name, kSuffix), header.size() + tensor.nbytes());
+  zip.write(std::as_bytes(std::span(header)));
+  for_each_block(tensor, [&](auto block) { zip.write(block); });
+  zip.end();
+}
+
+class NpzCodec : public Codec {
+ public:
+  std::string name() const override { return "npz"; }
+  std::vector<std::string> suffixes() const override { return {".npz"}; }
+
+  // Other zip archives (.pt, .docx) begin with a member that is no .npy.
+  bool recognises(std::string_view head, std::size_t) const override {
+    if (head.starts_with("PK\5\6")) return true;  // no members
+    if (head.size() < 30 || !head.starts_with("PK\3\4")) return false;
+    const std::size_t length = static_cast<unsigned char>(head[26]) |
+                               static_cast<unsigned char>(head[27]) << 8;
+    return head.substr(30, length).ends_with(kSuffix);
+  }
+
+  Value read(const std::filesystem::path& path) const override {
+    const std::string where = prefix("npz", path);
+    const ZipReader zip(map_file(path), where);
+    TensorSet set;
+    for (const ZipMember& member : zip.members()) {
+      Value value = read_member(zip, member, where);
+      std::string_view key = member.name;
+      if (key.ends_with(kSuffix)) key.remove_suffix(kSuffix.size());
+      if (key == kSkeletonName)
+        take_skeleton(value, set, where);
+      else
+        set.members.emplace_back(key, std::move(value));
+    }
+    return value_of(set, where);
+  }
+
+  void write(const std::filesystem::path& path, const Value& value,
+             bool durable) const override {
+    write_npz(path, value, durable, false);
+  }
+};
+
+}  // namespace
+
+void write_npz(const std::filesystem::path& path, const Value& value,
+               bool durable, bool zip64) {
+  const Flat flat = flatten(value, prefix("npz", path));
+  FileWriter file(path, durable);
+  ZipWriter zip(file, zip64);
+  const std::span text(flat.skeleton);
+  Tensor skeleton =
+      Tensor::from(std::span(reinterpret_cast<const std::uint8_t*>(text.data()),
+                             text.size()),
+                   {static_cast<std::int64_t>(text.size())});
+  write_array(zip, kSkeletonName, skeleton);
+  for (const auto& [name, tensor] : flat.tensors)
+    write_array(zip, name, tensor);
+  zip.finish();
+  file.commit();
+}
+
+std::shared_ptr<Codec> npz_codec() { return std::make_shared<NpzCodec>(); }
+
+}  // namespace ptutils::detail

@@ -1,0 +1,269 @@
+#include <algorithm>
+#include <cstring>
+
+#include "ptutils/formats/detail/codecs.h"
+#include "ptutils/formats/detail/json_string.h"
+#include "ptutils/formats/detail/tensor_io.h"
+#include "ptutils/formats/detail/tensor_set.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/flatten.h"
+#include "ptutils/formats/json_text.h"
+
+// https://huggingface.co/docs/safetensors: u64 length of the header, a JSON
+// header {name: {dtype, shape, data_offsets}}, the data without gaps.
+namespace ptutils::detail {
+
+namespace {
+
+constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference's limit
+constexpr std::size_t kAlignment = 64;
+constexpr std::int64_t kMaxComplexDims = 64;  // the parts take one more
+
+// The reference's readers of old lack C64, and all lack C128: those are stored
+// as pairs, and the skeleton says so.
+constexpr std::pair<DType, std::string_view> kDTypes[] = {
+    {DType::kBool, "BOOL"}, {DType::kU8, "U8"},     {DType::kU16, "U16"},
+    {DType::kU32, "U32"},   {DType::kU64, "U64"},   {DType::kI8, "I8"},
+    {DType::kI16, "I16"},   {DType::kI32, "I32"},   {DType::kI64, "I64"},
+    {DType::kF16, "F16"},   {DType::kBF16, "BF16"}, {DType::kF32, "F32"},
+    {DType::kF64, "F64"},   {DType::kC64, "C64"},
+};
+
+DType parse_dtype_name(const Value& value, const std::string& where) {
+  if (value.is_string())
+    for (const auto& [dtype, known] : kDTypes)
+      if (known == value.as_string()) return dtype;
+  std::string known_names;
+  for (const auto& [dtype, known] : kDTypes) known_names += str(" ", known);
+  malformed(where, "has the dtype ", value.repr(40), "; known are",
+            known_names);
+}
+
+/// A tensor's entry in the header, checked.
+struct Entry {
+  std::string name;
+  DType dtype;
+  Dims shape;
+  std::size_t begin;
+  std::size_t end;
+};
+
+const Value& field(const Dict& fields, std::string_view key,
+                   const std::string& where) {
+  const Value* value = fields.find(key);
+  if (!value) malformed(where, "has no '", key, "'");
+  return *value;
+}
+
+Dims integers(const Value& value, std::string_view what,
+              const std::string& where) {
+  Dims out;
+  if (!value.is_list()) malformed(where, "has a ", what, " that is no list");
+  for (const Value& item : value.as_list().items) {
+    if (!item.is_int() || item.as_int() < 0)
+      malformed(where, "has ", item.repr(40), " in its ", what);
+    out.push_back(item.as_int());
+  }
+  return out;
+}
+
+Entry parse_entry(const Key& key, const Value& value, std::size_t data_size,
+                  const std::string& prefix) {
+  Entry entry{};
+  entry.name = to_string(key);
+  const std::string where = str(prefix, "tensor '", entry.name, "': ");
+  if (!value.is_dict()) malformed(where, "is not described by an object");
+  const Dict& fields = value.as_dict();
+  entry.dtype = parse_dtype_name(field(fields, "dtype", where), where);
+  entry.shape = integers(field(fields, "shape", where), "shape", where);
+  const Dims offsets =
+      integers(field(fields, "data_offsets", where), "data_offsets", where);
+  if (offsets.size() != 2 || offsets[0] > offsets[1])
+    malformed(where, "has data_offsets that are not [begin, end]");
+  entry.begin = static_cast<std::size_t>(offsets[0]);
+  entry.end = static_cast<std::size_t>(offsets[1]);
+  if (entry.end > data_size)
+    malformed(where, "ends at byte ", entry.end, " of the data, which has ",
+              data_size, "; is the file truncated?");
+  const std::size_t bytes = data_bytes(entry.shape, entry.dtype, where);
+  if (entry.end - entry.begin != bytes)
+    malformed(where, "has ", entry.end - entry.begin,
+              " bytes, its shape and dtype want ", bytes);
+  return entry;
+}
+
+/// Every byte of the data belongs to one tensor.
+void check_cover(const std::vector<Entry>& entries, std::size_t data_size,
+                 const std::string& prefix) {
+  std::vector<const Entry*> order;
+  for (const Entry& entry : entries) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
+    return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
+  });
+  std::size_t at = 0;
+  for (const Entry* entry : order) {
+    if (entry->begin != at)
+      malformed(prefix, "tensor '", entry->name, "' begins at byte ",
+                entry->begin, " of the data, ",
+                entry->begin < at ? "inside the one before it, which ends at "
+                                  : "after a gap: the one before it ends at ",
+                at);
+    at = entry->end;
+  }
+  if (at != data_size)
+    malformed(prefix, data_size - at, " bytes behind the last tensor");
+}
+
+std::uint64_t header_length(std::string_view bytes) {
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  return length;
+}
+
+void read_metadata(const Value& metadata, TensorSet& set,
+                   const std::string& prefix) {
+  if (!metadata.is_dict()) malformed(prefix, "__metadata__ is no object");
+  for (const auto& [key, value] : metadata.as_dict())
+    if (!value.is_string())
+      malformed(prefix, "__metadata__ '", to_string(key), "' is no text");
+  if (const Value* skeleton = metadata.as_dict().find(kSkeletonName)) {
+    set.has_skeleton = true;
+    set.skeleton = skeleton->as_string();
+  }
+}
+
+TensorSet read_set(const std::shared_ptr<Storage>& storage,
+                   const std::string& prefix) {
+  const std::string_view bytes = text_of(*storage);
+  if (bytes.size() < 8)
+    malformed(prefix, "truncated: ", bytes.size(), " bytes");
+  const std::uint64_t length = header_length(bytes);
+  if (length > kMaxHeader)
+    malformed(prefix, "a header of ", length, " bytes; at most ", kMaxHeader,
+              " are allowed");
+  if (length > bytes.size() - 8)
+    malformed(prefix, "truncated: a header of ", length, " bytes, ",
+              bytes.size() - 8, " are there");
+  const Value header =
+      parse_json(bytes.substr(8, length), prefix + "header: ", 4);
+  if (!header.is_dict()) malformed(prefix, "the header is no object");
+  const std::size_t data_offset = 8 + length;
+  const std::size_t data_size = bytes.size() - data_offset;
+  TensorSet set;
+  std::vector<Entry> entries;
+  for (const auto& [key, value] : header.as_dict()) {
+    if (to_string(key) == "__metadata__")
+      read_metadata(value, set, prefix);
+    else
+      entries.push_back(parse_entry(key, value, data_size, prefix));
+  }
+  check_cover(entries, data_size, prefix);
+  for (Entry& entry : entries) {
+    Tensor tensor = tensor_at(storage, entry.dtype, std::move(entry.shape),
+                              data_offset + entry.begin,
+                              str(prefix, "tensor '", entry.name, "': "));
+    const bool native = entry.dtype == DType::kBF16;
+    tensor.origin = native ? Origin::kNative : Origin::kNumpy;
+    set.members.emplace_back(std::move(entry.name), std::move(tensor));
+  }
+  return set;
+}
+
+/// Large items first: then each begins at a multiple of its item size.
+std::vector<std::size_t> storage_order(const Flat& flat) {
+  std::vector<std::size_t> order(flat.tensors.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) {
+                     return item_size(flat.tensors[a].second.dtype()) >
+                            item_size(flat.tensors[b].second.dtype());
+                   });
+  return order;
+}
+
+void append_entry(std::string& out, const std::string& tensor_name,
+                  const Tensor& tensor, std::size_t begin) {
+  const bool pairs = is_complex(tensor.dtype());
+  const DType stored = tensor.dtype() == DType::kC64    ? DType::kF32
+                       : tensor.dtype() == DType::kC128 ? DType::kF64
+                                                        : tensor.dtype();
+  append_json_string(out, tensor_name);
+  out += R"(:{"dtype":")";
+  for (const auto& [dtype, known] : kDTypes)
+    if (dtype == stored) out += known;
+  out += R"(","shape":[)";
+  for (std::size_t d = 0; d < tensor.shape().size(); ++d) {
+    if (d > 0) out += ',';
+    append(out, tensor.shape()[d]);
+  }
+  if (pairs) out += tensor.dim() > 0 ? ",2" : "2";
+  out += R"(],"data_offsets":[)";
+  out += str(begin, ",", begin + tensor.nbytes(), "]}");
+}
+
+std::string make_header(const Flat& flat,
+                        const std::vector<std::size_t>& order) {
+  std::vector<std::size_t> begins(order.size());
+  std::size_t at = 0;
+  for (std::size_t i : order) {
+    begins[i] = at;
+    at += flat.tensors[i].second.nbytes();
+  }
+  std::string out = R"({"__metadata__":{"__ptutils__":)";
+  append_json_string(out, flat.skeleton);
+  out += '}';
+  for (std::size_t i = 0; i < flat.tensors.size(); ++i) {
+    out += ',';
+    append_entry(out, flat.tensors[i].first, flat.tensors[i].second, begins[i]);
+  }
+  out += '}';
+  out.append((kAlignment - (8 + out.size()) % kAlignment) % kAlignment, ' ');
+  return out;
+}
+
+class SafetensorsCodec : public Codec {
+ public:
+  std::string name() const override { return "safetensors"; }
+  std::vector<std::string> suffixes() const override {
+    return {".safetensors"};
+  }
+  bool recognises(std::string_view head, std::size_t size) const override {
+    if (head.size() < 10 || head[8] != '{') return false;
+    const std::uint64_t length = header_length(head);
+    return length <= kMaxHeader && length <= size - 8;
+  }
+
+  Value read(const std::filesystem::path& path) const override {
+    const std::string where = prefix("safetensors", path);
+    return value_of(read_set(map_file(path), where), where);
+  }
+
+  void write(const std::filesystem::path& path, const Value& value,
+             bool durable) const override {
+    const std::string where = prefix("safetensors", path);
+    const Flat flat = flatten(value, where);
+    for (const auto& [tensor_name, tensor] : flat.tensors)
+      if (is_complex(tensor.dtype()) && tensor.dim() >= kMaxComplexDims)
+        refuse(where, "'", tensor_name, "': a complex tensor of ", tensor.dim(),
+               " dimensions; save it as .npz");
+    const auto order = storage_order(flat);
+    const std::string header = make_header(flat, order);
+    if (header.size() > kMaxHeader)
+      refuse(where, "the names and values take a header of ", header.size(),
+             " bytes, the format allows ", kMaxHeader, "; save it as .npz");
+    const std::uint64_t length = header.size();
+    FileWriter file(path, durable);
+    file.write(std::as_bytes(std::span(&length, 1)));
+    file.write(header);
+    for (std::size_t i : order) file.write(flat.tensors[i].second);
+    file.commit();
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Codec> safetensors_codec() {
+  return std::make_shared<SafetensorsCodec>();
+}
+
+}  // namespace ptutils::detail

@@ -1,0 +1,39 @@
+#include "ptutils/formats/detail/tensor_set.h"
+
+#include <unordered_map>
+
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/flatten.h"
+
+namespace ptutils::detail {
+
+Value value_of(const TensorSet& set, const std::string& prefix) {
+  if (!set.has_skeleton) {
+    Dict out;
+    for (const auto& [name, value] : set.members) {
+      if (out.contains(name))
+        malformed(prefix, "the name '", name, "' is there twice");
+      out.set(name, value);
+    }
+    return out;
+  }
+  std::unordered_map<std::string_view, const Value*> left;
+  for (const auto& [name, value] : set.members)
+    if (!left.emplace(name, &value).second)
+      malformed(prefix, "the name '", name, "' is there twice");
+  auto lookup = [&](const std::string& name) {
+    auto found = left.find(name);
+    if (found == left.end() || !found->second->is_tensor())
+      malformed(prefix, "no tensor '", name, "', which the skeleton names");
+    const Tensor tensor = found->second->as_tensor();
+    left.erase(found);
+    return tensor;
+  };
+  Value value = unflatten(set.skeleton, lookup, prefix);
+  if (!left.empty())
+    malformed(prefix, "holds '", left.begin()->first,
+              "', which its skeleton does not name");
+  return value;
+}
+
+}  // namespace ptutils::detail

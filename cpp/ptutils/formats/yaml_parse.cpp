@@ -1,0 +1,281 @@
+#include <yaml-cpp/anchor.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <istream>
+#include <map>
+#include <streambuf>
+
+#include "ptutils/formats/detail/core_schema.h"
+#include "ptutils/formats/detail/text_coding.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/yaml_text.h"
+
+namespace ptutils {
+
+namespace {
+
+/// What aliases may add in all, in bytes: a bomb of nine lines is gigabytes.
+constexpr std::size_t kMaxExpansion = std::size_t{32} << 20;
+constexpr std::string_view kTagPrefix = "tag:yaml.org,2002:";
+
+std::size_t weight(const Value& value) {
+  std::size_t total = 64;
+  if (value.is_string()) total += value.as_string().size();
+  if (value.is_list())
+    for (const Value& item : value.as_list().items) total += weight(item);
+  if (value.is_dict())
+    for (const auto& [key, item] : value.as_dict())
+      total += to_string(key).size() + weight(item);
+  return total;
+}
+
+/// The parser's events made into a Value.
+class Builder : public YAML::EventHandler {
+ public:
+  explicit Builder(std::string where) : where_(std::move(where)) {}
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (documents_++ > 0)
+      bad(mark, "a second document begins; a file holds one");
+  }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add(mark, nullptr, anchor);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    auto known = anchors_.find(anchor);
+    if (known == anchors_.end()) bad(mark, "an alias inside its own anchor");
+    spend(mark, known->second.second);
+    add(mark, known->second.first, 0);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag,
+                YAML::anchor_t anchor, const std::string& text) override {
+    plain_ = tag == "?";
+    add(mark, scalar(mark, tag, text), anchor);
+    plain_ = false;
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
+                       YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    check_tag(mark, tag, "seq");
+    open(mark, List(), anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag,
+                  YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    check_tag(mark, tag, "map");
+    open(mark, Dict(), anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+  Value result() { return std::move(result_); }
+
+ private:
+  struct Frame {
+    Value container;
+    YAML::Mark mark;
+    YAML::anchor_t anchor;
+    std::optional<Key> key = {};  // of the value that comes next
+    bool merge = false;           // that key is <<
+    Dict merged = {};             // what << brought: explicit keys win
+  };
+
+  std::string at(const YAML::Mark& mark) const {
+    return str(where_, "line ", mark.line + 1, ", column ", mark.column + 1,
+               ": ");
+  }
+  template <class... Parts>
+  [[noreturn]] void bad(const YAML::Mark& mark, const Parts&... parts) const {
+    detail::malformed(at(mark), parts...);
+  }
+
+  [[noreturn]] void bad_tag(const YAML::Mark& mark,
+                            const std::string& tag) const {
+    bad(mark, "the tag '", tag.substr(0, 80),
+        "' is refused: a file holds data, it makes no objects");
+  }
+
+  void check_tag(const YAML::Mark& mark, const std::string& tag,
+                 std::string_view expected) const {
+    if (tag != "?" && tag != "!" && tag != str(kTagPrefix, expected))
+      bad_tag(mark, tag);
+  }
+
+  Value scalar(const YAML::Mark& mark, const std::string& tag,
+               const std::string& text) const {
+    if (tag == "?") return detail::resolve_plain(text, at(mark));
+    if (tag == "!" || tag == "tag:yaml.org,2002:str") return text;
+    std::string_view type = tag;
+    if (!type.starts_with(kTagPrefix)) bad_tag(mark, tag);
+    type.remove_prefix(kTagPrefix.size());
+    std::optional<Value> out;
+    if (type == "null" && detail::is_core_null(text)) out = Value();
+    if (type == "int") out = detail::core_int(text);
+    if (type == "bool") {
+      if (auto truth = detail::core_bool(text)) out = *truth;
+    }
+    if (type == "float") {
+      if (auto x = detail::core_float(text, at(mark))) out = *x;
+    }
+    if (out) return std::move(*out);
+    if (type == "null" || type == "int" || type == "bool" || type == "float")
+      bad(mark, "'", text.substr(0, 80), "' is no ", type);
+    bad_tag(mark, tag);
+  }
+
+  void spend(const YAML::Mark& mark, std::size_t bytes) {
+    expanded_ += bytes;
+    if (expanded_ > kMaxExpansion)
+      bad(mark, "anchors and aliases expand to more than ", kMaxExpansion >> 20,
+          " MB");
+  }
+
+  void open(const YAML::Mark& mark, Value container, YAML::anchor_t anchor) {
+    if (!frames_.empty() && wants_key(frames_.back()))
+      bad(mark, "a key is a list or a dict; keys are text or integers");
+    frames_.push_back({std::move(container), mark, anchor});
+  }
+
+  void close() {
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    if (!frame.merged.empty())
+      for (auto& [key, value] : frame.merged)
+        if (Dict& dict = frame.container.as_dict(); !dict.find(key))
+          dict.set(key, std::move(value));
+    add(frame.mark, std::move(frame.container), frame.anchor);
+  }
+
+  static bool wants_key(const Frame& frame) {
+    return frame.container.is_dict() && !frame.key && !frame.merge;
+  }
+
+  void add(const YAML::Mark& mark, Value value, YAML::anchor_t anchor) {
+    if (anchor != 0) {
+      const std::size_t bytes = weight(value);
+      spend(mark, bytes);
+      anchors_.insert_or_assign(anchor, std::pair(value, bytes));
+    }
+    if (frames_.empty()) {
+      result_ = std::move(value);
+      return;
+    }
+    Frame& frame = frames_.back();
+    if (frame.container.is_list())
+      frame.container.as_list().items.push_back(std::move(value));
+    else if (wants_key(frame))
+      set_key(mark, frame, std::move(value));
+    else if (frame.merge)
+      merge(mark, frame, std::move(value));
+    else
+      set_value(frame, std::move(value));
+  }
+
+  void set_key(const YAML::Mark& mark, Frame& frame, Value value) {
+    if (value.is_string())
+      frame.key = value.as_string();
+    else if (value.is_int())
+      frame.key = value.as_int();
+    else
+      bad(mark, "a key is a ", value.type_name(),
+          "; keys are text or integers: put it in quotes");
+    if (plain_ && value.is_string() && value.as_string() == "<<") {
+      frame.key.reset();
+      frame.merge = true;
+    } else if (frame.container.as_dict().find(*frame.key)) {
+      bad(mark, "the key '", to_string(*frame.key), "' is there twice");
+    }
+  }
+
+  void set_value(Frame& frame, Value value) {
+    frame.container.as_dict().set(std::move(*frame.key), std::move(value));
+    frame.key.reset();
+  }
+
+  // The first of several maps wins, and an explicit key over all of them.
+  void merge(const YAML::Mark& mark, Frame& frame, Value value) {
+    std::vector<Value> sources;
+    if (value.is_list())
+      sources = std::move(value.as_list().items);
+    else
+      sources.push_back(std::move(value));
+    for (Value& source : sources) {
+      if (!source.is_dict())
+        bad(mark, "<< merges dicts; this is a ", source.type_name());
+      for (auto& [key, item] : source.as_dict())
+        if (!frame.merged.find(key)) frame.merged.set(key, std::move(item));
+    }
+    frame.merge = false;
+  }
+
+  std::string where_;
+  std::vector<Frame> frames_;
+  std::map<YAML::anchor_t, std::pair<Value, std::size_t>> anchors_;
+  std::size_t expanded_ = 0;
+  int documents_ = 0;
+  bool plain_ = false;
+  Value result_;
+};
+
+/// Reads the text where it lies.
+class ViewBuffer : public std::streambuf {
+ public:
+  explicit ViewBuffer(std::string_view text) {
+    char* begin = const_cast<char*>(text.data());
+    setg(begin, begin, begin + text.size());
+  }
+};
+
+/// yaml-cpp takes the control character 4 for the end of the file, and makes
+/// replacement characters of malformed UTF-8: both would lose data silently.
+void check_characters(std::string_view text, const std::string& where) {
+  if (!detail::valid_utf8(text)) detail::malformed(where, "not UTF-8");
+  std::size_t line = 1;
+  for (char c : text) {
+    if (c == '\n') ++line;
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' &&
+         c != '\t') ||
+        c == 0x7F)
+      detail::malformed(where, "line ", line, ": a control character (code ",
+                        static_cast<int>(c), ") is not allowed in YAML");
+  }
+}
+
+}  // namespace
+
+Value parse_yaml(std::string_view text, std::string_view where) {
+  const std::string prefix = detail::prefix("yaml", where);
+  check_characters(text, prefix);
+  ViewBuffer buffer(text);
+  std::istream stream(&buffer);
+  Builder builder(prefix);
+  try {
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const YAML::Exception& error) {
+    detail::malformed(prefix, "line ", error.mark.line + 1, ", column ",
+                      error.mark.column + 1, ": ", error.msg);
+  }
+  return builder.result();
+}
+
+Value parse_scalar(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first != text.npos &&
+      std::string_view("[{\"'").find(text[first]) != std::string_view::npos)
+    return parse_yaml(text, "command line");
+  if (!detail::valid_utf8(text))
+    detail::malformed("[yaml] ", "a value on the command line is not UTF-8");
+  return detail::resolve_plain(text, "[yaml] command line: ");
+}
+
+}  // namespace ptutils
