@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ptutils/module/module.h"
@@ -14,22 +16,40 @@ namespace ptutils::nn {
 class Variable;
 
 namespace detail {
-struct Node {  // one result of an operation, or a leaf
+struct PTUTILS_API Node {  // one result of an operation, or a leaf
+  Node() = default;
+  ~Node();  // frees a long tape without recursion
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
   Tensor data;
-  Tensor grad;  // empty storage until the first accumulation
+  Tensor grad;  // valid when has_grad; else memory for the next one
   bool has_grad = false;
   bool requires_grad = false;
+  bool leaf = true;         // a result whose `backward` is gone is not one
+  std::uint64_t visit = 0;  // the last backward() that met it
   std::vector<std::shared_ptr<Node>> inputs;
-  /// Adds to the inputs' gradients from this node's. Freed by backward().
+  /// Adds to the inputs' gradients from this node's (accumulate, begin_grad).
+  /// Holds no Variable: it reaches them by `inputs`. Freed by backward().
   std::function<void(Node&)> backward;
 };
+
+/// Hands a gradient of `node` over: kept when it is the first and nobody else
+/// holds its memory, else copied or added.
+PTUTILS_API void accumulate(Node& node, Tensor gradient);
+/// For kernels that write a gradient themselves: node.grad has contiguous
+/// memory and counts as present; 0 when it is to be written, 1 to be added to.
+PTUTILS_API double begin_grad(Node& node);
+/// The gradient of a result, which is not needed any more.
+PTUTILS_API Tensor take_grad(Node& node);
 }  // namespace detail
 
 /// A tensor that may carry a gradient: a handle, copies are the same variable.
 class PTUTILS_API Variable {
  public:
   Variable() = default;
-  /// A leaf.
+  /// A leaf. Kind::kType when a gradient of another dtype than f32 or f64 is
+  /// asked for.
   explicit Variable(Tensor data, bool requires_grad = false);
 
   bool defined() const { return node_ != nullptr; }
@@ -39,11 +59,13 @@ class PTUTILS_API Variable {
   bool has_grad() const { return node_->has_grad; }
   /// Kind::kState when there is none.
   const Tensor& grad() const;
+  /// Of the data's shape and dtype (Kind::kValue); aliased where it can be.
   void set_grad(Tensor grad) const;
   void zero_grad() const;  ///< keeps the memory for the next accumulation
 
   /// Gradients of this scalar for every leaf that requires one, accumulated in
-  /// .grad; frees the tape. Kind::kState when there is no tape.
+  /// .grad; frees the tape. Kind::kState when there is no tape, or none any
+  /// more, and when this has more than one element.
   void backward() const;
 
   const std::shared_ptr<detail::Node>& node() const { return node_; }
@@ -86,7 +108,8 @@ PTUTILS_API Variable linear(const Variable& x, const Variable& weight,
 PTUTILS_API Variable dropout(const Variable& x, double p);
 /// Mean over the batch of -log softmax(logits)[target]; logits (n, classes),
 /// target (n) of an integer dtype (Kind::kIndex names a class out of range).
-PTUTILS_API Variable cross_entropy(const Variable& logits, const Tensor& target);
+PTUTILS_API Variable cross_entropy(const Variable& logits,
+                                   const Tensor& target);
 
 /// A Variable inside a Value (outputs and losses between parts).
 class PTUTILS_API VariableHandle final : public Opaque {
@@ -97,6 +120,8 @@ class PTUTILS_API VariableHandle final : public Opaque {
   Variable variable;
 };
 PTUTILS_API Value wrap(Variable variable);
+/// wrap(), but a plain Tensor when it carries no gradient.
+PTUTILS_API Value to_value(const Variable& variable);
 /// The Variable in it; a Tensor becomes a leaf; Kind::kType otherwise.
 PTUTILS_API Variable variable_in(const Value& value);
 

@@ -10,8 +10,16 @@
 #include "ptutils/nn/autograd.h"
 
 /// Layers with torch's names, defaults, initialisation ranges and state keys.
-/// Arguments and results are f32 (f64 parameters after `to(DType::kF64)`).
+/// Parameters are f32; f64 ones may be put in their place by set_data. What
+/// goes in has the parameters' dtype.
 namespace ptutils::nn {
+
+/// The parameters of every nn::Module in a tree by dotted name
+/// ("net.0.weight"), in torch's order: own ones first, then the children's.
+/// What is shared (a layer or a parameter in two places) appears once, under
+/// its first name.
+PTUTILS_API std::vector<std::pair<std::string, Variable>> named_parameters(
+    ptutils::Module& root);
 
 /// A layer: forward on Variables. `call` (Module) takes a Tensor or a Variable
 /// in a Value and gives a Variable (a Tensor when no gradient is recorded).

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,16 +11,19 @@ namespace ptutils::optim {
 
 /// torch's optimizers: same formulas, defaults and state_dict layout
 /// ({"state": {0: {…}}, "param_groups": [{"lr": …, "params": [0, …]}]}), so
-/// that states go between the two. One parameter group.
+/// that states go between the two. One parameter group. Options of torch's that
+/// do not exist here (amsgrad, maximize …) are written as off; a state that has
+/// one switched on does not load. Kind::kValue for impossible options.
 class PTUTILS_API Optimizer : public Module {
  public:
-  std::string class_name() const override {
-    return "ptutils.optim.Optimizer";
-  }
+  std::string class_name() const override { return "ptutils.optim.Optimizer"; }
   /// What it updates; a configuration builds it without and the Model binds it.
+  /// Options stay, and so does the state of parameters that it had before.
+  /// Kind::kValue for one that is given twice.
   virtual void set_parameters(std::vector<nn::Variable> parameters) = 0;
   virtual void zero_grad() = 0;
   virtual void step() = 0;  ///< parameters without a gradient are left alone
+  Value call(const Value& arguments) override;  ///< step(), without arguments
   virtual double lr() const = 0;
   virtual void set_lr(double lr) = 0;
 };
@@ -44,12 +48,12 @@ class PTUTILS_API SGD : public Optimizer {
   void zero_grad() override;
   void step() override;
   double lr() const override { return options_.lr; }
-  void set_lr(double lr) override { options_.lr = lr; }
+  void set_lr(double lr) override;
 
  private:
   Options options_;
   std::vector<nn::Variable> parameters_;
-  std::vector<Tensor> momentum_;  // by parameter; empty until its first step
+  std::vector<std::optional<Tensor>> momentum_;  // none until its first step
 };
 
 class PTUTILS_API Adam : public Optimizer {
@@ -71,7 +75,7 @@ class PTUTILS_API Adam : public Optimizer {
   void zero_grad() override;
   void step() override;
   double lr() const override { return options_.lr; }
-  void set_lr(double lr) override { options_.lr = lr; }
+  void set_lr(double lr) override;
 
  private:
   struct Moments {
