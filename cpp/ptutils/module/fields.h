@@ -35,6 +35,9 @@ class PTUTILS_API ValueSlot {
   /// Shape and dtype are fixed (a parameter, a buffer): a load that brings
   /// others is a mismatch. A plain attribute is simply replaced.
   virtual bool fixed() const { return false; }
+  /// Whether `get` gives something that can be saved; what cannot is left out
+  /// of a state, or is an error where the class's Meta says so.
+  virtual bool representable() const { return true; }
 };
 
 template <class T>

@@ -34,6 +34,17 @@ bool is_state(const Meta& meta, std::string_view name) {
   return !has(meta.exclude);
 }
 
+/// Whether a value goes into the state; what cannot be saved is skipped, or is
+/// an error where Meta says so.
+bool saved(const Meta& meta, std::string_view name, const ValueSlot& slot) {
+  if (slot.representable()) return true;
+  if (meta.unserializable_is_error)
+    fail(Kind::kType, name, "a ", slot.get().repr(60),
+         " cannot be saved: exclude the name in the class's Meta, or begin it "
+         "with an underscore");
+  return false;
+}
+
 bool is_callback(std::string_view name) {
   return name.starts_with("callbacks.");
 }
@@ -90,7 +101,7 @@ class StateWriter final : public Fields {
     put(name, std::move(state));
   }
   void value(std::string_view name, ValueSlot& slot) override {
-    if (!wanted(name)) return;
+    if (!wanted(name) || !saved(meta_, name, slot)) return;
     Value v = slot.get();
     put(name, copy_ ? v.clone() : std::move(v));
   }
@@ -157,6 +168,7 @@ class StateChecker final : public Fields {
 
   void value(std::string_view name, ValueSlot& slot) override {
     if (!is_state(meta_, name.substr(0, name.find('.')))) return;
+    if (!slot.representable()) return;
     seen_.insert(std::string(name));
     Found found;
     look_up(state_, name, found);

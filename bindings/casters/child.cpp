@@ -1,0 +1,197 @@
+#include "casters/child.h"
+
+#include "casters/tensor.h"
+#include "casters/value.h"
+#include "ptutils/common/names.h"
+
+namespace ptutils::bindings {
+
+namespace {
+
+/// The object's class is, or derives from, MODULE.NAME of a library that is
+/// loaded (never imports it).
+bool is_instance_of(py::handle object, const char* module, const char* name) {
+  PyObject* modules = PyImport_GetModuleDict();  // borrowed
+  PyObject* found = PyDict_GetItemString(modules, module);
+  if (!found) return false;
+  py::object type = py::getattr(py::handle(found), name, py::none());
+  return !type.is_none() && py::isinstance(object, type);
+}
+
+bool is_torch_module(py::handle object) {
+  return is_instance_of(object, "torch.nn", "Module");
+}
+bool is_torch_optimizer(py::handle object) {
+  return is_instance_of(object, "torch.optim", "Optimizer");
+}
+
+std::string type_name(py::handle object) {
+  py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())));
+  return std::string(py::str(type.attr("__module__"))) + "." +
+         std::string(py::str(type.attr("__qualname__")));
+}
+
+/// torch's modules have flat states: nested dicts of names become dotted ones.
+void flatten_into(const Value& value, const std::string& prefix, Dict& out) {
+  if (!value.is_dict()) {
+    out.set(prefix, value);
+    return;
+  }
+  for (const auto& [key, item] : value.as_dict())
+    flatten_into(item, prefix.empty() ? to_string(key)
+                                      : prefix + "." + to_string(key), out);
+}
+
+std::string describe(const Value& v) {
+  if (!v.is_tensor()) return std::string(v.type_name());
+  return str("shape ", v.as_tensor().shape_str(), " ",
+             name(v.as_tensor().dtype()));
+}
+
+/// The hyperparameters of a torch optimizer's first group.
+void add_optimizer_arguments(py::handle object, Dict& out) {
+  py::object groups = object.attr("param_groups");
+  if (py::len(groups) == 0) return;
+  for (auto [key, item] : py::dict(groups[py::int_(0)])) {
+    std::string name = py::str(key);
+    Value value = to_value(item);
+    if (name == "params" || name == "initial_lr" || value.is_tensor() ||
+        !is_plain(value))
+      continue;
+    out.set(name, value);
+  }
+}
+
+}  // namespace
+
+PyHolder::~PyHolder() {
+  if (finalizing()) return;
+  py::gil_scoped_acquire gil;
+  Py_DECREF(object_);
+}
+
+std::string Foreign::class_name() const {
+  py::gil_scoped_acquire gil;
+  return type_name(handle());
+}
+
+Value Foreign::state_dict(bool copy) {
+  py::gil_scoped_acquire gil;
+  Value state = to_value(handle().attr("state_dict")(), class_name());
+  return copy ? state.clone() : state;
+}
+
+void Foreign::check_state(const Value& state, const std::string& prefix,
+                          bool strict, Mismatch& out) {
+  py::gil_scoped_acquire gil;
+  if (!is_torch_module(handle())) return;  // its own load_state_dict judges
+  if (!state.is_dict()) {
+    Module::check_state(state, prefix, strict, out);
+    return;
+  }
+  Dict theirs, mine;
+  flatten_into(state, "", theirs);
+  flatten_into(state_dict(false), "", mine);
+  for (const auto& [key, value] : mine) {
+    std::string name = prefix + to_string(key);
+    const Value* found = theirs.find(key);
+    if (!found) {
+      out.missing.push_back(name);
+      continue;
+    }
+    bool same = found->type() == value.type();
+    if (same && value.is_tensor())
+      same = value.as_tensor().shape() == found->as_tensor().shape() &&
+             value.as_tensor().dtype() == found->as_tensor().dtype();
+    if (!same)
+      out.different.push_back(
+          str(name, ": ", describe(*found), ", here ", describe(value)));
+  }
+  for (const auto& [key, value] : theirs)
+    if (!mine.find(key)) out.unexpected.push_back(prefix + to_string(key));
+}
+
+void Foreign::load_partial(const Value& state) {
+  py::gil_scoped_acquire gil;
+  // Cloned: an optimizer keeps the very tensors that it is given.
+  if (is_torch_module(handle())) {
+    Dict flat;
+    flatten_into(state, "", flat);
+    Value native = Value(std::move(flat));
+    py::dict tensors;
+    for (const auto& [key, value] : native.as_dict())
+      tensors[py::str(to_string(key))] =
+          value.is_tensor() ? tensor_to_torch(value.as_tensor())
+                            : to_python(value);
+    handle().attr("load_state_dict")(tensors, py::arg("strict") = false);
+    return;
+  }
+  Value whole = state.clone();
+  if (is_torch_optimizer(handle()) &&
+      !(state.is_dict() && state.as_dict().contains("param_groups"))) {
+    whole = state_dict(true);  // a part: put into what is there
+    for (const auto& [key, value] : state.as_dict())
+      whole.set_path(to_string(key), value.clone());
+  }
+  handle().attr("load_state_dict")(to_python(whole));
+}
+
+Value Foreign::call(const Value& arguments) {
+  py::gil_scoped_acquire gil;
+  py::object args = to_python(arguments);
+  if (!PyTuple_Check(args.ptr())) args = py::make_tuple(args);
+  return to_value(handle()(*py::reinterpret_borrow<py::tuple>(args)));
+}
+
+Value Foreign::to_config() {
+  py::gil_scoped_acquire gil;
+  Dict out;
+  out["func"] = class_name();
+  py::object config = py::getattr(handle(), "config", py::none());
+  if (PyDict_Check(config.ptr())) {
+    Value given = to_value(config, "config");
+    if (is_plain(given))
+      for (const auto& [key, value] : given.as_dict()) out.set(key, value);
+  }
+  if (is_torch_optimizer(handle())) add_optimizer_arguments(handle(), out);
+  return Value(std::move(out));
+}
+
+void Foreign::train(bool mode) {
+  Module::train(mode);
+  py::gil_scoped_acquire gil;
+  if (is_torch_module(handle())) handle().attr("train")(mode);
+}
+
+bool is_foreign(py::handle object) {
+  PyObject* o = object.ptr();
+  if (PyType_Check(o) || PyDict_Check(o)) return false;
+  PyTypeObject* type = Py_TYPE(o);
+  static PyObject* state = PyUnicode_InternFromString("state_dict");
+  static PyObject* load = PyUnicode_InternFromString("load_state_dict");
+  return _PyType_Lookup(type, state) && _PyType_Lookup(type, load);
+}
+
+bool is_child(py::handle object) {
+  return py::isinstance<Module>(object) || is_foreign(object);
+}
+
+ModulePtr child_in(py::handle object, std::string_view where) {
+  if (object.is_none()) return nullptr;
+  if (py::isinstance<Module>(object)) return py::cast<ModulePtr>(object);
+  if (is_foreign(object))
+    return std::make_shared<Foreign>(
+        py::reinterpret_borrow<py::object>(object));
+  fail(Kind::kType, where, "a ", type_name(object),
+       " is neither a ptutils.Module nor an object with state_dict and "
+       "load_state_dict");
+}
+
+py::object child_out(const ModulePtr& module) {
+  if (!module) return py::none();
+  if (auto* holder = dynamic_cast<PyHolder*>(module.get()))
+    return py::reinterpret_borrow<py::object>(holder->object());
+  return py::cast(module);
+}
+
+}  // namespace ptutils::bindings

@@ -1,0 +1,310 @@
+#include "casters/value.h"
+
+#include <datetime.h>
+
+#include "casters/child.h"
+#include "casters/tensor.h"
+#include "casters/variable.h"
+#include "ptutils/common/error.h"
+
+namespace ptutils::bindings {
+
+namespace {
+
+constexpr int kMaxDepth = 500;
+
+struct DictTypes {
+  PyObject* state = nullptr;
+  PyObject* configuration = nullptr;
+  PyObject* ordered = nullptr;
+};
+DictTypes& dict_types() {
+  static DictTypes types;
+  return types;
+}
+
+std::string join_path(const std::string& path, std::string_view name) {
+  return path.empty() ? std::string(name) : str(path, ".", name);
+}
+std::string where(const std::string& path) {
+  return path.empty() ? "value" : path;
+}
+
+Value integer(py::handle object) {
+  int overflow = 0;
+  long long small = PyLong_AsLongLongAndOverflow(object.ptr(), &overflow);
+  if (overflow == 0) return Value(static_cast<std::int64_t>(small));
+  // Through hexadecimal would be linear; decimal text is what files show. The
+  // interpreter's limit on digits (sys.set_int_max_str_digits) is the bound.
+  return Value(BigInt{py::str(object)});
+}
+
+std::string text(py::handle object, const std::string& path) {
+  Py_ssize_t size = 0;
+  const char* data = PyUnicode_AsUTF8AndSize(object.ptr(), &size);
+  if (!data) {
+    PyErr_Clear();
+    fail(Kind::kValue, where(path),
+         "text with a lone surrogate cannot be saved: ",
+         std::string(py::repr(object)).substr(0, 80));
+  }
+  return {data, static_cast<std::size_t>(size)};
+}
+
+Value time_of(py::handle object) {
+  // Days from the proleptic Gregorian calendar, by Python's own count.
+  auto* o = object.ptr();
+  std::int64_t days =
+      py::cast<std::int64_t>(object.attr("toordinal")()) - 719163;
+  std::int64_t seconds = PyDateTime_DATE_GET_HOUR(o) * 3600 +
+                         PyDateTime_DATE_GET_MINUTE(o) * 60 +
+                         PyDateTime_DATE_GET_SECOND(o);
+  Time out;
+  out.microseconds = (days * 86400 + seconds) * 1000000 +
+                     PyDateTime_DATE_GET_MICROSECOND(o);
+  py::object offset = object.attr("utcoffset")();
+  if (!offset.is_none()) {
+    double total = py::cast<double>(offset.attr("total_seconds")());
+    if (total != static_cast<std::int32_t>(total)) return Value();
+    out.utc_offset = static_cast<std::int32_t>(total);
+  }
+  return Value(out);
+}
+
+py::object time_to(const Time& time) {
+  std::int64_t micro = time.microseconds % 1000000;
+  std::int64_t seconds = time.microseconds / 1000000;
+  if (micro < 0) {
+    micro += 1000000;
+    seconds -= 1;
+  }
+  py::module_ module = py::module_::import("datetime");
+  py::object naive =
+      module.attr("datetime")(1970, 1, 1) +
+      module.attr("timedelta")(0, py::int_(seconds), py::int_(micro));
+  if (!time.utc_offset) return naive;
+  py::object zone = module.attr("timezone")(
+      module.attr("timedelta")(0, *time.utc_offset));
+  return naive.attr("replace")(py::arg("tzinfo") = zone);
+}
+
+class Reader {
+ public:
+  Value read(py::handle object, const std::string& path, int depth) {
+    if (depth > kMaxDepth)
+      fail(Kind::kValue, where(path), "nested deeper than ", kMaxDepth,
+           ": does it contain itself?");
+    PyObject* o = object.ptr();
+    if (o == Py_None) return Value();
+    if (PyBool_Check(o)) return Value(o == Py_True);
+    if (PyLong_CheckExact(o)) return integer(object);
+    if (PyFloat_CheckExact(o)) return Value(PyFloat_AS_DOUBLE(o));
+    if (PyUnicode_CheckExact(o)) return Value(text(object, path));
+    if (PyList_CheckExact(o) || PyTuple_CheckExact(o))
+      return sequence(object, path, depth);
+    if (is_dict(o)) return dict(object, path, depth);
+    return other(object);
+  }
+
+ private:
+  static bool is_dict(PyObject* o) {
+    if (PyDict_CheckExact(o)) return true;
+    if (!PyDict_Check(o)) return false;
+    auto* type = reinterpret_cast<PyObject*>(Py_TYPE(o));
+    const DictTypes& types = dict_types();
+    return type == types.state || type == types.configuration ||
+           type == ordered_type();
+  }
+  static PyObject* ordered_type() {
+    DictTypes& types = dict_types();
+    if (!types.ordered)
+      types.ordered = py::module_::import("collections")
+                          .attr("OrderedDict").cast<py::object>()
+                          .release().ptr();
+    return types.ordered;
+  }
+
+  Value sequence(py::handle object, const std::string& path, int depth) {
+    List out;
+    out.tuple = PyTuple_CheckExact(object.ptr());
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(object.ptr());
+    out.items.reserve(static_cast<std::size_t>(n));
+    for (Py_ssize_t i = 0; i < n; ++i)
+      out.items.push_back(read(PySequence_Fast_GET_ITEM(object.ptr(), i),
+                               join_path(path, str(i)), depth + 1));
+    return Value(std::move(out));
+  }
+
+  Value dict(py::handle object, const std::string& path, int depth) {
+    Dict out;
+    auto* type = reinterpret_cast<PyObject*>(Py_TYPE(object.ptr()));
+    const DictTypes& types = dict_types();
+    if (type == types.state) out.kind = DictKind::kState;
+    if (type == types.configuration) out.kind = DictKind::kConfiguration;
+    if (type == types.ordered) out.kind = DictKind::kOrdered;
+    for (auto [key, item] : py::reinterpret_borrow<py::dict>(object)) {
+      Key name;
+      if (PyUnicode_CheckExact(key.ptr())) {
+        name = text(key, path);
+      } else if (PyLong_CheckExact(key.ptr())) {
+        Value number = integer(key);
+        if (!number.is_int())
+          fail(Kind::kKey, where(path), "the key ",
+               std::string(py::repr(key)), " does not fit in 64 bits");
+        name = number.as_int();
+      } else {
+        fail(Kind::kKey, where(path), "the key ", std::string(py::repr(key)),
+             " is a ", Py_TYPE(key.ptr())->tp_name,
+             ": keys are text or integers");
+      }
+      out.set(name, read(item, join_path(path, to_string(name)), depth + 1));
+    }
+    return Value(std::move(out));
+  }
+
+  Value other(py::handle object) {
+    PyObject* o = object.ptr();
+    if (PyComplex_CheckExact(o))
+      return Value(std::complex<double>(PyComplex_RealAsDouble(o),
+                                        PyComplex_ImagAsDouble(o)));
+    if (PyBytes_CheckExact(o))
+      return Value(Bytes{std::string(
+          PyBytes_AS_STRING(o),
+          static_cast<std::size_t>(PyBytes_GET_SIZE(o)))});
+    if (!PyDateTimeAPI) PyDateTime_IMPORT;
+    if (PyDateTime_CheckExact(o)) {
+      Value time = time_of(object);
+      if (!time.is_null()) return time;
+    }
+    std::string why;
+    if (auto tensor = tensor_from(object, why)) return Value(*tensor);
+    if (auto variable = variable_from(object)) return *variable;
+    if (py::isinstance<Module>(object))
+      return handle(py::cast<ModulePtr>(object));
+    return Value(std::shared_ptr<Opaque>(std::make_shared<PyOpaque>(
+        py::reinterpret_borrow<py::object>(object))));
+  }
+};
+
+py::object dict_to(const Dict& dict) {
+  py::dict plain;
+  for (const auto& [key, item] : dict) {
+    py::object name = std::holds_alternative<std::string>(key)
+                          ? py::object(py::str(std::get<std::string>(key)))
+                          : py::object(py::int_(std::get<std::int64_t>(key)));
+    plain[name] = to_python(item);
+  }
+  const DictTypes& types = dict_types();
+  PyObject* type = nullptr;
+  if (dict.kind == DictKind::kState) type = types.state;
+  if (dict.kind == DictKind::kConfiguration) type = types.configuration;
+  if (dict.kind == DictKind::kOrdered)
+    return py::module_::import("collections").attr("OrderedDict")(plain);
+  if (!type) return plain;
+  return py::handle(type)(plain);
+}
+
+py::object list_to(const List& list) {
+  auto n = static_cast<Py_ssize_t>(list.items.size());
+  if (list.tuple) {
+    py::tuple out(n);
+    for (Py_ssize_t i = 0; i < n; ++i)
+      out[static_cast<std::size_t>(i)] =
+          to_python(list.items[static_cast<std::size_t>(i)]);
+    return out;
+  }
+  py::list out(n);
+  for (Py_ssize_t i = 0; i < n; ++i)
+    out[static_cast<std::size_t>(i)] =
+        to_python(list.items[static_cast<std::size_t>(i)]);
+  return out;
+}
+
+py::object opaque_to(const std::shared_ptr<Opaque>& opaque) {
+  if (!opaque) return py::none();
+  if (auto object = std::dynamic_pointer_cast<PyOpaque>(opaque))
+    return py::reinterpret_borrow<py::object>(object->object());
+  if (auto module = std::dynamic_pointer_cast<ModuleHandle>(opaque))
+    return child_out(module->module);
+  if (auto variable = variable_to(opaque)) return *variable;
+  fail(Kind::kType, "value", "a ", opaque->type_name(),
+       " has no Python counterpart");
+}
+
+}  // namespace
+
+bool finalizing() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return !Py_IsInitialized() || Py_IsFinalizing();
+#else
+  return !Py_IsInitialized() || _Py_IsFinalizing();
+#endif
+}
+
+PyOpaque::~PyOpaque() {
+  if (finalizing()) return;
+  py::gil_scoped_acquire gil;
+  Py_DECREF(object_);
+}
+
+std::string PyOpaque::type_name() const {
+  py::gil_scoped_acquire gil;
+  py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object_)));
+  std::string module = py::str(type.attr("__module__"));
+  std::string name = py::str(type.attr("__qualname__"));
+  if (module == "numpy" && py::hasattr(py::handle(object_), "dtype"))
+    name += str("[", std::string(py::str(py::handle(object_).attr("dtype"))),
+                "]");
+  return module == "builtins" ? name : module + "." + name;
+}
+
+Value to_value(py::handle object, const std::string& path) {
+  return Reader().read(object, path, 0);
+}
+
+py::object to_python(const Value& value) {
+  switch (value.type()) {
+    case Value::Type::kNull: return py::none();
+    case Value::Type::kBool: return py::bool_(value.as_bool());
+    case Value::Type::kInt: return py::int_(value.as_int());
+    case Value::Type::kDouble: return py::float_(value.as_double());
+    case Value::Type::kComplex: {
+      auto c = value.as_complex();
+      return py::reinterpret_steal<py::object>(
+          PyComplex_FromDoubles(c.real(), c.imag()));
+    }
+    case Value::Type::kString: return py::str(value.as_string());
+    case Value::Type::kBytes: return py::bytes(value.as_bytes().data);
+    case Value::Type::kBigInt: {
+      PyObject* big =
+          PyLong_FromString(value.as_bigint().digits.c_str(), nullptr, 10);
+      if (!big) throw py::error_already_set();
+      return py::reinterpret_steal<py::object>(big);
+    }
+    case Value::Type::kTime: return time_to(value.as_time());
+    case Value::Type::kTensor: return tensor_to(value.as_tensor());
+    case Value::Type::kList: return list_to(value.as_list());
+    case Value::Type::kDict: return dict_to(value.as_dict());
+    case Value::Type::kOpaque: return opaque_to(value.as_opaque());
+  }
+  return py::none();
+}
+
+bool is_plain(const Value& value) {
+  if (value.is_opaque()) return false;
+  if (value.is_list()) {
+    for (const Value& item : value.as_list().items)
+      if (!is_plain(item)) return false;
+  } else if (value.is_dict()) {
+    for (const auto& [key, item] : value.as_dict())
+      if (!is_plain(item)) return false;
+  }
+  return true;
+}
+
+void set_dict_types(py::object state, py::object configuration) {
+  dict_types().state = state.release().ptr();
+  dict_types().configuration = configuration.release().ptr();
+}
+
+}  // namespace ptutils::bindings

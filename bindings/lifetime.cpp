@@ -1,0 +1,404 @@
+#include "lifetime.h"
+
+#include "ptutils/common/names.h"
+
+namespace ptutils::bindings {
+
+namespace {
+
+constexpr std::array<const char*, static_cast<std::size_t>(Method::kCount)>
+    kMethodNames = {
+        "state_dict", "load_state_dict", "__call__", "to_config", "train",
+        "forward", "loss", "step", "zero_grad",
+        "__len__", "__getitem__", "__getitems__", "order", "provide",
+        "__next__",
+        "forward", "loss", "compute_gradients", "apply_gradients",
+        "step", "optimize", "update", "_pause", "_stop", "validate", "run",
+        "save", "find", "load_from_id", "update", "remove", "sync", "close",
+        "location"};
+
+std::unordered_set<PyTypeObject*>& native_types() {
+  static auto* types = new std::unordered_set<PyTypeObject*>();
+  return *types;
+}
+
+/// Defined in Python: a function (or anything else) that is not a binding.
+bool is_python_attribute(PyObject* attribute) {
+  return !PyInstanceMethod_Check(attribute) && !PyCFunction_Check(attribute) &&
+         Py_TYPE(attribute) != &PyMethodDescr_Type &&
+         Py_TYPE(attribute) != &PyWrapperDescr_Type;
+}
+
+/// An attribute (or an item of a list or dict) that holds a child.
+class PyChildSlot final : public ChildSlot {
+ public:
+  PyChildSlot(py::object container, py::object key)
+      : container_(std::move(container)), key_(std::move(key)) {}
+  Module* get() const override {
+    if (!module_) module_ = child_in(container_[key_], "Module");
+    return module_.get();
+  }
+  ModulePtr share() const override {
+    get();
+    return module_;
+  }
+  long use_count() const override { return 2; }  // Python holds it too
+  void set(ModulePtr module) override {
+    if (PyTuple_Check(container_.ptr()))
+      fail(Kind::kState, "Module", "a child inside a tuple cannot be replaced");
+    container_[key_] = child_out(module);
+    module_ = std::move(module);
+  }
+
+ private:
+  py::object container_, key_;
+  mutable ModulePtr module_;
+};
+
+/// An attribute that holds a value. Converted at most once.
+class PyValueSlot final : public ValueSlot {
+ public:
+  PyValueSlot(py::object container, py::object key, std::string name)
+      : container_(std::move(container)), key_(std::move(key)),
+        name_(std::move(name)) {}
+  Value get() const override {
+    if (!value_) value_ = to_value(container_[key_], name_);
+    return *value_;
+  }
+  void set(const Value& value) override {
+    // Cloned: the state stays the caller's, the attribute the module's.
+    container_[key_] = to_python(value.clone());
+    value_.reset();
+  }
+  bool fixed() const override {
+    Value now = get();
+    return now.is_tensor() && !now.as_tensor().numpy_scalar;
+  }
+  bool representable() const override { return is_plain(get()); }
+
+ private:
+  py::object container_, key_;
+  std::string name_;
+  mutable std::optional<Value> value_;
+};
+
+constexpr int kMaxContainerDepth = 8;
+
+bool holds_child(py::handle object, int depth = 0) {
+  if (depth > kMaxContainerDepth) return false;
+  if (PyList_CheckExact(object.ptr()) || PyTuple_CheckExact(object.ptr())) {
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(object.ptr());
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      py::handle item = PySequence_Fast_GET_ITEM(object.ptr(), i);
+      if (is_child(item) || holds_child(item, depth + 1)) return true;
+    }
+    return false;
+  }
+  if (!PyDict_CheckExact(object.ptr())) return false;
+  for (auto [key, item] : py::reinterpret_borrow<py::dict>(object))
+    if (is_child(item) || holds_child(item, depth + 1)) return true;
+  return false;
+}
+
+void visit_item(py::object container, py::object key, const std::string& name,
+                const Meta& meta, Fields& f);
+
+void visit_container(py::object container, const std::string& name,
+                     const Meta& meta, Fields& f) {
+  if (PyDict_CheckExact(container.ptr())) {
+    for (auto [key, item] : py::dict(container)) {  // a copy: f may assign
+      std::string text = py::str(key);
+      if (text.find('.') != std::string::npos)
+        fail(Kind::kKey, name, "the key '", text,
+             "' of a dict of modules has a dot: names in a state are dotted");
+      visit_item(container, py::reinterpret_borrow<py::object>(key),
+                 name + "." + text, meta, f);
+    }
+    return;
+  }
+  Py_ssize_t n = PySequence_Fast_GET_SIZE(container.ptr());
+  for (Py_ssize_t i = 0; i < n; ++i)
+    visit_item(container, py::int_(i), str(name, ".", i), meta, f);
+}
+
+void visit_item(py::object container, py::object key, const std::string& name,
+                const Meta& meta, Fields& f) {
+  py::object item = container[key];
+  if (is_child(item)) {
+    PyChildSlot slot(container, key);
+    f.child(name, slot);
+  } else if (holds_child(item)) {
+    visit_container(item, name, meta, f);
+  } else {
+    PyValueSlot slot(container, key, name);
+    f.value(name, slot);
+  }
+}
+
+}  // namespace
+
+PyObject* interned(Method method) {
+  static auto* names = [] {
+    auto* out = new std::array<PyObject*, kMethodNames.size()>();
+    for (std::size_t i = 0; i < out->size(); ++i)
+      (*out)[i] = PyUnicode_InternFromString(kMethodNames[i]);
+    return out;
+  }();
+  return (*names)[static_cast<std::size_t>(method)];
+}
+
+void PySelf::look_up(Method method, std::uint64_t bit) const {
+  py::gil_scoped_acquire gil;
+  PyObject* me = self();
+  if (me) {
+    PyObject* found = _PyType_Lookup(Py_TYPE(me), interned(method));
+    if (found && is_python_attribute(found)) yes_.fetch_or(bit);
+    known_.fetch_or(bit, std::memory_order_release);
+  }
+}
+
+void add_native_type(PyTypeObject* type) { native_types().insert(type); }
+bool is_native_type(PyTypeObject* type) {
+  return native_types().contains(type);
+}
+
+void visit_dict(PyObject* self, const Meta& meta, Fields& f) {
+  PyObject* raw = PyObject_GenericGetDict(self, nullptr);
+  if (!raw) throw py::error_already_set();
+  auto dict = py::reinterpret_steal<py::dict>(raw);
+  py::list keys(dict);  // f may assign attributes
+  for (py::handle key : keys) {
+    if (!PyUnicode_Check(key.ptr())) continue;
+    std::string name = py::str(key);
+    if (name.empty() || name[0] == '_' || !dict.contains(key)) continue;
+    visit_item(dict, py::reinterpret_borrow<py::object>(key), name, meta, f);
+  }
+}
+
+Meta read_meta(PyObject* self) {
+  Meta out;
+  py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(self)));
+  py::object meta = py::getattr(type, "Meta", py::none());
+  if (meta.is_none()) return out;
+  auto names = [&](const char* attribute) {
+    std::vector<std::string> list;
+    for (py::handle item : py::getattr(meta, attribute))
+      list.push_back(py::str(item));
+    return list;
+  };
+  static const std::vector<std::string> kKnown = {"exclude", "include",
+                                                  "unserializable", "version"};
+  for (auto [key, value] : py::dict(meta.attr("__dict__"))) {
+    std::string name = py::str(key);
+    if (name.starts_with("_")) continue;
+    if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end())
+      fail(Kind::kKey, python_class_name(self) + ".Meta", "no choice '", name,
+           "'", did_you_mean(name, kKnown));
+  }
+  if (py::hasattr(meta, "exclude")) out.exclude = names("exclude");
+  if (py::hasattr(meta, "include")) out.include = names("include");
+  if (py::hasattr(meta, "version"))
+    out.version = py::cast<std::int64_t>(meta.attr("version"));
+  if (py::hasattr(meta, "unserializable")) {
+    std::string choice = py::str(meta.attr("unserializable"));
+    if (choice != "skip" && choice != "error")
+      fail(Kind::kValue, python_class_name(self) + ".Meta",
+           "unserializable is 'skip' or 'error', not '", choice, "'");
+    out.unserializable_is_error = choice == "error";
+  }
+  return out;
+}
+
+std::string python_class_name(PyObject* self) {
+  py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(self)));
+  return std::string(py::str(type.attr("__module__"))) + "." +
+         std::string(py::str(type.attr("__qualname__")));
+}
+
+namespace {
+
+/// A constructor argument as a configuration has it: a part as its own
+/// configuration, a value as it is; nothing for what cannot be written.
+std::optional<Value> argument_config(py::handle object) {
+  if (is_child(object)) return child_in(object, "to_config")->to_config();
+  if (PyType_Check(object.ptr()) || PyFunction_Check(object.ptr()))
+    return Value(str(std::string(py::str(object.attr("__module__"))), ".",
+                     std::string(py::str(object.attr("__qualname__")))));
+  if (holds_child(object)) {
+    if (PyDict_Check(object.ptr())) {
+      Dict out;
+      for (auto [key, item] : py::reinterpret_borrow<py::dict>(object))
+        if (auto value = argument_config(item))
+          out.set(std::string(py::str(key)), *value);
+      return Value(std::move(out));
+    }
+    List out;
+    for (py::handle item : object)
+      if (auto value = argument_config(item)) out.items.push_back(*value);
+    return Value(std::move(out));
+  }
+  Value value = to_value(object);
+  if (!is_plain(value) || value.is_tensor()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Value python_config(PyObject* self) {
+  Dict out;
+  out["func"] = python_class_name(self);
+  py::object stored =
+      py::getattr(py::handle(self), "_ptutils_arguments", py::none());
+  if (!stored.is_none()) {
+    // Names of positional arguments come from __init__'s signature.
+    py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(self)));
+    auto args = py::cast<py::tuple>(stored[py::int_(0)]);
+    py::object bound;
+    try {
+      py::object signature =
+          py::module_::import("inspect").attr("signature")(
+              type.attr("__init__"));
+      bound = signature.attr("bind")(py::none(), *args,
+                                     **py::cast<py::dict>(stored[py::int_(1)]))
+                  .attr("arguments");
+    } catch (py::error_already_set&) {
+      bound = stored[py::int_(1)];  // a binding's __init__: keywords only
+    }
+    bool first = true;
+    for (auto [key, item] : py::dict(bound)) {
+      std::string name = py::str(key);
+      bool is_self = first && item.is_none() && !args.empty();
+      first = false;
+      if (name == "self" || is_self) continue;
+      if (name == "kwargs" && PyDict_Check(item.ptr())) {
+        for (auto [k, v] : py::reinterpret_borrow<py::dict>(item))
+          if (auto value = argument_config(v))
+            out.set(std::string(py::str(k)), *value);
+        continue;
+      }
+      if (auto value = argument_config(item)) out.set(name, *value);
+    }
+  }
+  return Value(std::move(out));
+}
+
+void remember_arguments(PyObject* self, PyObject* args, PyObject* kwargs) {
+  if (is_native_type(Py_TYPE(self))) return;
+  py::object keywords = kwargs ? py::reinterpret_borrow<py::object>(kwargs)
+                               : py::object(py::dict());
+  PyObject* raw = PyObject_GenericGetDict(self, nullptr);
+  if (!raw) throw py::error_already_set();
+  auto dict = py::reinterpret_steal<py::dict>(raw);
+  dict["_ptutils_arguments"] =
+      py::make_tuple(py::reinterpret_borrow<py::object>(args), keywords);
+}
+
+PyObject* new_plain(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  PyObject* self = py::detail::make_new_instance(type);
+  if (!self) return nullptr;
+  try {
+    remember_arguments(self, args, kwargs);
+  } catch (py::error_already_set& e) {
+    e.restore();
+    Py_DECREF(self);
+    return nullptr;
+  }
+  return self;
+}
+
+namespace {
+
+PyObject* python_owner(const ModulePtr& module) {
+  auto* deleter =
+      std::get_deleter<py::detail::smart_holder_type_caster_support::
+                           shared_ptr_trampoline_self_life_support>(
+          module);
+  return deleter ? deleter->self : nullptr;
+}
+
+class GcVisitor final : public Fields {
+ public:
+  GcVisitor(visitproc visit, void* arg) : visit_(visit), arg_(arg) {}
+  void child(std::string_view, ChildSlot& slot) override {
+    // Shared with other C++ owners: reachable from there, as far as we know.
+    if (result != 0 || slot.use_count() != 1) return;
+    ModulePtr module = slot.share();
+    PyObject* object = python_owner(module);
+    if (!object)
+      if (auto* holder = dynamic_cast<PyHolder*>(module.get()))
+        object = holder->object();
+    if (object) result = visit_(object, arg_);
+  }
+  void value(std::string_view, ValueSlot&) override {}
+  int result = 0;
+
+ private:
+  visitproc visit_;
+  void* arg_;
+};
+
+class GcClear final : public Fields {
+ public:
+  void child(std::string_view, ChildSlot& slot) override {
+    if (slot.get()) slot.set(nullptr);
+  }
+  void value(std::string_view, ValueSlot&) override {}
+};
+
+/// The Modules of the object (several for several C++ bases); none while the
+/// object is being made.
+template <class F>
+void for_each_module(PyObject* self, F&& f) {
+  auto* instance = reinterpret_cast<py::detail::instance*>(self);
+  // The collector may run inside tp_new, before there is any storage.
+  if (!instance->simple_layout && !instance->nonsimple.values_and_holders)
+    return;
+  for (auto& holder : py::detail::values_and_holders(instance)) {
+    if (!holder.holder_constructed() || !holder.value_ptr()) continue;
+    // Every bound class derives from Module first and once: one address.
+    f(*static_cast<Module*>(holder.value_ptr()));
+  }
+}
+
+}  // namespace
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  bool exact = Py_TYPE(self)->tp_traverse == traverse;
+  if (exact) Py_VISIT(Py_TYPE(self));
+#if PY_VERSION_HEX >= 0x030D0000
+  if (int r = PyObject_VisitManagedDict(self, visit, arg)) return r;
+#else
+  // On 3.11 the traverse of a Python subclass has visited the dict already: a
+  // second visit would count its references twice, and leak every cycle.
+  if (exact || PY_VERSION_HEX >= 0x030C0000)
+    if (PyObject** dict = _PyObject_GetDictPtr(self)) Py_VISIT(*dict);
+#endif
+  int result = 0;
+  for_each_module(self, [&](Module& module) {
+    if (result != 0 || module.running.load() != 0) return;
+    GcVisitor visitor(visit, arg);
+    module.fields(visitor);
+    if (module.has_callbacks())
+      module.callbacks().visit(
+          [&](ChildSlot& slot) { visitor.child("", slot); });
+    result = visitor.result;
+  });
+  return result;
+}
+
+int clear(PyObject* self) {
+  for_each_module(self, [](Module& module) {
+    if (module.running.load() != 0) return;
+    GcClear cleaner;
+    module.fields(cleaner);
+    if (module.has_callbacks()) module.callbacks().clear();
+  });
+#if PY_VERSION_HEX >= 0x030D0000
+  PyObject_ClearManagedDict(self);
+#else
+  if (PyObject** dict = _PyObject_GetDictPtr(self)) Py_CLEAR(*dict);
+#endif
+  return 0;
+}
+
+}  // namespace ptutils::bindings

@@ -1,0 +1,260 @@
+#pragma once
+
+// The one file that touches pybind11's internals (checked against 3.x).
+
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+
+#include "casters/child.h"
+#include "casters/value.h"
+#include "ptutils/module/callbacks.h"
+#include "ptutils/module/module.h"
+
+static_assert(PYBIND11_VERSION_MAJOR == 3,
+              "lifetime.h knows the internals of pybind11 3");
+
+namespace ptutils::bindings {
+namespace py = pybind11;
+
+/// Methods that Python subclasses may override. One table; a trampoline asks
+/// it, a binding calls past the override through `direct`.
+enum class Method : int {
+  kStateDict, kLoadStateDict, kCall, kToConfig, kTrain,          // Module
+  kForward, kLoss, kStep, kZeroGrad,                             // nn
+  kLen, kGetItem, kGetItems, kOrder, kProvide, kNext,            // data
+  kModelForward, kModelLoss, kComputeGradients, kApplyGradients,  // session
+  kModelStep, kOptimize, kUpdate, kPause, kStop, kValidate, kRun,
+  kSave, kFind, kLoadFromId, kDbUpdate, kRemove, kSync, kClose, kLocation,
+  kCount,
+};
+PyObject* interned(Method method);  // borrowed
+
+/// The Python side of a trampoline object: its wrapper and what the wrapper's
+/// class overrides, looked up once.
+class PySelf {
+ public:
+  virtual ~PySelf() = default;
+  /// The wrapper (borrowed); it lives as long as the C++ object.
+  virtual PyObject* self() const = 0;
+
+  /// Whether the class overrides it in Python. Takes the GIL the first time.
+  bool overrides(Method method) const {
+    std::uint64_t bit = std::uint64_t{1} << static_cast<int>(method);
+    if (!(known_.load(std::memory_order_acquire) & bit)) look_up(method, bit);
+    return yes_.load(std::memory_order_relaxed) & bit;
+  }
+  /// overrides(), unless a binding is calling past it (super()).
+  bool to_python(Method method) const {
+    std::uint64_t bit = std::uint64_t{1} << static_cast<int>(method);
+    if (direct_ & bit) {
+      direct_ &= ~bit;
+      return false;
+    }
+    return overrides(method);
+  }
+  void set_direct(Method method) const {
+    direct_ |= std::uint64_t{1} << static_cast<int>(method);
+  }
+  /// Calls the override; the GIL must be held.
+  template <class... Args>
+  py::object call_python(Method method, Args&&... args) const {
+    std::array<py::object, sizeof...(Args)> owned{
+        py::reinterpret_borrow<py::object>(
+            py::detail::object_or_cast(std::forward<Args>(args)))...};
+    std::array<PyObject*, sizeof...(Args) + 1> raw;
+    raw[0] = self();
+    for (std::size_t i = 0; i < owned.size(); ++i) raw[i + 1] = owned[i].ptr();
+    PyObject* result = PyObject_VectorcallMethod(
+        interned(method), raw.data(), raw.size(), nullptr);
+    if (!result) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(result);
+  }
+
+ private:
+  void look_up(Method method, std::uint64_t bit) const;
+  mutable std::atomic<std::uint64_t> known_{0}, yes_{0};
+  mutable std::uint64_t direct_ = 0;  // under the GIL
+};
+
+/// Marks that the next virtual call of `method` on `module` comes from its
+/// Python binding: the trampoline goes to the C++ base, not back to Python.
+inline void direct(const Module& module, Method method) {
+  if (auto* self = dynamic_cast<const PySelf*>(&module))
+    self->set_direct(method);
+}
+
+/// Attributes in the instance's __dict__, as fields.
+void visit_dict(PyObject* self, const Meta& meta, Fields& f);
+/// The nested `class Meta` of the object's class.
+Meta read_meta(PyObject* self);
+/// "module.Class" of a Python subclass; empty for a class of ours.
+std::string python_class_name(PyObject* self);
+/// {"func": …, remembered constructor arguments…} of a Python subclass.
+Value python_config(PyObject* self);
+/// Notes that the class is one that the bindings define.
+void add_native_type(PyTypeObject* type);
+bool is_native_type(PyTypeObject* type);
+
+/// The trampoline of every Module class: what Module's virtuals do when the
+/// class was extended in Python. Classes with more virtuals derive from it.
+template <class Base>
+class PyModule : public Base,
+                 public py::trampoline_self_life_support,
+                 public PySelf {
+ public:
+  using Base::Base;
+  using Bound = Base;
+
+  PyObject* self() const override {
+    if (!self_) {
+      py::gil_scoped_acquire gil;
+      self_ = py::detail::get_object_handle(
+                  static_cast<const Base*>(this),
+                  py::detail::get_type_info(typeid(Base)))
+                  .ptr();
+    }
+    return self_;
+  }
+
+  std::string class_name() const override {
+    py::gil_scoped_acquire gil;
+    if (!self() || is_native_type(Py_TYPE(self()))) return Base::class_name();
+    return python_class_name(self());
+  }
+  void dynamic_fields(Fields& f) override {
+    py::gil_scoped_acquire gil;
+    if (self()) visit_dict(self(), meta(), f);
+  }
+  Meta meta() const override {
+    py::gil_scoped_acquire gil;
+    if (!self() || is_native_type(Py_TYPE(self()))) return Base::meta();
+    return read_meta(self());
+  }
+  Value state_dict(bool copy = true) override {
+    if (!to_python(Method::kStateDict)) return Base::state_dict(copy);
+    py::gil_scoped_acquire gil;
+    Value state = to_value(call_python(Method::kStateDict), "state_dict()");
+    return copy ? state.clone() : state;
+  }
+  void load_state_dict(const Value& state) override {
+    if (!to_python(Method::kLoadStateDict)) {
+      loading_ = true;  // super().load_state_dict: checks and loads here
+      struct Reset {
+        bool& flag;
+        ~Reset() { flag = false; }
+      } reset{loading_};
+      return Base::load_state_dict(state);
+    }
+    py::gil_scoped_acquire gil;
+    call_python(Method::kLoadStateDict, bindings::to_python(state.clone()));
+  }
+  void check_state(const Value& state, const std::string& prefix, bool strict,
+                   Mismatch& out) override {
+    if (!loading_ && overrides(Method::kLoadStateDict)) return;  // its own say
+    Base::check_state(state, prefix, strict, out);
+  }
+  void load_partial(const Value& state) override {
+    if (loading_ || !overrides(Method::kLoadStateDict))
+      return Base::load_partial(state);
+    load_state_dict(state);
+  }
+  Value call(const Value& arguments) override {
+    if (!to_python(Method::kCall)) return Base::call(arguments);
+    py::gil_scoped_acquire gil;
+    py::object args = bindings::to_python(arguments);
+    if (!PyTuple_Check(args.ptr())) args = py::make_tuple(args);
+    return to_value(py::handle(self())(*py::reinterpret_borrow<py::tuple>(args)));
+  }
+  Value to_config() override {
+    py::gil_scoped_acquire gil;
+    if (to_python(Method::kToConfig))
+      return to_value(call_python(Method::kToConfig), "to_config()");
+    if (!self() || is_native_type(Py_TYPE(self()))) return Base::to_config();
+    return python_config(self());
+  }
+  void train(bool mode = true) override {
+    if (!to_python(Method::kTrain)) return Base::train(mode);
+    py::gil_scoped_acquire gil;
+    call_python(Method::kTrain, mode);
+  }
+
+ private:
+  mutable PyObject* self_ = nullptr;
+  bool loading_ = false;
+};
+
+// The garbage collector's view of a Module object.
+int traverse(PyObject* self, visitproc visit, void* arg);
+int clear(PyObject* self);
+
+/// tp_new of classes that can be built without arguments: the C++ part exists
+/// before, and whether or not, __init__ runs.
+template <class T, class Trampoline>
+PyObject* new_built(PyTypeObject* type, PyObject* args, PyObject* kwargs);
+/// tp_new of the others.
+PyObject* new_plain(PyTypeObject* type, PyObject* args, PyObject* kwargs);
+/// Keeps a Python subclass's constructor arguments for to_config.
+void remember_arguments(PyObject* self, PyObject* args, PyObject* kwargs);
+
+template <class T, class Trampoline>
+PyObject* new_built(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  PyObject* self = py::detail::make_new_instance(type);
+  if (!self) return nullptr;
+  try {
+    auto* instance = reinterpret_cast<py::detail::instance*>(self);
+    auto holder = instance->get_value_and_holder(
+        py::detail::get_type_info(typeid(T)));
+    holder.value_ptr() = static_cast<T*>(new Trampoline());
+    holder.type->init_instance(instance, nullptr);
+    remember_arguments(self, args, kwargs);
+  } catch (py::error_already_set& e) {
+    e.restore();
+    Py_DECREF(self);
+    return nullptr;
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+    Py_DECREF(self);
+    return nullptr;
+  }
+  return self;
+}
+
+/// Declares a Module class: attributes, garbage collection, identity. Always
+/// define constructors with py::init_alias (never py::init): a wrapper without
+/// trampoline would lose its Python attributes with its last Python reference.
+///
+/// kBuilt: the class means something without arguments, and may be subclassed
+/// by classes whose __init__ never calls super().__init__().
+template <class T, class Base, class Trampoline, bool kBuilt>
+auto bind_module(py::module_& m, const char* name, const char* public_module,
+                 const char* doc) {
+  auto setup = py::custom_type_setup([](PyHeapTypeObject* heap) {
+    PyTypeObject* type = &heap->ht_type;
+    type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->tp_traverse = traverse;
+    type->tp_clear = clear;
+    if constexpr (kBuilt)
+      type->tp_new = new_built<T, Trampoline>;
+    else
+      type->tp_new = new_plain;
+  });
+  auto finish = [&](auto cls) {
+    cls.attr("__module__") = public_module;
+    add_native_type(reinterpret_cast<PyTypeObject*>(cls.ptr()));
+    if constexpr (kBuilt) cls.def(py::init_alias<>());
+    return cls;
+  };
+  if constexpr (std::is_void_v<Base>)
+    return finish(py::classh<T, Trampoline>(m, name, doc, setup,
+                                            py::dynamic_attr()));
+  else
+    return finish(py::classh<T, Base, Trampoline>(m, name, doc, setup,
+                                                  py::dynamic_attr()));
+}
+
+}  // namespace ptutils::bindings

@@ -1,0 +1,225 @@
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include "areas.h"
+#include "casters/child.h"
+#include "casters/value.h"
+#include "lifetime.h"
+#include "ptutils/module/module.h"
+
+// Module: the base class, and how one is copied and pickled.
+
+namespace ptutils::bindings {
+
+namespace {
+
+LoadOptions load_options(const py::object& only, const py::object& remap,
+                         bool strict) {
+  LoadOptions out;
+  out.strict = strict;
+  if (PyUnicode_Check(only.ptr())) {
+    out.only_regex = py::cast<std::string>(only);
+  } else if (py::hasattr(only, "pattern")) {  // re.compile(…)
+    out.only_regex = py::cast<std::string>(only.attr("pattern"));
+  } else if (!only.is_none()) {
+    out.only_names = py::cast<std::vector<std::string>>(py::list(only));
+  }
+  if (!remap.is_none())
+    for (auto [from, to] : py::cast<py::dict>(remap))
+      out.remap.emplace_back(py::cast<std::string>(from),
+                             py::cast<std::string>(to));
+  return out;
+}
+
+/// The C++ fields of a Module as Python objects, and back: for pickle and copy.
+class FieldReader final : public Fields {
+ public:
+  void child(std::string_view name, ChildSlot& slot) override {
+    out[py::str(std::string(name))] = child_out(slot.share());
+  }
+  void value(std::string_view name, ValueSlot& slot) override {
+    out[py::str(std::string(name))] = to_python(slot.get().clone());
+  }
+  py::dict out;
+};
+class FieldWriter final : public Fields {
+ public:
+  explicit FieldWriter(py::dict in) : in_(std::move(in)) {}
+  void child(std::string_view name, ChildSlot& slot) override {
+    py::str key{std::string(name)};
+    if (in_.contains(key)) slot.set(child_in(in_[key], name));
+  }
+  void value(std::string_view name, ValueSlot& slot) override {
+    py::str key{std::string(name)};
+    if (in_.contains(key)) slot.set(to_value(in_[key], std::string(name)));
+  }
+
+ private:
+  py::dict in_;
+};
+
+/// The nearest class of ours in the method resolution order.
+py::object native_base(py::handle type) {
+  for (py::handle base : type.attr("__mro__"))
+    if (is_native_type(reinterpret_cast<PyTypeObject*>(base.ptr())))
+      return py::reinterpret_borrow<py::object>(base);
+  return py::none();
+}
+
+py::dict dict_of(py::handle self) {
+  PyObject* raw = PyObject_GenericGetDict(self.ptr(), nullptr);
+  if (!raw) throw py::error_already_set();
+  return py::reinterpret_steal<py::dict>(raw);
+}
+
+/// An instance with its C++ part and nothing else; __init__ of the user's class
+/// does not run.
+py::object rebuild(py::handle type, py::handle arguments) {
+  py::object self = type.attr("__new__")(type);
+  py::object base = native_base(type);
+  base.attr("__init__")(self, **py::cast<py::dict>(arguments));
+  return self;
+}
+
+py::object reduce(py::handle self) {
+  auto& module = py::cast<Module&>(self);
+  FieldReader reader;
+  module.fields(reader);
+  py::object arguments =
+      py::hasattr(self, "_constructor") ? self.attr("_constructor")()
+                                        : py::object(py::dict());
+  py::object type = py::type::of(self);
+  py::object extra = py::hasattr(self, "_extra_state")
+                         ? self.attr("_extra_state")()
+                         : py::object(py::none());
+  return py::make_tuple(
+      py::module_::import("ptutils._core").attr("_rebuild"),
+      py::make_tuple(type, arguments),
+      py::make_tuple(reader.out, dict_of(self), extra));
+}
+
+void set_state(py::handle self, py::handle state) {
+  auto parts = py::cast<py::tuple>(state);
+  if (parts.size() != 3)
+    fail(Kind::kFormat, "pickle", "not the state of a ptutils.Module");
+  auto& module = py::cast<Module&>(self);
+  FieldWriter writer{py::cast<py::dict>(parts[0])};
+  module.fields(writer);
+  dict_of(self).attr("update")(parts[1]);
+  if (!parts[2].is_none()) self.attr("_set_extra_state")(parts[2]);
+}
+
+py::object arguments_of(const py::args& args, const py::kwargs& kwargs) {
+  if (!kwargs.empty())
+    fail(Kind::kType, "Module", "this class is called with positional "
+         "arguments, not with '",
+         std::string(py::str(kwargs.begin()->first)), "='");
+  if (args.size() == 1 && !PyTuple_Check(args[0].ptr()))
+    return py::reinterpret_borrow<py::object>(args[0]);
+  return args;
+}
+
+void def_state(py::classh<Module, PyModule<Module>>& cls) {
+  auto state_dict = [](Module& self, bool copy) {
+    direct(self, Method::kStateDict);
+    return self.state_dict(copy);
+  };
+  auto load = [](Module& self, const Value& state, const py::object& only,
+                 const py::object& remap, bool strict) {
+    LoadOptions options = load_options(only, remap, strict);
+    if (options.whole() && strict) {
+      direct(self, Method::kLoadStateDict);
+      self.load_state_dict(state);
+    } else {
+      self.load_state_dict(state, options);
+    }
+  };
+  const char* load_doc =
+      "Back to exactly that state. `only`: a list of names (or prefixes), or a "
+      "regular expression; `remap`: {saved name: name here}; strict=False "
+      "leaves names alone that only one side has. A mismatch is one error "
+      "(WrongState, a RuntimeError) that lists every missing and unexpected "
+      "name and every other shape or dtype; nothing is changed then.";
+  cls.def("state_dict", state_dict, py::arg("copy") = true,
+          "The state at this moment, children included, as a State. The "
+          "tensors are copies (copy=False: they alias the module's).");
+  cls.def("state", state_dict, py::arg("copy") = true, "state_dict().");
+  cls.def("load_state_dict", load, py::arg("state"), py::kw_only(),
+          py::arg("only") = py::none(), py::arg("remap") = py::none(),
+          py::arg("strict") = true, load_doc);
+  cls.def("load_state", load, py::arg("state"), py::kw_only(),
+          py::arg("only") = py::none(), py::arg("remap") = py::none(),
+          py::arg("strict") = true, "load_state_dict(…).");
+}
+
+void def_tree(py::classh<Module, PyModule<Module>>& cls) {
+  auto objects = [](std::vector<std::pair<std::string, ModulePtr>> named) {
+    py::list out;
+    for (auto& [name, module] : named)
+      out.append(py::make_tuple(name, child_out(module)));
+    return out;
+  };
+  cls.def("named_children",
+          [=](Module& self) { return objects(self.named_children()); },
+          "Direct children: a list of (name, object).");
+  cls.def("named_modules",
+          [=](py::object self) {
+            py::list out;
+            out.append(py::make_tuple("", self));
+            for (auto pair : objects(py::cast<Module&>(self).named_modules()))
+              out.append(pair);
+            return out;
+          },
+          "This object and all below it: a list of (dotted name, object).");
+  cls.def("train",
+          [](py::object self, bool mode) {
+            auto& module = py::cast<Module&>(self);
+            direct(module, Method::kTrain);
+            module.train(mode);
+            return self;
+          },
+          py::arg("mode") = true, "Training mode for it and all children.");
+  cls.def_property_readonly("training", &Module::training);
+  cls.def("to_config",
+          [](Module& self) {
+            direct(self, Method::kToConfig);
+            Value config = self.to_config();
+            if (config.is_dict())
+              config.as_dict().kind = DictKind::kConfiguration;
+            return config;
+          },
+          "The Configuration that rebuilds it: {'func': …, arguments…}.");
+  cls.def("__repr__", &Module::repr);
+}
+
+}  // namespace
+
+void def_module_class(py::module_& m) {
+  auto cls = bind_module<Module, void, PyModule<Module>, true>(
+      m, "Module", "ptutils",
+      "The base class of everything: callable, with a state that comes and "
+      "goes. Attributes are the state (numbers, text, lists, dicts, arrays, "
+      "tensors) and the children (Modules, torch modules and optimizers, lists "
+      "and dicts of them); names that begin with '_' are neither.");
+  def_state(cls);
+  def_tree(cls);
+  cls.def("__call__",
+          [](Module& self, const py::args& args, const py::kwargs& kwargs) {
+            direct(self, Method::kCall);
+            return self.call(to_value(arguments_of(args, kwargs)));
+          });
+  cls.def("__reduce_ex__", [](py::handle self, int) { return reduce(self); });
+  // pybind11 takes a def of __setstate__ for a constructor.
+  cls.attr("__setstate__") = py::cpp_function(set_state, py::is_method(cls));
+  m.def("_rebuild", &rebuild);
+  m.def("_native_base", &native_base);
+  m.def("_set_dict_types", &set_dict_types);
+  m.def("_is_child", [](py::handle object) { return is_child(object); });
+  m.def("_roundtrip", [](const Value& v) { return v.clone(); },
+        "Through the core and back (for tests).");
+  m.def("_identical", [](const Value& a, const Value& b) {
+    return a.identical(b);
+  }, "The same types, order and bits.");
+}
+
+}  // namespace ptutils::bindings
