@@ -15,20 +15,20 @@ namespace {
 constexpr std::int64_t kGrain = std::int64_t{1} << 20;  // bytes
 constexpr std::int64_t kTile = 32;
 
-struct Row {
-  std::byte* from;
+struct CopiedRow {
+  const std::byte* from;
   std::byte* to;
   std::int64_t from_step;
   std::int64_t to_step;
 };
 
 template <std::size_t kItem>
-void copy_row(Row row, std::int64_t n) {
+void copy_row(CopiedRow row, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i)
     std::memcpy(row.to + i * row.to_step, row.from + i * row.from_step, kItem);
 }
 
-void copy_row(Row row, std::int64_t n, std::size_t item) {
+void copy_row(CopiedRow row, std::int64_t n, std::size_t item) {
   auto size = static_cast<std::int64_t>(item);
   if (row.from_step == size && row.to_step == size) {
     std::memcpy(row.to, row.from, static_cast<std::size_t>(n) * item);
@@ -102,12 +102,18 @@ std::int64_t wrap_dim(std::int64_t dim, std::int64_t dims,
   return dim < 0 ? dim + dims : dim;
 }
 
+bool share_memory(const Tensor& a, const Tensor& b) {
+  const Storage& s = *a.storage();
+  const Storage& t = *b.storage();
+  return s.data() < t.data() + t.bytes() && t.data() < s.data() + s.bytes();
+}
+
 void copy_elements(const Tensor& source, const Tensor& target) {
   std::size_t item = item_size(source.dtype());
   auto bytes = static_cast<std::int64_t>(source.nbytes());
   if (bytes == 0) return;
   if (source.contiguous() && target.contiguous()) {
-    if (bytes <= 2 * kGrain || source.storage() == target.storage()) {
+    if (bytes <= 2 * kGrain || share_memory(source, target)) {
       std::memmove(target.bytes(), source.bytes(), source.nbytes());
       return;
     }
@@ -130,6 +136,16 @@ void copy_elements(const Tensor& source, const Tensor& target) {
           copy_row({at[0], at[1], loop.step[0], loop.step[1]}, n, item);
         });
       });
+}
+
+void gather(const std::byte* from, std::int64_t step, std::int64_t n,
+            std::size_t item, std::byte* block) {
+  copy_row({from, block, step, static_cast<std::int64_t>(item)}, n, item);
+}
+
+void scatter(const std::byte* block, std::byte* to, std::int64_t step,
+             std::int64_t n, std::size_t item) {
+  copy_row({block, to, static_cast<std::int64_t>(item), step}, n, item);
 }
 
 Element element_of(double value, DType dtype) {

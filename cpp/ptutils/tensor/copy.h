@@ -11,9 +11,18 @@ namespace ptutils::detail {
 std::int64_t wrap_dim(std::int64_t dim, std::int64_t dims,
                       std::string_view where);
 
+/// The storages overlap (the views need not).
+bool share_memory(const Tensor& a, const Tensor& b);
+
 /// Elements of `source` into `target`: same shape and dtype, any strides, any
 /// alignment. Contiguous ones may overlap.
 void copy_elements(const Tensor& source, const Tensor& target);
+
+/// `n` elements that are `step` bytes apart into a contiguous block, and back.
+void gather(const std::byte* from, std::int64_t step, std::int64_t n,
+            std::size_t item, std::byte* block);
+void scatter(const std::byte* block, std::byte* to, std::int64_t step,
+             std::int64_t n, std::size_t item);
 
 /// One element of `dtype`: `value` as static_cast has it (integers wrap).
 struct Element {

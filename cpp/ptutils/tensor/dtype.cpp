@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "ptutils/tensor/kernels/half.h"
+
 namespace ptutils {
 namespace {
 
@@ -116,40 +118,8 @@ DType promote(DType a, DType b) {
   return promote_integers(a, b);
 }
 
-f16::f16(float value) {
-  auto u = std::bit_cast<std::uint32_t>(value);
-  std::uint32_t sign = (u >> 16) & 0x8000;
-  std::uint32_t magnitude = u & 0x7fffffff;
-  if (magnitude > 0x7f800000) {  // NaN: quiet, keeps the payload's top
-    bits = static_cast<std::uint16_t>(sign | 0x7e00 | ((u >> 13) & 0x3ff));
-  } else if (magnitude >= 0x477ff000) {  // 65520 and above round to infinity
-    bits = static_cast<std::uint16_t>(sign | 0x7c00);
-  } else if (magnitude < 0x38800000) {
-    // Below 2^-14 the result is subnormal: adding 0.5 puts its unit, 2^-24, at
-    // the last place of a float, so that the addition itself rounds.
-    float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    bits = static_cast<std::uint16_t>(
-        sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000));
-  } else {
-    std::uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
-    bits = static_cast<std::uint16_t>(sign | ((rounded - 0x38000000) >> 13));
-  }
-}
+f16::f16(float value) : bits(half_from_float(value)) {}
 
-f16::operator float() const {
-  std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16;
-  std::uint32_t magnitude = bits & 0x7fffu;
-  std::uint32_t out;
-  if (magnitude >= 0x7c00) {  // infinity, NaN (made quiet)
-    out = 0x7f800000 | (magnitude << 13);
-    if (magnitude > 0x7c00) out |= 0x00400000;
-  } else if (magnitude >= 0x0400) {
-    out = (magnitude << 13) + 0x38000000;
-  } else {  // subnormal: magnitude * 2^-24, exact
-    float value = static_cast<float>(magnitude) * 0x1p-24f;
-    out = std::bit_cast<std::uint32_t>(value);
-  }
-  return std::bit_cast<float>(sign | out);
-}
+f16::operator float() const { return half_to_float(bits); }
 
 }  // namespace ptutils

@@ -29,7 +29,8 @@ class PTUTILS_API Random {
   /// [0, n), without bias; n > 0.
   std::uint64_t next_below(std::uint64_t n);
 
-  // Fill a fresh contiguous tensor; each advances the counter once per block.
+  // Fill a fresh contiguous tensor, computed in blocks of four 32-bit words
+  // from counter() on; each advances the counter by the blocks it used.
   Tensor uniform(Dims shape, double low = 0, double high = 1,
                  DType dtype = DType::kF32);
   Tensor normal(Dims shape, double mean = 0, double std = 1,

@@ -252,9 +252,9 @@ void Tensor::copy_from(const Tensor& source) const {
   if (read_only())
     fail(Kind::kValue, "Tensor.copy_from",
          "the target's memory is read-only; clone() it first");
-  if (source.storage_ == storage_ && source.data_ != data_ &&
+  if (detail::share_memory(source, *this) &&
       !(contiguous() && source.contiguous()))
-    detail::copy_elements(source.clone(), *this);  // they may overlap
+    detail::copy_elements(source.clone(), *this);
   else
     detail::copy_elements(source, *this);
 }
