@@ -31,6 +31,7 @@ struct State {
   std::uint64_t running_id = 0;  // 0: none
   std::thread::id runner;        // the thread inside run(), or none
   std::uint64_t generation = 0;  // of `entries`, `running_id` and `runner`
+  std::vector<std::vector<Entry>> abandoned;  // of parents, never destroyed
   std::atomic<bool> done{false};
 };
 
@@ -45,7 +46,7 @@ State& state() {
 void forget_parent(State& all) {
   if (all.generation == fork_generation()) return;
   all.generation = fork_generation();
-  new std::vector<Entry>(std::move(all.entries));
+  all.abandoned.push_back(std::move(all.entries));
   all.entries.clear();
   all.running_id = 0;
   all.runner = {};

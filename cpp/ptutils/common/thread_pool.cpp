@@ -136,18 +136,23 @@ class Crew : public std::enable_shared_from_this<Crew> {
   bool stopping_ = false;
 };
 
-// Guards which crew a pool has; held over forks, so that a child can replace
-// the parent's crew, whose own mutex may be locked for ever.
-std::mutex& crews_mutex() {
-  static std::mutex& mutex = *[] {
-    auto* fresh = new std::mutex;
-    hold_over_fork(*fresh);
-    return fresh;
-  }();
-  return mutex;
+struct Crews {
+  Crews() { hold_over_fork(mutex); }
+
+  // Guards which crew a pool has. Held over forks, so that a child can replace
+  // the parent's crew, whose own mutex may be locked for ever.
+  std::mutex mutex;
+  // Those of parents: their threads do not exist here, and joining or
+  // destroying them is an error.
+  std::vector<std::shared_ptr<Crew>> abandoned;
+};
+
+Crews& crews() {
+  static Crews& instance = *new Crews;
+  return instance;
 }
 
-[[maybe_unused]] const bool kReady = (crews_mutex(), true);
+[[maybe_unused]] const bool kReady = (crews(), true);
 
 }  // namespace
 
@@ -158,17 +163,16 @@ struct ThreadPool::Impl {
   std::uint64_t generation = fork_generation();
   std::shared_ptr<Crew> crew;
 
-  // Under crews_mutex(): the parent's threads do not exist here, and joining
-  // or destroying them is an error: their crew is never freed.
+  // Under the mutex of crews().
   void forget_parent() {
     if (generation == fork_generation()) return;
     generation = fork_generation();
-    if (crew) new std::shared_ptr<Crew>(std::move(crew));
+    if (crew) crews().abandoned.push_back(std::move(crew));
     crew = nullptr;
   }
 
   std::shared_ptr<Crew> current() {
-    std::lock_guard lock(crews_mutex());
+    std::lock_guard lock(crews().mutex);
     forget_parent();
     if (!crew) crew = std::make_shared<Crew>(threads);
     return crew;
@@ -186,7 +190,7 @@ ThreadPool::ThreadPool(int threads) {
 ThreadPool::~ThreadPool() {
   std::shared_ptr<Crew> crew;
   {
-    std::lock_guard lock(crews_mutex());
+    std::lock_guard lock(crews().mutex);
     impl_->forget_parent();
     crew = std::move(impl_->crew);
   }
