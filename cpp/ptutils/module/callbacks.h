@@ -91,14 +91,24 @@ class PTUTILS_API Callbacks {
 
  private:
   struct Entry;
+  struct Listener;
+  // Replaced, never changed in place: a handler may add and remove.
+  using Listeners = std::shared_ptr<const std::vector<Listener>>;
   void resolve();
-  std::vector<Entry> entries_;
-  std::vector<std::vector<Handler>> handlers_;  // by trigger id
-  bool pending_ = false;
+  void listen(const std::shared_ptr<Entry>& entry, TriggerId trigger);
+  void listen_to_all(const std::shared_ptr<Entry>& entry);
+  void forget(const std::shared_ptr<Entry>& entry);
+
+  std::vector<std::shared_ptr<Entry>> entries_;  // in order of registration
+  std::vector<Listeners> listeners_;             // by trigger id
+  std::int64_t next_order_ = 0;
+  bool pending_ = false;  // some entry waits by name
 
  public:
   Callbacks();
   ~Callbacks();
+  Callbacks(const Callbacks&) = delete;
+  Callbacks& operator=(const Callbacks&) = delete;
 };
 
 }  // namespace ptutils

@@ -50,7 +50,8 @@ class PTUTILS_API Arguments {
 /// A class that a configuration may name.
 struct ClassInfo {
   std::string name;  ///< dotted: "ptutils.nn.Linear"
-  std::vector<std::string> parameters;  ///< keyword names, for checks and errors
+  /// Keyword names, for checks and errors; "**" among them takes any.
+  std::vector<std::string> parameters;
   std::function<ModulePtr(const Arguments&)> make;
 };
 
