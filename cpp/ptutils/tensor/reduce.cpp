@@ -47,11 +47,12 @@ Tensor reduce_rows(kernels::Reduction op, const Tensor& a, Sizes s) {
   return reduce_rows(op, out, {s.outer, pieces, 1});
 }
 
+// A band is short, so that rounding errors do not add up over long columns.
 // Columns of (outer, length, inner): bands of rows, then the bands' results.
 Tensor reduce_columns(kernels::Reduction op, const Tensor& a, Sizes s) {
   auto item = static_cast<std::int64_t>(item_size(a.dtype()));
   auto kernel = kernels::table().reduce_outer[op][type_index(a.dtype())];
-  std::int64_t height = std::max<std::int64_t>(64, kPiece / s.inner);
+  std::int64_t height = std::clamp<std::int64_t>(kPiece / s.inner, 64, 512);
   std::int64_t bands = (s.length + height - 1) / height;
   std::int64_t blocks = (s.inner + kColumns - 1) / kColumns;
   Tensor out =
