@@ -34,7 +34,7 @@ bool is_plain(std::string_view text) {
   for (char& c : lower)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   for (std::string_view word :
-       {"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+       {"yes", "no", "on", "off", "true", "false", "null"})
     if (lower == word) return false;
   return true;
 }

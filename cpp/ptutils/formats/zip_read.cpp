@@ -69,13 +69,10 @@ ZipReader::Directory ZipReader::find_directory() const {
   directory.offset = number(end, 16, 4);
   if (number(end, 4, 4) != 0 || number(end, 8, 2) != directory.count)
     malformed(prefix_, "an archive of several volumes");
-  const bool large = directory.count == zip::kCountSee64 ||
-                     directory.size == zip::kSee64 ||
-                     directory.offset == zip::kSee64;
   const bool has_locator =
       at >= zip::kLocator64Size &&
       number(bytes_, at - zip::kLocator64Size, 4) == zip::kLocator64;
-  if (large && has_locator) return find_directory64(at);
+  if (has_locator) return find_directory64(at);
   if (directory.offset + directory.size != at)
     malformed(prefix_,
               "the directory does not end where its end record begins");
