@@ -38,6 +38,9 @@ class PTUTILS_API DBInterface : public Module {
   /// taken as it is: tensors must not change until sync), errors surface at
   /// the next call or at sync.
   virtual std::string save(const Value& document, bool background = false) = 0;
+  /// save() unless its _id exists: then false, and nothing is changed. Atomic;
+  /// durable when it returns.
+  virtual bool insert(const Value& document) = 0;
   /// Matches, in order of insertion unless sorted.
   virtual std::vector<Value> find(const Value& query,
                                   const FindOptions& options = {}) = 0;

@@ -255,7 +255,8 @@ bool History::empty() const {
   return impl_->series.empty();
 }
 
-double History::last(std::string_view name) const {
+std::optional<History::Record> History::last_record(
+    std::string_view name) const {
   std::lock_guard lock(impl_->mutex);
   const Series* series = impl_->find(name);
   const Record* best = nullptr;
@@ -275,7 +276,12 @@ double History::last(std::string_view name) const {
       end = first;
     }
   }
-  return best ? best->value : std::numeric_limits<double>::quiet_NaN();
+  return best ? std::optional(*best) : std::nullopt;
+}
+
+double History::last(std::string_view name) const {
+  auto record = last_record(name);
+  return record ? record->value : std::numeric_limits<double>::quiet_NaN();
 }
 
 Value History::take_new() {
@@ -341,28 +347,27 @@ bool History::equal(const History& other) const {
   if (this == &other) return true;
   History copy(other);  // never two mutexes at once
   std::lock_guard lock(impl_->mutex);
-  const Impl& a = *impl_;
-  const Impl& b = *copy.impl_;
-  auto same_attempt = [](const auto& x, const auto& y) {
-    return x.first == y.first && x.second.from == y.second.from;
-  };
-  auto same_record = [](const Record& x, const Record& y) {
-    return key_of(x) == key_of(y) && x.epoch == y.epoch &&
+  auto same = [](const Record& x, const Record& y) {
+    return x.step == y.step && x.epoch == y.epoch &&
            std::bit_cast<std::uint64_t>(x.value) ==
                std::bit_cast<std::uint64_t>(y.value);
   };
-  if (a.series.size() != b.series.size() ||
-      !std::equal(a.attempts.begin(), a.attempts.end(), b.attempts.begin(),
-                  b.attempts.end(), same_attempt))
-    return false;
-  for (const Series& mine : a.series) {
-    const Series* theirs = b.find(mine.name);
-    if (!theirs || !std::equal(mine.records.begin(), mine.records.end(),
-                               theirs->records.begin(), theirs->records.end(),
-                               same_record))
-      return false;
-  }
-  return true;
+  // A metric with nothing on the current line is as good as none.
+  auto lines = [](const Impl& impl) {
+    std::map<std::string, std::vector<Record>> out;
+    for (const Series& s : impl.series)
+      if (auto line = impl.current(s); !line.empty())
+        out.emplace(s.name, std::move(line));
+    return out;
+  };
+  auto mine = lines(*impl_), theirs = lines(*copy.impl_);
+  return std::equal(mine.begin(), mine.end(), theirs.begin(), theirs.end(),
+                    [&](const auto& x, const auto& y) {
+                      return x.first == y.first &&
+                             std::equal(x.second.begin(), x.second.end(),
+                                        y.second.begin(), y.second.end(),
+                                        same);
+                    });
 }
 
 }  // namespace ptutils

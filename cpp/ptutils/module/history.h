@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,8 @@ class PTUTILS_API History {
   bool empty() const;
   /// The last value of a name on the current line; NaN when there is none.
   double last(std::string_view name) const;
+  /// The last record of a name on the current line.
+  std::optional<Record> last_record(std::string_view name) const;
 
   /// The records logged since the last take, as a Dict of columns a database
   /// stores ({name: {attempt, step, epoch, time, value}} of 1-d tensors and the
@@ -50,7 +53,8 @@ class PTUTILS_API History {
 
   Value to_value() const;  ///< all of it
   static History from_value(const Value& value);
-  /// Same names, attempts, steps, epochs and bits of values; times may differ.
+  /// The current lines agree: same names, steps, epochs and bits of values.
+  /// Attempts and times may differ (a killed and resumed run has others).
   bool equal(const History& other) const;
 
   History();

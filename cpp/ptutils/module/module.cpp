@@ -96,8 +96,7 @@ class StateWriter final : public Fields {
     Module* module = slot.get();
     if (!module || !wanted(name) || Active::has(module)) return;
     Value state = module->state_dict(copy_);
-    bool empty = state.is_dict() && state.as_dict().empty();
-    if (empty && is_callback(name)) return;
+    if (state.is_dict() && state.as_dict().empty()) return;
     put(name, std::move(state));
   }
   void value(std::string_view name, ValueSlot& slot) override {

@@ -59,7 +59,7 @@ PTUTILS_API Tensor neg(const Tensor& a);
 PTUTILS_API Tensor abs(const Tensor& a);
 PTUTILS_API Tensor square(const Tensor& a);
 PTUTILS_API Tensor exp(const Tensor& a);
-PTUTILS_API Tensor log(const Tensor& a);
+PTUTILS_API Tensor log_e(const Tensor& a);  ///< natural logarithm
 PTUTILS_API Tensor sqrt(const Tensor& a);
 PTUTILS_API Tensor tanh(const Tensor& a);
 PTUTILS_API Tensor sigmoid(const Tensor& a);

@@ -43,7 +43,7 @@ Tensor relu(const Tensor& a) {
   return unary(kernels::kRelu, "relu", a, a.dtype());
 }
 Tensor exp(const Tensor& a) { return real_unary(kernels::kExp, "exp", a); }
-Tensor log(const Tensor& a) { return real_unary(kernels::kLog, "log", a); }
+Tensor log_e(const Tensor& a) { return real_unary(kernels::kLog, "log", a); }
 Tensor sqrt(const Tensor& a) { return real_unary(kernels::kSqrt, "sqrt", a); }
 Tensor tanh(const Tensor& a) { return real_unary(kernels::kTanh, "tanh", a); }
 Tensor sigmoid(const Tensor& a) {

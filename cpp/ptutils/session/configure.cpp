@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <cstdlib>
+
+#include "ptutils/builtin.h"
+#include "ptutils/common/names.h"
+#include "ptutils/formats/yaml_text.h"
+#include "ptutils/module/codec.h"
+#include "ptutils/module/configuration.h"
+#include "ptutils/session/callbacks.h"
+#include "ptutils/session/session.h"
+#include "ptutils/session/streams.h"
+
+// From a configuration or a file to a session.
+
+namespace ptutils {
+
+namespace {
+
+const std::vector<std::string> kKeys = {
+    "func",          "exp_id",       "seed",
+    "model",         "dataprovider", "dbinterface",
+    "train_params",  "validation_params", "save_params",
+    "callbacks"};
+
+std::shared_ptr<DBInterface> build_database(const Value& value,
+                                            const std::string& fallback,
+                                            bool trusted) {
+  if (value.is_null()) return open_database(fallback);
+  if (value.is_string()) return open_database(value.as_string());
+  if (value.is_list()) {
+    const auto& items = value.as_list().items;
+    if (items.size() == 1) return build_database(items[0], fallback, trusted);
+    fail(Kind::kValue, "dbinterface", "a list of ", items.size(),
+         " databases: one is supported; give a path or one DBInterface");
+  }
+  BuildContext context;
+  context.path = context.slot = "dbinterface";
+  context.trusted = trusted;
+  auto db = std::dynamic_pointer_cast<DBInterface>(
+      configure_module(value, context));
+  if (!db) fail(Kind::kType, "dbinterface", value.repr(60),
+                " is not a DBInterface");
+  return db;
+}
+
+/// The part of a slot: its "func" by default the one ptutils has.
+template <class T>
+std::shared_ptr<T> build_part(const Value* config, const char* slot,
+                              const char* func, bool trusted) {
+  if (!config || config->is_null()) return nullptr;
+  if (ModulePtr built = module_in(*config)) {
+    if (auto typed = std::dynamic_pointer_cast<T>(built)) return typed;
+    fail(Kind::kType, slot, built->class_name(), " is not a ", func);
+  }
+  Value with_func = *config;
+  Dict& dict = with_func.as_dict(slot);
+  if (!dict.contains("func") && !dict.contains("class"))
+    dict.set("func", Value(func));
+  BuildContext context;
+  context.path = context.slot = slot;
+  context.trusted = trusted;
+  ModulePtr made = configure_module(with_func, context);
+  auto typed = std::dynamic_pointer_cast<T>(made);
+  if (!typed)
+    fail(Kind::kType, slot, made ? made->class_name() : "None", " is not a ",
+         func);
+  return typed;
+}
+
+void add_callbacks(Session& session, const Value* list, bool trusted) {
+  if (!list || list->is_null()) return;
+  std::int64_t index = 0;
+  for (const Value& item : list->as_list("callbacks").items) {
+    std::string path = str("callbacks[", index++, "]");
+    Filter filter;
+    Value config = item;
+    if (config.is_dict())
+      for (auto& [name, place] :
+           {std::pair<const char*, std::optional<Interval>&>{"every",
+                                                             filter.every},
+            {"at", filter.at},
+            {"before", filter.before},
+            {"after", filter.after}})
+        if (const Value* given = config.as_dict().find(name)) {
+          place = Interval::parse(*given, path + "." + name);
+          config.as_dict().erase(std::string_view(name));
+        }
+    if (config.is_string())
+      config = Value(Dict{{"func", config}});
+    BuildContext context;
+    context.path = path;
+    context.slot = "callbacks";
+    context.trusted = trusted;
+    auto callback = std::dynamic_pointer_cast<Callback>(
+        configure_module(config, context));
+    if (!callback)
+      fail(Kind::kType, path, item.repr(60), " is not a Callback");
+    session.callbacks().add(callback, filter);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Session> Session::from_config(const Value& config, bool trusted,
+                                              const std::string& default_db) {
+  register_builtin();
+  const Dict& dict = config.as_dict("configuration");
+  check_keys(dict, kKeys, "configuration");
+  for (const char* wanted : {"exp_id", "model", "dataprovider"})
+    if (!dict.contains(wanted))
+      fail(Kind::kKey, "configuration", "'", wanted, "' is missing");
+  Options options;
+  options.exp_id = dict.at("exp_id").as_string("exp_id");
+  if (const Value* seed = dict.find("seed"))
+    options.seed = static_cast<std::uint64_t>(seed->as_int("seed"));
+  auto get = [&](const char* key) {
+    const Value* found = dict.find(key);
+    return found ? *found : Value();
+  };
+  options.train_params = get("train_params");
+  options.validation_params = get("validation_params");
+  options.save_params = get("save_params");
+  // Before anything is built: bad settings should cost no data set.
+  SessionSettings::read(options.train_params, options.validation_params,
+                        options.save_params);
+  seed_streams(options.seed);  // initialisers draw from them
+  options.model =
+      build_part<Model>(dict.find("model"), "model", "ptutils.Model", trusted);
+  options.dataprovider = build_part<data::DataProvider>(
+      dict.find("dataprovider"), "dataprovider", "ptutils.data.DataProvider",
+      trusted);
+  options.dbinterface =
+      build_database(get("dbinterface"), default_db, trusted);
+  auto session = std::make_shared<Session>(std::move(options));
+  add_callbacks(*session, dict.find("callbacks"), trusted);
+  return session;
+}
+
+std::shared_ptr<Session> Session::from_file(
+    const std::filesystem::path& path,
+    const std::vector<std::string>& overrides) {
+  register_builtin();
+  Value config = read(path);
+  for (const std::string& override_ : overrides)
+    apply_override(config, override_, parse_scalar);
+  const char* db = std::getenv("PTUTILS_DB");
+  return from_config(config, true, db ? db : "runs.db");
+}
+
+namespace {
+
+ModulePtr make_model(const Arguments& a) {
+  return std::make_shared<Model>(a.module("net"), a.module("criterion"),
+                                 a.module("optimizer"));
+}
+
+}  // namespace
+
+void register_session(Registry& registry) {
+  registry.add({"ptutils.Model", {"net", "criterion", "optimizer"}, make_model});
+  registry.add({"ptutils.callbacks.NaNDetector", {}, [](const Arguments&) {
+                  return std::make_shared<NaNDetector>();
+                }});
+}
+
+}  // namespace ptutils

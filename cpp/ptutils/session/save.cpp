@@ -1,0 +1,125 @@
+#include <cmath>
+
+#include "ptutils/common/log.h"
+#include "ptutils/common/process.h"
+#include "ptutils/module/configuration.h"
+#include "ptutils/session/session.h"
+
+// Saving: history, checkpoints, the best one, the record.
+
+namespace ptutils {
+
+namespace {
+constexpr double kFlushSeconds = 5;
+}  // namespace
+
+void Session::flush_history(bool at_once) {
+  std::lock_guard lock(flush_mutex_);
+  if (!at_once && now() - last_flush_ < kFlushSeconds) return;
+  last_flush_ = now();
+  Value columns = history_.take_new();
+  if (!columns.is_null()) store_->save_history(columns);
+}
+
+void Session::save_due(bool epoch_ended) {
+  Progress at = progress_;
+  at.seconds = status().seconds;
+  bool due = (*save_due_)(at);
+  if (!settings_.save_every && epoch_ended) due = true;
+  bool best = false;
+  if (!settings_.keep_best.empty()) {
+    read_pending();
+    // Logged at this very step, and better than what there was.
+    auto records = history_.last_record(settings_.keep_best);
+    if (records && records->attempt == attempt_ &&
+        records->step == progress_.step) {
+      double before = record_.best.is_dict()
+                          ? record_.best.as_dict().at("value").as_double()
+                          : std::nan("");
+      double value = records->value;
+      best = !std::isnan(value) &&
+             (std::isnan(before) ||
+              (settings_.best_is_largest ? value > before : value < before));
+      if (best)
+        record_.best = Value(Dict{{"metric", Value(settings_.keep_best)},
+                                  {"value", Value(value)},
+                                  {"step", Value(progress_.step)}});
+    }
+  }
+  if (due || best) checkpoint(best);
+}
+
+void Session::save() {
+  if (!begun_)
+    fail(Kind::kState, options_.exp_id, "is not running: nothing to save");
+  checkpoint(false);
+}
+
+void Session::checkpoint(bool best) {
+  static const auto kBefore = Callbacks::intern("before_save");
+  static const auto kAfter = Callbacks::intern("after_save");
+  if (last_saved_step_ == progress_.step && !best) return;
+  raise(kBefore);
+  read_pending();
+  settle_saves();
+  flush_history(true);
+  std::string id = new_id();
+  if (best) record_.best.as_dict()["checkpoint"] = id;
+  record_changes();
+  Dict document{{"_id", Value(id)},
+                {"kind", Value("checkpoint")},
+                {"exp_id", Value(options_.exp_id)},
+                {"attempt", Value(attempt_)},
+                {"step", Value(progress_.step)},
+                {"epoch", Value(progress_.epoch)},
+                {"time", Value(now())},
+                {"seconds", Value(status().seconds)},
+                {"best", record_.best},
+                {"config", record_.config},
+                {"edits", Value(record_.edits)},
+                {"state", state_dict(true)}};
+  store_->save_checkpoint(Value(std::move(document)));
+  last_saved_step_ = progress_.step;
+  saves_unsettled_ = true;
+  raise(kAfter);
+}
+
+void Session::record_changes() {
+  // What changed behind the session's back since the last save.
+  Value config = to_config();
+  for (const Change& change : compare(record_.config, config))
+    record_.edits.items.push_back(
+        Value(Dict{{"session", Value(options_.exp_id)},
+                   {"attempt", Value(attempt_)},
+                   {"step", Value(progress_.step)},
+                   {"path", Value(change.path)},
+                   {"old", change.before},
+                   {"new", change.after},
+                   {"cause", Value("unattributed")}}));
+  record_.config = std::move(config);
+}
+
+/// Waits until what was queued is durable, then lets older checkpoints go and
+/// names the best one in the record.
+void Session::settle_saves() {
+  if (!saves_unsettled_) return;
+  options_.dbinterface->sync();
+  saves_unsettled_ = false;
+  std::string best;
+  if (record_.best.is_dict())
+    if (const Value* id = record_.best.as_dict().find("checkpoint"))
+      best = id->as_string();
+  write_record();
+  store_->retain(settings_.keep_last, best);
+}
+
+void Session::write_record() {
+  {
+    std::lock_guard lock(status_mutex_);
+    record_.status = status_;
+    record_.latest = latest_;
+  }
+  if (!store_->write(record_)) requested_ = Request::kLost;
+}
+
+}  // namespace ptutils

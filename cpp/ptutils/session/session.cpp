@@ -1,0 +1,268 @@
+#include "ptutils/session/session.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ptutils/common/log.h"
+#include "ptutils/common/process.h"
+#include "ptutils/nn/autograd.h"
+#include "ptutils/session/heartbeat.h"
+#include "ptutils/session/signals.h"
+#include "ptutils/session/streams.h"
+
+// A session's state, what it logs, and its parts. Starting is in start.cpp, the
+// loop in loop.cpp, saving in save.cpp, configurations in configure.cpp.
+
+namespace ptutils {
+
+namespace {
+
+Value progress_to_value(const Progress& p) {
+  return Value(Dict{{"step", Value(p.step)},
+                    {"epoch", Value(p.epoch)},
+                    {"step_in_epoch", Value(p.step_in_epoch)}});
+}
+
+}  // namespace
+
+Session::Session(Options options)
+    : options_(std::move(options)),
+      settings_(SessionSettings::read(options_.train_params,
+                                      options_.validation_params,
+                                      options_.save_params)) {
+  if (options_.exp_id.empty())
+    fail(Kind::kValue, "Session", "exp_id must not be empty");
+  if (!options_.dbinterface)
+    fail(Kind::kValue, options_.exp_id, "has no dbinterface: give a path "
+         "('runs.db') or a DBInterface");
+  if (options_.dataprovider)
+    options_.dataprovider->set_seed(options_.seed);
+  store_ = std::make_unique<RunStore>(options_.dbinterface, options_.exp_id);
+  status_.stage = "train";
+}
+
+Session::~Session() {
+  heartbeat_.reset();
+  if (!begun_) return;
+  // Dropped in mid-run: the record says so, what was saved stays.
+  abort("the session was dropped before its run had ended");
+}
+
+void Session::fields(Fields& f) {
+  f("model", options_.model);
+  f("dataprovider", options_.dataprovider);
+  f("dbinterface", options_.dbinterface);
+  f("progress", [this] { return progress_to_value(progress_); },
+    [this](const Value& v) {
+      const Dict& d = v.as_dict("progress");
+      progress_.step = d.at("step").as_int("progress.step");
+      progress_.epoch = d.at("epoch").as_int("progress.epoch");
+      progress_.step_in_epoch =
+          d.at("step_in_epoch").as_int("progress.step_in_epoch");
+    });
+  f("streams", [] { return save_streams(); },
+    [](const Value& v) { load_streams(v); });
+  // Present from the first loop on; a state that has it may come earlier.
+  f("loader",
+    [this] {
+      return get_loader_state_ ? get_loader_state_() : waiting_loader_state_;
+    },
+    [this](const Value& v) {
+      if (set_loader_state_ && !v.is_null())
+        set_loader_state_(v);
+      else
+        waiting_loader_state_ = v;
+    });
+}
+
+void Session::load_partial(const Value& state) {
+  std::int64_t before = progress_.step;
+  Module::load_partial(state);
+  last_saved_step_ = -1;
+  if (restoring_ || !begun_ || progress_.step >= before) return;
+  // Back in time: the steps since leave the current line.
+  read_pending();
+  begin_attempt(attempt_ + 1, progress_.step, "rollback");
+}
+
+Status Session::status() const {
+  std::lock_guard lock(status_mutex_);
+  return status_;
+}
+
+Progress Session::at_step() const {
+  Progress p = progress_;
+  if (in_step_) {
+    p.step += 1;
+    p.step_in_epoch += 1;
+    if (p.steps_per_epoch > 0 && p.step_in_epoch >= p.steps_per_epoch) {
+      p.step_in_epoch = 0;
+      p.epoch += 1;
+    }
+  }
+  return p;
+}
+
+void Session::log(std::string_view name, const Value& value) {
+  std::string full(name);
+  if (full.find('/') == std::string::npos) full = "train/" + full;
+  History::Record record;
+  record.attempt = attempt_;
+  record.step = progress_.step + (in_step_ ? 1 : 0);
+  record.epoch = progress_.epoch;
+  record.time = now();
+  if (value.is_opaque()) {
+    constexpr std::size_t kMostWaiting = 100;
+    pending_.push_back({std::move(full), record, value});
+    if (pending_.size() >= kMostWaiting) read_pending();
+    return;
+  }
+  auto number = scalar_of(value);
+  if (!number)
+    fail(Kind::kType, "Session.log", full, " is ", value.repr(60),
+         "; it must be a number or a tensor of one element");
+  record.value = *number;
+  history_.log(full, record);
+  std::lock_guard lock(status_mutex_);
+  latest_.as_dict().set(full, Value(*number));
+}
+
+void Session::read_pending() {
+  if (pending_.empty()) return;
+  std::vector<Pending> waiting;
+  waiting.swap(pending_);
+  std::vector<Value> values;
+  values.reserve(waiting.size());
+  for (const Pending& p : waiting) values.push_back(p.value);
+  std::vector<double> numbers;
+  bool foreign = false;
+  for (const Value& v : values)
+    foreign = foreign ||
+              !std::dynamic_pointer_cast<nn::VariableHandle>(v.as_opaque());
+  if (foreign && foreign_ops().read) {
+    numbers = foreign_ops().read(values);
+  } else {
+    for (const Value& v : values) {
+      auto number = scalar_of(v);
+      if (!number)
+        fail(Kind::kType, "Session.log", v.repr(60), " is not a number");
+      numbers.push_back(*number);
+    }
+  }
+  std::lock_guard lock(status_mutex_);
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    waiting[i].record.value = numbers[i];
+    history_.log(waiting[i].name, waiting[i].record);
+    latest_.as_dict().set(waiting[i].name, Value(numbers[i]));
+  }
+}
+
+bool Session::every(const Value& interval) {
+  Interval parsed = Interval::parse(interval, "every");
+  Progress at = at_step();
+  if (parsed.unit == Interval::Unit::kEpochs && at.steps_per_epoch <= 0)
+    fail(Kind::kState, "Session.every", "'", interval.repr(40),
+         "' needs a loader with a length; give steps instead");
+  std::string key = interval.repr();
+  for (auto& [known, due] : every_due_)
+    if (known == key) return due(at);
+  every_due_.emplace_back(key, Due(parsed));
+  every_due_.back().second.start(at);
+  return every_due_.back().second(at);
+}
+
+void Session::set_aim(std::int64_t num_epochs, std::int64_t num_steps) {
+  settings_.num_epochs = num_epochs;
+  settings_.num_steps = num_steps;
+}
+
+void Session::set_steps_per_epoch(std::int64_t n) {
+  progress_.steps_per_epoch = std::max<std::int64_t>(n, 0);
+}
+
+void Session::set_loader_state(std::function<Value()> get,
+                               std::function<void(const Value&)> set) {
+  get_loader_state_ = std::move(get);
+  set_loader_state_ = std::move(set);
+  if (set_loader_state_ && !waiting_loader_state_.is_null()) {
+    Value waiting = std::move(waiting_loader_state_);
+    waiting_loader_state_ = Value();
+    set_loader_state_(waiting);
+  }
+}
+
+bool Session::done() const {
+  if (settings_.num_steps > 0 && progress_.step >= settings_.num_steps)
+    return true;
+  return settings_.num_epochs > 0 && progress_.epoch >= settings_.num_epochs;
+}
+
+void Session::raise(Callbacks::TriggerId trigger, const Value& metrics) {
+  if (!callbacks().listening(trigger)) return;
+  Event event;
+  event.trigger = Callbacks::trigger_name(trigger);
+  event.index = progress_.step;
+  event.epoch = progress_.epoch;
+  event.attempt = attempt_;
+  event.source = this;
+  event.progress = progress_;
+  event.arguments = metrics.is_dict() ? metrics : Value(Dict());
+  if (metrics.is_dict())
+    if (const Value* loss = metrics.as_dict().find("loss");
+        loss && loss->is_tensor())
+      event.loss = loss->as_tensor();
+  callbacks().call(trigger, event);
+}
+
+void Session::update_status() {
+  std::lock_guard lock(status_mutex_);
+  status_.attempt = attempt_;
+  status_.step = progress_.step;
+  status_.epoch = progress_.epoch;
+  std::int64_t total = settings_.num_steps;
+  if (settings_.num_epochs > 0 && progress_.steps_per_epoch > 0) {
+    std::int64_t by_epochs = settings_.num_epochs * progress_.steps_per_epoch;
+    total = total > 0 ? std::min(total, by_epochs) : by_epochs;
+  }
+  status_.total_steps = total;
+  double here = started_ > 0 ? now() - started_ : 0;
+  status_.seconds = seconds_before_ + here;
+  std::int64_t done_here = progress_.step - first_step_;
+  status_.eta = -1;
+  if (total > 0 && done_here > 0)
+    status_.eta = here / static_cast<double>(done_here) *
+                  static_cast<double>(std::max<std::int64_t>(
+                      total - progress_.step, 0));
+}
+
+Value Session::to_config() {
+  Dict out{{"func", Value(class_name())},
+           {"exp_id", Value(options_.exp_id)},
+           {"seed", Value(options_.seed)}};
+  if (options_.model) out["model"] = options_.model->to_config();
+  if (options_.dataprovider)
+    out["dataprovider"] = options_.dataprovider->to_config();
+  for (auto& [name, child] : named_children()) {
+    if (name == "model" || name == "dataprovider" || name == "dbinterface" ||
+        name.starts_with("callbacks."))
+      continue;
+    out.set(name, child->to_config());  // a user's own part
+  }
+  for (auto& [name, value] :
+       {std::pair<const char*, const Value&>{"train_params",
+                                             options_.train_params},
+        {"validation_params", options_.validation_params},
+        {"save_params", options_.save_params}})
+    if (!value.is_null()) out[name] = value;
+  List callbacks_config;
+  if (has_callbacks())
+    for (auto& callback : callbacks().list()) {
+      Dict one{{"func", Value(callback->class_name())}};
+      callbacks_config.items.push_back(Value(std::move(one)));
+    }
+  if (!callbacks_config.items.empty())
+    out["callbacks"] = Value(std::move(callbacks_config));
+  return Value(std::move(out));
+}
+
+}  // namespace ptutils

@@ -1,0 +1,202 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptutils/data/loader.h"
+#include "ptutils/module/callbacks.h"
+#include "ptutils/module/history.h"
+#include "ptutils/module/status.h"
+#include "ptutils/session/model.h"
+#include "ptutils/session/settings.h"
+#include "ptutils/session/store.h"
+
+namespace ptutils {
+
+class Heartbeat;
+class SignalGuard;
+
+/// One experiment: a model, its data, a database, and everything around the
+/// loop. `run` is, in full:
+///
+///     begin (lease, last state or a new one)
+///     until done:  batch = loader.next;  metrics = model.step(batch)
+///                  log; end_of_training_step; validate, save when due
+///     finish (last save, status)
+///
+/// A user's own loop does the same with begin_step / end_step / finish around
+/// its own code. Not thread-safe; one session runs at a time in a process.
+class PTUTILS_API Session : public Module {
+ public:
+  struct Options {
+    std::string exp_id;
+    std::uint64_t seed = 0;
+    std::shared_ptr<Model> model;
+    std::shared_ptr<data::DataProvider> dataprovider;
+    std::shared_ptr<DBInterface> dbinterface;
+    Value train_params, validation_params, save_params;
+  };
+  explicit Session(Options options);
+  ~Session() override;
+  std::string class_name() const override { return "ptutils.Session"; }
+
+  /// From a file (YAML or JSON) that the user named: its classes are trusted.
+  /// overrides: "model.optimizer.lr=3e-4".
+  static std::shared_ptr<Session> from_file(
+      const std::filesystem::path& path,
+      const std::vector<std::string>& overrides = {});
+  /// From a configuration: {exp_id, seed, model, dataprovider, dbinterface,
+  /// train_params, validation_params, save_params, callbacks}.
+  static std::shared_ptr<Session> from_config(const Value& config, bool trusted,
+                                              const std::string& default_db);
+
+  /// Runs to the end; from the last state when there is one. A complete one
+  /// says so and returns. SIGINT and SIGTERM end the step, save, and throw
+  /// Kind::kInterrupted; the session is then paused.
+  virtual void run();
+  void resume();   ///< Kind::kNotFound when there is nothing to resume
+  void restart();  ///< step 0, a new attempt; the old ones are kept
+  /// Ends after the step: paused, to be resumed; or complete, stopped.
+  void pause() { requested_ = Request::kPause; }
+  void stop() { requested_ = Request::kStop; }
+  /// n training steps, beginning (or going on with) the run.
+  void step(std::int64_t n = 1);
+  /// Saves a checkpoint now.
+  void save();
+
+  /// A metric of the current step; without '/' it is "train/NAME". Scalars of
+  /// other libraries are read later, many at once.
+  void log(std::string_view name, const Value& value);
+  /// Whether an interval ends with the current step ('100 steps', '1 epoch').
+  bool every(const Value& interval);
+
+  const std::string& exp_id() const { return options_.exp_id; }
+  std::uint64_t seed() const { return options_.seed; }
+  Status status() const;       ///< a snapshot, from any thread
+  History& history() { return history_; }  ///< reads what waits first
+  void read_pending();
+  const std::shared_ptr<Model>& model() const { return options_.model; }
+  const std::shared_ptr<data::DataProvider>& dataprovider() const {
+    return options_.dataprovider;
+  }
+  const std::shared_ptr<DBInterface>& dbinterface() const {
+    return options_.dbinterface;
+  }
+  const List& edits() const { return record_.edits; }
+  const Progress& progress() const { return progress_; }
+  std::int64_t attempt() const { return attempt_; }
+
+  void fields(Fields& f) override;
+  Value to_config() override;
+  void load_partial(const Value& state) override;
+
+  // ---- what loops are made of -------------------------------------------
+  enum class Mode { kAuto, kResume, kRestart };
+  /// Takes the lease, loads the last state or saves the first one, starts the
+  /// heartbeat. False: the run is complete.
+  bool begin(Mode mode = Mode::kAuto);
+  bool begun() const { return begun_; }
+  /// Between these two the step is "current" (log, every).
+  void begin_step();
+  /// The step is done: trigger, validation, saving, pausing. False: leave the
+  /// loop, then call finish(). `epoch_ended`: it was the epoch's last.
+  bool end_step(const Value& metrics, bool epoch_ended);
+  /// An epoch's end that was noticed only now (a loader without a length).
+  bool end_epoch();
+  /// Whether the loop's aims are reached.
+  bool done() const;
+  /// Ends the run: last save, status by what was asked for. `complete`: the
+  /// loop came to its end. Throws Kind::kInterrupted after a signal.
+  void finish(bool complete);
+  /// Ends it as a failure; the error's text goes into the record.
+  void abort(const std::string& exception) noexcept;
+  /// What the run aims at, when train_params does not say (own loops).
+  void set_aim(std::int64_t num_epochs, std::int64_t num_steps);
+  void set_steps_per_epoch(std::int64_t n);
+  /// The state of a loop that is not the data provider's: saved as "loader".
+  void set_loader_state(std::function<Value()> get,
+                        std::function<void(const Value&)> set);
+  /// More about this process for the record (versions of the bindings).
+  void set_metadata(Value extra) { extra_metadata_ = std::move(extra); }
+  /// Whether the heartbeat prints progress on stderr (default true).
+  void set_progress_output(bool on) { show_progress_ = on; }
+  int signal() const { return signal_; }  ///< the one that paused it, or 0
+
+ private:
+  enum class Request { kNone, kPause, kStop, kLost };
+  struct Pending {  // a logged scalar that is still on its device
+    std::string name;
+    History::Record record;
+    Value value;
+  };
+
+  void prepare(const std::optional<RunRecord>& before, Mode mode);
+  void start_new(Status::Run run, std::int64_t attempt);
+  void restore(const RunRecord& before);
+  void compare_configuration(const RunRecord& before,
+                             const CheckpointInfo& from, Value& state);
+  void begin_attempt(std::int64_t attempt, std::int64_t from_step,
+                     const char* kind);
+  void train_loop(std::int64_t limit);
+  void validate_due();
+  void validate(const std::string& phase);
+  void save_due(bool epoch_ended);
+  void flush_history(bool now);
+  void checkpoint(bool best);
+  void settle_saves();
+  void record_changes();
+  void raise(Callbacks::TriggerId trigger, const Value& metrics = {});
+  void update_status();
+  void write_record();
+  void end_run(Status::State state, Status::Outcome outcome);
+  void check_lease() const;
+  Progress at_step() const;  // with the current step counted
+  void observe_model();
+
+  Options options_;
+  SessionSettings settings_;
+  Progress progress_;
+  std::int64_t attempt_ = 0;
+  std::int64_t last_saved_step_ = -1;
+  History history_;
+  std::vector<Pending> pending_;
+  RunRecord record_;
+  std::unique_ptr<RunStore> store_;
+  std::unique_ptr<Heartbeat> heartbeat_;
+  std::unique_ptr<SignalGuard> signals_;
+  std::vector<Due> validation_due_;
+  std::unique_ptr<Due> save_due_;
+  std::vector<std::pair<std::string, Due>> every_due_;
+  std::function<Value()> get_loader_state_;
+  std::function<void(const Value&)> set_loader_state_;
+  Value waiting_loader_state_;  // restored before the loop has a loader
+  Value extra_metadata_;
+  std::mutex flush_mutex_;  // takes and queues history in one go
+  double last_flush_ = 0;
+  bool saves_unsettled_ = false;
+  mutable std::mutex status_mutex_;
+  Status status_;
+  Value latest_;
+  std::atomic<Request> requested_{Request::kNone};
+  double seconds_before_ = 0;  // of earlier processes
+  double started_ = 0;
+  std::int64_t first_step_ = 0;  // of this process, for the rate
+  int signal_ = 0;
+  bool begun_ = false;
+  bool in_step_ = false;
+  bool restoring_ = false;
+  bool show_progress_ = true;
+};
+
+PTUTILS_API void register_session(Registry& registry);
+
+}  // namespace ptutils
