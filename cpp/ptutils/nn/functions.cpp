@@ -154,7 +154,7 @@ void check_linear(const Tensor& x, const Tensor& w, const Variable& bias) {
   if (bias.defined() && (bias.data().shape() != Dims{w.size(0)} ||
                          bias.data().dtype() != w.dtype()))
     fail(Kind::kValue, where, "bias is ", bias.data().shape_str(), " ",
-         name(bias.data().dtype()), ", not (", w.size(0), ") ",
+         name(bias.data().dtype()), ", not (", w.size(0), ",) ",
          name(w.dtype()));
 }
 
