@@ -20,13 +20,14 @@ TEST_CASE("each forked child is a generation further") {
 
 TEST_CASE("a mutex held over forks is free in a child of a busy process") {
   static std::mutex mutex;
-  static long guarded = 0;
+  static std::atomic<long> guarded = 0;
   ptutils::hold_over_fork(mutex);
   std::atomic<bool> stop{false};
   std::thread busy([&] {
     while (!stop) {
       std::lock_guard lock(mutex);
       ++guarded;
+      std::this_thread::yield();
       --guarded;
     }
   });

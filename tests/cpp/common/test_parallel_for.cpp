@@ -129,6 +129,27 @@ TEST_CASE("no more threads than the budget work on one parallel_for") {
   }
 }
 
+TEST_CASE("a smaller budget holds for all callers together") {
+  Budget budget(4);
+  CHECK(sums_right());
+  ptutils::set_thread_budget(2);
+  std::atomic<int> inside{0}, most{0};
+  auto caller = [&] {
+    parallel_for(64, 1, [&](std::int64_t, std::int64_t) {
+      int now = ++inside;
+      int seen = most;
+      while (now > seen && !most.compare_exchange_weak(seen, now)) {
+      }
+      std::this_thread::sleep_for(1ms);
+      --inside;
+    });
+  };
+  std::thread other(caller);
+  caller();
+  other.join();
+  CHECK(most <= 3);  // two callers and one worker
+}
+
 TEST_CASE("a nested run stays on its thread") {
   Budget budget(4);
   std::atomic<int> strayed{0};
@@ -150,7 +171,8 @@ TEST_CASE("the failure of the lowest range is rethrown, whoever runs which") {
       try {
         parallel_for(100, 1, [&](std::int64_t begin, std::int64_t) {
           ++inside;
-          if (begin == 30) std::this_thread::sleep_for(100us);
+          // Now the lowest fails last, now first.
+          if (begin == 30 + repeat % 2) std::this_thread::sleep_for(100us);
           bool fails = begin >= 30;
           --inside;
           if (fails) throw std::runtime_error(std::to_string(begin));
@@ -161,6 +183,25 @@ TEST_CASE("the failure of the lowest range is rethrown, whoever runs which") {
       }
       CHECK(message == "30");
     }
+  }
+}
+
+TEST_CASE("of two failures the lower counts, whichever comes first") {
+  Budget budget(2);
+  for (int slow : {0, 1}) {
+    std::atomic<int> inside{0};
+    std::string message;
+    try {
+      parallel_for(2, 1, [&](std::int64_t begin, std::int64_t) {
+        ++inside;
+        while (inside < 2) std::this_thread::yield();
+        if (begin == slow) std::this_thread::sleep_for(20ms);
+        throw std::runtime_error(std::to_string(begin));
+      });
+    } catch (const std::runtime_error& error) {
+      message = error.what();
+    }
+    CHECK(message == "0");
   }
 }
 

@@ -44,10 +44,21 @@ TEST_CASE("the future carries the task's exception") {
 }
 
 TEST_CASE("what a task held is gone when its future is ready") {
+  std::atomic<bool> gone{false};
+  auto slow_end = [&](int* held) {
+    std::this_thread::sleep_for(30ms);
+    delete held;
+    gone = true;
+  };
   ThreadPool pool(1);
-  auto held = std::make_shared<int>(1);
-  pool.submit([held] {}).get();
-  CHECK(held.use_count() == 1);
+  auto held = std::shared_ptr<int>(new int(1), slow_end);
+  std::promise<void> may_go;
+  auto future = pool.submit(
+      [held, start = may_go.get_future().share()] { start.wait(); });
+  held.reset();
+  may_go.set_value();
+  future.get();
+  CHECK(gone);
 }
 
 TEST_CASE("a pool of no threads is refused") {
