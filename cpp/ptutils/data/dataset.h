@@ -27,6 +27,9 @@ class PTUTILS_API Dataset : public Module {
   /// recycled buffers where it can. Default: get() and collate.
   virtual Value get_batch(std::span<const std::int64_t> indices,
                           const std::vector<Random>& random, const Value& reuse);
+  /// Whether `get` draws from its stream; if not, none are made for a batch
+  /// (`random` may then be empty).
+  virtual bool draws_random() const { return true; }
   /// Samples are made by Python: workers then hold the interpreter's lock.
   virtual bool is_python() const { return false; }
   /// Where the user's arrays came from, for `output=None`.
@@ -45,6 +48,7 @@ class PTUTILS_API ArrayDataset : public Dataset {
                   const std::vector<Random>& random,
                   const Value& reuse) override;
   Origin origin() const override;
+  bool draws_random() const override { return false; }
   const Value& arrays() const { return arrays_; }
   /// Data is not state: an ArrayDataset has none, and no configuration.
  private:
@@ -59,7 +63,8 @@ PTUTILS_API Tensor read_idx(const std::filesystem::path& path);
 /// Items: (f32 (1, 28, 28) in [0, 1], i64 label). Files in `root` or
 /// root/NAME/raw, plain or .gz; else, FashionMNIST, Debian's package
 /// (/usr/share/datasets/fashion-mnist); else fetched into root/NAME/raw when
-/// `download` (checksums verified; `url` overrides the source).
+/// `download` (checksums verified, of the published .gz or, FashionMNIST, of
+/// what is in it; `url` overrides the source).
 class PTUTILS_API IdxImages : public Dataset {
  public:
   struct Options {
@@ -73,6 +78,8 @@ class PTUTILS_API IdxImages : public Dataset {
   Value get_batch(std::span<const std::int64_t> indices,
                   const std::vector<Random>& random,
                   const Value& reuse) override;
+  bool draws_random() const override { return false; }
+  Origin origin() const override { return Origin::kNumpy; }
   Value to_config() override;
   const Tensor& images() const { return images_; }  ///< u8 (n, 28, 28)
   const Tensor& labels() const { return labels_; }  ///< u8 (n)

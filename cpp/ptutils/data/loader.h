@@ -61,14 +61,19 @@ class PTUTILS_API Loader : public Module {
 /// sampler -> batches of indices -> worker threads -> recycled buffers -> the
 /// consumer, in order. State: seed, epoch, batches given in it. A batch is a
 /// Value with the sample's structure, tensors stacked; its buffers are used
-/// again once nobody holds them.
+/// again once nobody holds them. An error of a sample ("… (in sample 37)") does
+/// not advance the position: the next call tries that batch again.
+/// For one thread at a time.
 class PTUTILS_API DataLoader : public Loader {
  public:
   struct Options {
     std::int64_t batch_size = 1;
-    bool shuffle = false;
+    /// Empty: no; of a DataProvider: its train phase. (true: that one too.)
+    std::optional<bool> shuffle;
     std::shared_ptr<Sampler> sampler;  ///< excludes shuffle
-    std::optional<std::int64_t> num_workers;  ///< empty: by the thread budget
+    /// 0: the caller loads. Empty: it begins so, and threads (by the budget; 1
+    /// for a Python data set) take over when batches take long to load.
+    std::optional<std::int64_t> num_workers;
     bool drop_last = false;
     std::int64_t prefetch_factor = 2;  ///< batches ahead per worker
     double timeout = 0;                ///< seconds a batch may take; 0: no limit
@@ -79,6 +84,7 @@ class PTUTILS_API DataLoader : public Loader {
   ~DataLoader() override;
   std::string class_name() const override { return "ptutils.data.DataLoader"; }
   void fields(Fields& f) override;  // seed, epoch, batch
+  Meta meta() const override;       // data set and sampler are not its state
   Value to_config() override;
   bool next(Value& batch) override;
   std::int64_t length() const override;
@@ -91,6 +97,8 @@ class PTUTILS_API DataLoader : public Loader {
   std::int64_t epoch() const;
   std::int64_t batch() const;  ///< batches given of this epoch
   void set_position(std::int64_t epoch, std::int64_t batch);
+  void set_seed(std::uint64_t seed);
+  void set_output(const std::string& output);
   /// Replaces how samples become a batch (bindings: collate_fn).
   void set_collate(std::function<Value(std::vector<Value>&&)> collate);
 
@@ -111,7 +119,8 @@ class PTUTILS_API DataProvider : public Module {
                    datasets,
                DataLoader::Options options);
   std::string class_name() const override { return "ptutils.data.DataProvider"; }
-  /// The loaders' positions by phase. Train is shuffled, others are not.
+  /// The loaders' positions by phase. Shuffling and a given sampler are for the
+  /// phase "train" alone, the other options for all.
   void fields(Fields& f) override;
   Value to_config() override;
   /// Kind::kKey with the known phases. Overridable.

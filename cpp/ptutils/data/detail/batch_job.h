@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "ptutils/data/dataset.h"
+
+namespace ptutils::data::detail {
+
+/// The batches of one epoch. Never changes; threads share it.
+struct Plan {
+  Tensor order;  ///< i64 (samples)
+  std::int64_t batch_size = 1;
+  std::int64_t batches = 0;
+  std::int64_t epoch = 0;
+  Random stream;  ///< of the samples
+
+  std::span<const std::int64_t> indices(std::int64_t batch) const;
+};
+
+using Collate = std::function<Value(std::vector<Value>&&)>;
+
+struct Loaded {
+  Value batch;
+  bool recyclable = false;  ///< all of it is in memory of buffer()
+};
+
+/// How a batch is made. Calls the data set, so: never under a core mutex.
+struct BatchJob {
+  std::shared_ptr<Dataset> dataset;
+  std::shared_ptr<const Collate> collate;  ///< empty: the data set's own
+  bool draws_random = true;
+
+  Loaded load(const Plan& plan, std::int64_t batch, const Value& reuse) const;
+
+ private:
+  Value make(const Plan& plan, std::int64_t batch, const Value& reuse) const;
+};
+
+/// Batches that were given out, for their buffers. Not thread-safe.
+class RecycleBin {
+ public:
+  explicit RecycleBin(std::size_t limit) : limit_(limit) {
+    batches_.reserve(limit);
+  }
+  /// A batch whose buffers nobody else holds, or null.
+  Value take();
+  /// Returns what no longer fits, to be dropped under no lock.
+  [[nodiscard]] Value put(Value batch);
+  /// Empties it into `out`.
+  void clear(std::vector<Value>& out);
+
+ private:
+  std::size_t limit_;
+  std::vector<Value> batches_;  // the oldest first
+};
+
+}  // namespace ptutils::data::detail

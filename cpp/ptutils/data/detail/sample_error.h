@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstdint>
+
+namespace ptutils::data::detail {
+
+/// Rethrows the exception being handled with " (in sample N)" added, its kind
+/// and nested cause kept. Exceptions of another language pass as they are:
+/// their own layer adds the note, and asking them for text may need its lock.
+[[noreturn]] void rethrow_in_sample(std::int64_t index);
+
+}  // namespace ptutils::data::detail

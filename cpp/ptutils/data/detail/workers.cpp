@@ -1,0 +1,198 @@
+#include "ptutils/data/detail/workers.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "ptutils/common/interrupt.h"
+#include "ptutils/common/shutdown.h"
+#include "ptutils/data/detail/crew.h"
+
+namespace ptutils::data::detail {
+namespace {
+
+struct Slot {
+  bool ready = false;
+  Loaded loaded;
+  std::exception_ptr error;
+};
+
+}  // namespace
+
+/// Held by the consumer and by each thread; it ends with the last of them.
+/// Under the mutex nothing of the data set's is called or destroyed.
+struct Workers::Shared {
+  Shared(BatchJob job_, std::int64_t ahead_)
+      : job(std::move(job_)),
+        ahead(ahead_),
+        slots(static_cast<std::size_t>(ahead_)),
+        bin(static_cast<std::size_t>(ahead_) + 2) {
+    job.dataset->running.fetch_add(1);
+  }
+  ~Shared() { job.dataset->running.fetch_sub(1); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+
+  void work();
+  void stop();
+  bool wanted() const {
+    return plan && issued < plan->batches && issued < taken + ahead;
+  }
+  Slot& slot(std::int64_t batch) {
+    return slots[static_cast<std::size_t>(batch % ahead)];
+  }
+
+  const BatchJob job;
+  const std::int64_t ahead;  // batches loaded before they are taken
+  std::mutex mutex;
+  std::condition_variable work_came, batch_came;
+  std::shared_ptr<const Plan> plan;
+  std::uint64_t seeks = 0;  // tells batches of an abandoned plan
+  std::int64_t issued = 0;  // next batch that a thread begins
+  std::int64_t taken = 0;   // next batch of the consumer
+  std::vector<Slot> slots;
+  RecycleBin bin;
+  bool stopping = false;
+};
+
+void Workers::Shared::work() {
+  std::unique_lock lock(mutex);
+  for (;;) {
+    work_came.wait(lock, [this] { return stopping || wanted(); });
+    if (stopping) return;
+    std::int64_t batch = issued++;
+    std::uint64_t seek = seeks;
+    std::shared_ptr<const Plan> mine = plan;
+    Value reuse = bin.take();
+    lock.unlock();
+    Loaded loaded;
+    std::exception_ptr error;
+    try {
+      loaded = job.load(*mine, batch, reuse);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    reuse = Value();
+    mine.reset();
+    lock.lock();
+    if (seek == seeks && !stopping) {
+      slot(batch).loaded = std::move(loaded);
+      slot(batch).error = std::move(error);
+      slot(batch).ready = true;
+      if (batch == taken) batch_came.notify_one();
+    } else {
+      lock.unlock();
+      loaded = Loaded();
+      error = nullptr;
+      lock.lock();
+    }
+  }
+}
+
+void Workers::Shared::stop() {
+  std::vector<Slot> slots_left;
+  std::vector<Value> batches_left;
+  std::shared_ptr<const Plan> plan_left;
+  {
+    std::lock_guard lock(mutex);
+    stopping = true;
+    slots_left.swap(slots);
+    bin.clear(batches_left);
+    plan_left.swap(plan);
+  }
+  work_came.notify_all();
+  batch_came.notify_all();
+}
+
+std::unique_ptr<Workers> Workers::start(BatchJob job, int threads,
+                                        std::int64_t ahead) {
+  Crew::list_for_shutdown();
+  Crew::reap();
+  if (shutdown::done()) return nullptr;
+  std::unique_ptr<Workers> out(new Workers);
+  out->shared_ = std::make_shared<Shared>(std::move(job), ahead);
+  out->crew_ = std::make_shared<Crew>();
+  while (out->crew_->size() < threads &&
+         out->crew_->add([shared = out->shared_] { shared->work(); })) {
+  }
+  out->threads_ = out->crew_->size();
+  if (out->threads_ == 0) return nullptr;
+  out->shutdown_id_ = shutdown::add([shared = out->shared_, crew = out->crew_] {
+    if (!crew->mine()) return;
+    shared->stop();
+    Crew::dismiss(crew, std::chrono::seconds(5));
+  });
+  return out;
+}
+
+Workers::~Workers() {
+  if (!crew_->mine()) {
+    // A fork's child: locks and handles belong to threads that are not here.
+    new std::shared_ptr<Shared>(std::move(shared_));
+    Crew::dismiss(std::move(crew_), {});
+    return;
+  }
+  if (shutdown_id_) shutdown::remove(shutdown_id_);
+  shared_->stop();
+  Crew::dismiss(std::move(crew_), grace);
+}
+
+void Workers::seek(std::shared_ptr<const Plan> plan, std::int64_t batch) {
+  std::vector<Slot> dropped(static_cast<std::size_t>(shared_->ahead));
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->stopping) return;
+    shared_->slots.swap(dropped);
+    shared_->plan.swap(plan);
+    ++shared_->seeks;
+    shared_->issued = shared_->taken = batch;
+  }
+  shared_->work_came.notify_all();
+}
+
+Workers::Taken Workers::take(double timeout) {
+  std::optional<std::chrono::steady_clock::duration> limit;
+  if (timeout > 0)
+    limit = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+        std::chrono::duration<double>(std::min(timeout, 1e9)));
+  Shared& s = *shared_;
+  Slot slot;
+  Value unwanted;
+  {
+    std::unique_lock lock(s.mutex);
+    bool came = ptutils::wait(
+        s.batch_came, lock,
+        [&s] { return s.stopping || s.slot(s.taken).ready; }, limit);
+    if (s.stopping || !came) {
+      bool stopping = s.stopping;
+      std::int64_t batch = s.taken;
+      lock.unlock();
+      if (stopping)
+        fail(Kind::kState, "DataLoader",
+             "its threads were stopped, since the "
+             "process ends");
+      fail(Kind::kState, "DataLoader", "batch ", batch,
+           " took longer than "
+           "timeout=",
+           timeout,
+           " s; raise timeout, or look at what is slow in "
+           "the data set");
+    }
+    std::swap(slot, s.slot(s.taken));
+    ++s.taken;
+    if (slot.loaded.recyclable) unwanted = s.bin.put(slot.loaded.batch);
+  }
+  s.work_came.notify_one();
+  return {std::move(slot.loaded.batch), std::move(slot.error)};
+}
+
+bool Workers::stopped() const {
+  if (!crew_->mine()) return true;
+  std::lock_guard lock(shared_->mutex);
+  return shared_->stopping;
+}
+
+const Dataset* Workers::dataset() const { return shared_->job.dataset.get(); }
+
+}  // namespace ptutils::data::detail

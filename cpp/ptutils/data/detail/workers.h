@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+
+#include "ptutils/data/detail/batch_job.h"
+
+namespace ptutils::data::detail {
+
+class Crew;
+
+/// Threads that load the batches of a plan, each into its slot of a ring, for
+/// one consumer that takes them in order. Its methods are for the consumer's
+/// thread; the shutdown list may stop it from any other.
+class Workers {
+ public:
+  /// nullptr when not one thread could be started (or the process ends).
+  static std::unique_ptr<Workers> start(BatchJob job, int threads,
+                                        std::int64_t ahead);
+  /// Ends the threads. Those that are still busy after `grace` (in another
+  /// language they may wait for the very lock that the caller holds) end on
+  /// their own, and the shutdown list waits for them.
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  std::chrono::milliseconds grace{0};
+
+  /// Loads from this batch on; what was loaded so far is dropped. A null plan:
+  /// loads nothing.
+  void seek(std::shared_ptr<const Plan> plan, std::int64_t batch);
+
+  struct Taken {
+    Value batch;
+    std::exception_ptr error;
+  };
+  /// Waits for the next batch; Kind::kState after `timeout` seconds (0: no
+  /// limit) or when the threads were stopped. Then nothing has changed.
+  Taken take(double timeout);
+
+  int threads() const { return threads_; }
+  /// By the shutdown list, or by a fork.
+  bool stopped() const;
+  const Dataset* dataset() const;
+
+ private:
+  struct Shared;
+  Workers() = default;
+  std::shared_ptr<Shared> shared_;
+  std::shared_ptr<Crew> crew_;
+  std::uint64_t shutdown_id_ = 0;
+  int threads_ = 0;
+};
+
+}  // namespace ptutils::data::detail

@@ -1,0 +1,107 @@
+#include <array>
+
+#include "ptutils/data/dataset.h"
+#include "ptutils/data/detail/buffers.h"
+#include "ptutils/data/detail/idx_files.h"
+
+namespace ptutils::data {
+namespace {
+
+constexpr std::int64_t kSide = 28;
+constexpr std::size_t kPixels = kSide * kSide;
+
+// x / 255 correctly rounded without a division: 1 / 255 in two parts, the first
+// of 16 bits, so that its product with a byte is exact.
+constexpr float kHigh = 257.0F / 65536.0F;
+constexpr float kLow = static_cast<float>(1.0 / 255.0 - 257.0 / 65536.0);
+
+void scale_row(const std::uint8_t* in, float* out) {
+  for (std::size_t i = 0; i < kPixels; ++i) {
+    auto x = static_cast<float>(in[i]);
+    out[i] = x * kHigh + x * kLow;
+  }
+}
+
+Value pair(Value first, Value second) {
+  List out;
+  out.tuple = true;
+  out.items.reserve(2);
+  out.items.push_back(std::move(first));
+  out.items.push_back(std::move(second));
+  return out;
+}
+
+std::string folder_hint(const std::filesystem::path& path) {
+  return str(path.string(), "; get the file again");
+}
+
+}  // namespace
+
+IdxImages::IdxImages(std::string name, Options options)
+    : name_(std::move(name)), options_(std::move(options)) {
+  auto files =
+      detail::find_idx_files(detail::idx_source(name_), options_.root,
+                             options_.train, options_.download, options_.url);
+  images_ = read_idx(files.images);
+  labels_ = read_idx(files.labels);
+  if (images_.dtype() != DType::kU8 || images_.dim() != 3 ||
+      images_.size(1) != kSide || images_.size(2) != kSide)
+    fail(Kind::kFormat, name_, "images are ", images_.shape_str(), " ",
+         ptutils::name(images_.dtype()), ", not (n, 28, 28) u8, in ",
+         folder_hint(files.images));
+  if (labels_.dtype() != DType::kU8 || labels_.dim() != 1)
+    fail(Kind::kFormat, name_, "labels are ", labels_.shape_str(), " ",
+         ptutils::name(labels_.dtype()), ", not (n) u8, in ",
+         folder_hint(files.labels));
+  if (labels_.size(0) != images_.size(0))
+    fail(Kind::kFormat, name_, labels_.size(0), " labels for ", images_.size(0),
+         " images, in ", folder_hint(files.labels));
+}
+
+std::int64_t IdxImages::size() const { return images_.size(0); }
+
+Value IdxImages::get(std::int64_t index, Random) {
+  std::int64_t n = size();
+  detail::check_indices({&index, 1}, n, name_);
+  if (index < 0) index += n;
+  Tensor image = Tensor::empty({1, kSide, kSide});
+  scale_row(images_.data<std::uint8_t>() + index * std::int64_t{kPixels},
+            image.data<float>());
+  image.origin = origin();
+  std::int64_t label = labels_.data<std::uint8_t>()[index];
+  return pair(std::move(image), label);
+}
+
+Value IdxImages::get_batch(std::span<const std::int64_t> indices,
+                           const std::vector<Random>&, const Value& reuse) {
+  std::int64_t n = size();
+  detail::check_indices(indices, n, name_);
+  auto count = static_cast<std::int64_t>(indices.size());
+  Tensor images = detail::buffer(detail::item_of(&reuse, 0),
+                                 {count, 1, kSide, kSide}, DType::kF32);
+  Tensor labels =
+      detail::buffer(detail::item_of(&reuse, 1), {count}, DType::kI64);
+  const auto* pixels = images_.data<std::uint8_t>();
+  const auto* classes = labels_.data<std::uint8_t>();
+  auto* to = images.data<float>();
+  auto* label = labels.data<std::int64_t>();
+  for (std::int64_t index : indices) {
+    if (index < 0) index += n;
+    scale_row(pixels + index * std::int64_t{kPixels}, to);
+    *label++ = classes[index];
+    to += kPixels;
+  }
+  images.origin = labels.origin = origin();
+  return pair(std::move(images), std::move(labels));
+}
+
+Value IdxImages::to_config() {
+  Dict config{{"func", class_name()},
+              {"root", options_.root},
+              {"train", options_.train},
+              {"download", options_.download}};
+  if (!options_.url.empty()) config.set("url", options_.url);
+  return config;
+}
+
+}  // namespace ptutils::data

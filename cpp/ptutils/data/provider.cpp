@@ -1,0 +1,151 @@
+#include <algorithm>
+
+#include "ptutils/common/names.h"
+#include "ptutils/data/loader.h"
+#include "ptutils/module/configuration.h"
+
+namespace ptutils::data {
+namespace {
+
+constexpr char kWhere[] = "DataProvider";
+constexpr char kTrain[] = "train";
+
+void check_phase(const std::string& phase) {
+  if (phase.empty() || phase.find('.') != std::string::npos)
+    fail(Kind::kValue, kWhere, "a phase cannot be named '", phase,
+         "'; give a name without dots");
+}
+
+std::string phase_in(const Value& request) {
+  if (request.is_string()) return request.as_string();
+  if (request.is_dict()) {
+    check_keys(request.as_dict(), {"phase"}, kWhere);
+    const Value* phase = request.as_dict().find("phase");
+    if (phase && phase->is_string()) return phase->as_string();
+  }
+  fail(Kind::kType, kWhere,
+       "a request is a phase ('train') or a dict {'phase': "
+       "'train'}, not ",
+       request.repr());
+}
+
+/// The non-default options, as the keyword arguments that they were.
+void put_options(const DataLoader::Options& o,
+                 const std::shared_ptr<Sampler>& sampler, Dict& config) {
+  const DataLoader::Options defaults;
+  config.set("batch_size", o.batch_size);
+  if (o.shuffle) config.set("shuffle", *o.shuffle);
+  if (sampler) config.set("sampler", sampler->to_config());
+  if (o.num_workers) config.set("num_workers", *o.num_workers);
+  if (o.drop_last) config.set("drop_last", true);
+  if (o.prefetch_factor != defaults.prefetch_factor)
+    config.set("prefetch_factor", o.prefetch_factor);
+  if (o.timeout != 0) config.set("timeout", o.timeout);
+  if (!o.output.empty()) config.set("output", o.output);
+}
+
+}  // namespace
+
+struct DataProvider::Impl {
+  struct Phase {
+    std::string name;
+    std::shared_ptr<Loader> loader;  // owns the data set
+  };
+  Phase* find(std::string_view name) {
+    auto found = std::find_if(phases.begin(), phases.end(),
+                              [&](const Phase& p) { return p.name == name; });
+    return found == phases.end() ? nullptr : &*found;
+  }
+  std::vector<Phase> phases;
+  DataLoader::Options options;  // as given
+};
+
+DataProvider::DataProvider(
+    std::vector<std::pair<std::string, std::shared_ptr<Dataset>>> datasets,
+    DataLoader::Options options)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->options = options;
+  for (auto& [phase, dataset] : datasets) {
+    check_phase(phase);
+    if (impl_->find(phase))
+      fail(Kind::kValue, kWhere, "the phase '", phase, "' was given twice");
+    if (!dataset)
+      fail(Kind::kType, kWhere, "the phase '", phase, "' has no data set");
+    DataLoader::Options mine = options;
+    if (phase != kTrain) {
+      mine.shuffle = {};
+      mine.sampler = nullptr;
+    } else if (!mine.sampler && !mine.shuffle) {
+      mine.shuffle = true;
+    }
+    impl_->phases.push_back(
+        {phase, std::make_shared<DataLoader>(std::move(dataset), mine)});
+  }
+  set_seed(options.seed);
+}
+
+DataProvider::~DataProvider() = default;
+
+void DataProvider::fields(Fields& f) {
+  for (Impl::Phase& phase : impl_->phases) f(phase.name, phase.loader);
+}
+
+Value DataProvider::to_config() {
+  Dict datasets;
+  for (Impl::Phase& phase : impl_->phases) {
+    auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader);
+    if (!loader)
+      fail(Kind::kState, kWhere, "the loader of '", phase.name, "' (",
+           phase.loader->class_name(),
+           ") was set by hand; a configuration names data sets");
+    datasets.set(phase.name, loader->dataset()->to_config());
+  }
+  Dict config{{"func", class_name()}, {"datasets", std::move(datasets)}};
+  put_options(impl_->options, impl_->options.sampler, config);
+  return config;
+}
+
+std::shared_ptr<Loader> DataProvider::provide(const Value& request) {
+  std::string wanted = phase_in(request);
+  if (Impl::Phase* phase = impl_->find(wanted)) return phase->loader;
+  fail(Kind::kKey, kWhere, "no data for the phase '", wanted, "'",
+       did_you_mean(wanted, phases()));
+}
+
+std::vector<std::string> DataProvider::phases() const {
+  std::vector<std::string> out;
+  for (const Impl::Phase& phase : impl_->phases) out.push_back(phase.name);
+  return out;
+}
+
+void DataProvider::set_seed(std::uint64_t seed) {
+  impl_->options.seed = seed;
+  for (Impl::Phase& phase : impl_->phases)
+    if (auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader)) {
+      // 63 bits: an integer of every codec.
+      std::uint64_t key =
+          Random::named(seed, str("dataprovider.", phase.name)).key();
+      loader->set_seed(key >> 1);
+    }
+}
+
+void DataProvider::set_output(const std::string& output) {
+  if (!impl_->options.output.empty()) return;
+  for (Impl::Phase& phase : impl_->phases)
+    if (auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader))
+      loader->set_output(output);
+}
+
+void DataProvider::set_loader(const std::string& phase,
+                              std::shared_ptr<Loader> loader) {
+  check_phase(phase);
+  if (!loader)
+    fail(Kind::kType, kWhere, "no loader was given for '", phase, "'");
+  if (Impl::Phase* known = impl_->find(phase)) {
+    known->loader = std::move(loader);
+  } else {
+    impl_->phases.push_back({phase, std::move(loader)});
+  }
+}
+
+}  // namespace ptutils::data

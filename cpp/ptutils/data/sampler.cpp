@@ -1,0 +1,52 @@
+#include <algorithm>
+
+#include "ptutils/data/loader.h"
+#include "ptutils/tensor/ops.h"
+
+namespace ptutils::data {
+
+Tensor SequentialSampler::order(std::int64_t n, std::uint64_t, std::int64_t) {
+  return arange(n);
+}
+
+Value SequentialSampler::to_config() { return Dict{{"func", class_name()}}; }
+
+RandomSampler::RandomSampler(bool replacement, std::int64_t num_samples)
+    : replacement_(replacement), num_samples_(num_samples) {
+  if (num_samples < 0)
+    fail(Kind::kValue, "RandomSampler", "num_samples=", num_samples,
+         "; give 0 (all) or more");
+}
+
+std::int64_t RandomSampler::count(std::int64_t n) const {
+  return num_samples_ ? num_samples_ : n;
+}
+
+Tensor RandomSampler::order(std::int64_t n, std::uint64_t seed,
+                            std::int64_t epoch) {
+  std::int64_t wanted = count(n);
+  if (n == 0 && wanted > 0)
+    fail(Kind::kValue, "RandomSampler", "num_samples=", wanted,
+         " of a data set without samples");
+  Random stream = Random::named(seed, "sampler");
+  auto at = static_cast<std::uint64_t>(epoch);
+  if (replacement_ && n > 0) return stream.at(at).randint(0, n, {wanted});
+  if (wanted == n) return stream.at(at).permutation(n);
+  // More than there are: one permutation after another.
+  Tensor out = Tensor::empty({wanted}, DType::kI64);
+  for (std::int64_t done = 0, round = 0; done < wanted; done += n, ++round) {
+    Tensor part =
+        stream.at(at, static_cast<std::uint64_t>(round)).permutation(n);
+    std::copy_n(part.data<std::int64_t>(), std::min(n, wanted - done),
+                out.data<std::int64_t>() + done);
+  }
+  return out;
+}
+
+Value RandomSampler::to_config() {
+  return Dict{{"func", class_name()},
+              {"replacement", replacement_},
+              {"num_samples", num_samples_}};
+}
+
+}  // namespace ptutils::data

@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <numeric>
+
+#include "support.h"
+
+using namespace test;  // NOLINT(google-build-using-namespace)
+
+TEST_CASE("every sample comes once an epoch") {
+  for (std::int64_t workers : {0, 1, 2, 4})
+    for (bool shuffle : {false, true}) {
+      DataLoader loader(std::make_shared<Numbers>(103),
+                        options(8, shuffle, workers));
+      std::vector<std::vector<std::int64_t>> epochs;
+      for (int epoch = 0; epoch < 3; ++epoch) {
+        CHECK(loader.epoch() == epoch);
+        std::vector<std::int64_t> all;
+        for (const Seen& batch : epoch_of(loader))
+          all.insert(all.end(), batch.indices.begin(), batch.indices.end());
+        epochs.push_back(all);
+        std::sort(all.begin(), all.end());
+        std::vector<std::int64_t> wanted(103);
+        std::iota(wanted.begin(), wanted.end(), 0);
+        CHECK(all == wanted);
+      }
+      CHECK((epochs[0] != epochs[1]) == shuffle);
+    }
+}
+
+TEST_CASE("order and random streams do not depend on the workers") {
+  std::vector<std::vector<Seen>> wanted;
+  for (std::optional<std::int64_t> workers :
+       {std::optional<std::int64_t>(0), std::optional<std::int64_t>(1),
+        std::optional<std::int64_t>(2), std::optional<std::int64_t>(4),
+        std::optional<std::int64_t>()}) {
+    auto numbers = std::make_shared<Numbers>(101);
+    numbers->on_get = [](std::int64_t i) {  // later batches may end first
+      std::this_thread::sleep_for(std::chrono::microseconds(i * 7 % 50));
+    };
+    DataLoader loader(numbers, options(4, true, workers));
+    std::vector<std::vector<Seen>> got{epoch_of(loader), epoch_of(loader)};
+    if (wanted.empty()) wanted = got;
+    CHECK(got == wanted);
+  }
+  auto other = options(4, true, 0);
+  other.seed = 8;
+  DataLoader loader(std::make_shared<Numbers>(101), other);
+  CHECK(epoch_of(loader) != wanted[0]);
+}
+
+TEST_CASE("a loader saved at any batch of two epochs goes on with the next") {
+  constexpr int kBatches = 7;
+  for (std::int64_t workers : {0, 2}) {
+    DataLoader whole(std::make_shared<Numbers>(50), options(8, true, workers));
+    std::vector<Seen> all = epoch_of(whole);
+    for (Seen& batch : epoch_of(whole)) all.push_back(batch);
+    REQUIRE(all.size() == 2 * kBatches);
+    DataLoader running(std::make_shared<Numbers>(50),
+                       options(8, true, workers));
+    DataLoader kept(std::make_shared<Numbers>(50), options(8, true, 1));
+    Value batch;
+    for (std::size_t done = 0; done <= all.size(); ++done) {
+      Value state = running.state_dict();
+      CHECK(state.as_dict().keys() ==
+            std::vector<std::string>{"seed", "epoch", "batch"});
+      DataLoader fresh(std::make_shared<Numbers>(50), options(8, true, 1));
+      for (DataLoader* loader : {&fresh, &kept}) {
+        loader->load_state_dict(state);
+        std::vector<Seen> rest = epoch_of(*loader);
+        if (done <= kBatches)
+          for (Seen& more : epoch_of(*loader)) rest.push_back(more);
+        CHECK(rest == std::vector<Seen>(all.begin() + done, all.end()));
+      }
+      if (done == all.size()) break;
+      if (!running.next(batch)) REQUIRE(running.next(batch));
+      CHECK(seen(batch) == all[done]);
+    }
+  }
+}
+
+TEST_CASE("rewind gives up a begun epoch, set_position goes anywhere") {
+  for (std::int64_t workers : {0, 3}) {
+    DataLoader loader(std::make_shared<Numbers>(60), options(7, true, workers));
+    std::vector<Seen> first = epoch_of(loader);
+    std::vector<Seen> second = epoch_of(loader);
+    loader.set_position(0, 0);
+    Value batch;
+    for (int i = 0; i < 3; ++i) REQUIRE(loader.next(batch));
+    loader.rewind();
+    CHECK(loader.epoch() == 0);
+    CHECK(loader.batch() == 0);
+    CHECK(epoch_of(loader) == first);
+    loader.set_position(1, 5);
+    CHECK(epoch_of(loader) ==
+          std::vector<Seen>(second.begin() + 5, second.end()));
+    loader.set_position(0, 2);
+    loader.close();
+    CHECK(loader.workers() == 0);
+    REQUIRE(loader.next(batch));
+    CHECK(seen(batch) == first[2]);
+    CHECK_FAILS(loader.set_position(0, -1), Kind::kValue, "batch -1");
+  }
+}
+
+TEST_CASE("length counts batches, drop_last drops the short one") {
+  auto o = options(8, false, 0);
+  DataLoader loader(std::make_shared<Numbers>(20), o);
+  CHECK(loader.length() == 3);
+  CHECK(epoch_of(loader).back().indices.size() == 4);
+  o.drop_last = true;
+  DataLoader dropping(std::make_shared<Numbers>(20), o);
+  CHECK(dropping.length() == 2);
+  CHECK(epoch_of(dropping).size() == 2);
+  DataLoader empty(std::make_shared<Numbers>(0), options(8, true, 2));
+  CHECK(epoch_of(empty).empty());
+  CHECK(empty.epoch() == 1);
+}
+
+TEST_CASE("a position beyond the epoch ends it") {
+  DataLoader loader(std::make_shared<Numbers>(20), options(8, true, 0));
+  loader.set_position(2, 40);
+  Value batch;
+  CHECK(!loader.next(batch));
+  CHECK(loader.epoch() == 3);
+  CHECK(loader.next(batch));
+}
+
+TEST_CASE("num_workers=None takes threads when batches take long") {
+  auto slow = std::make_shared<Numbers>(64);
+  slow->on_get = [](std::int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  DataLoader loader(slow, options(8, false, std::nullopt));
+  CHECK(epoch_of(loader).size() == 8);
+  CHECK(loader.workers() >= 1);
+  DataLoader quick(std::make_shared<ArrayDataset>(Tensor::zeros({4096, 2})),
+                   options(8, false, std::nullopt));
+  Value batch;
+  while (quick.next(batch)) {
+  }
+  CHECK(quick.workers() == 0);
+}
+
+TEST_CASE("a custom collate gets the samples in order") {
+  for (std::int64_t workers : {0, 2}) {
+    DataLoader loader(std::make_shared<Numbers>(10),
+                      options(4, false, workers));
+    loader.set_collate([](std::vector<Value>&& samples) {
+      std::int64_t sum = 0;
+      for (const Value& s : samples) sum += s.as_list().items[0].as_int();
+      return Value(sum);
+    });
+    std::vector<std::int64_t> sums;
+    Value batch;
+    while (loader.next(batch)) sums.push_back(batch.as_int());
+    CHECK(sums == std::vector<std::int64_t>{6, 22, 17});
+  }
+}
+
+TEST_CASE("output says as which library's arrays tensors go out") {
+  auto o = options(4, false, 0);
+  Value batch;
+  for (auto [output, origin] :
+       {std::pair{"numpy", ptutils::Origin::kNumpy},
+        std::pair{"torch", ptutils::Origin::kTorch},
+        std::pair{"native", ptutils::Origin::kNative}}) {
+    o.output = output;
+    DataLoader loader(std::make_shared<Numbers>(10), o);
+    REQUIRE(loader.next(batch));
+    CHECK(batch.as_list().items[0].as_tensor().origin == origin);
+  }
+  o.output = "numpi";
+  CHECK_FAILS(DataLoader(std::make_shared<Numbers>(10), o), Kind::kValue,
+              "numpy");
+}
+
+TEST_CASE("impossible options say what to give") {
+  auto make = [](auto change) {
+    DataLoader::Options o;
+    change(o);
+    DataLoader loader(std::make_shared<Numbers>(10), o);
+  };
+  using Options = DataLoader::Options;
+  CHECK_FAILS(make([](Options& o) { o.batch_size = 0; }), Kind::kValue,
+              "batch_size=0");
+  CHECK_FAILS(make([](Options& o) { o.num_workers = -1; }), Kind::kValue,
+              "num_workers=-1");
+  CHECK_FAILS(make([](Options& o) { o.prefetch_factor = 0; }), Kind::kValue,
+              "prefetch_factor=0");
+  CHECK_FAILS(make([](Options& o) {
+                o.timeout = 1;
+                o.num_workers = 0;
+              }),
+              Kind::kValue, "num_workers=1");
+  CHECK_FAILS(make([](Options& o) {
+                o.shuffle = true;
+                o.sampler = std::make_shared<RandomSampler>();
+              }),
+              Kind::kValue, "sampler");
+  CHECK_FAILS(DataLoader(nullptr, {}), Kind::kType, "data set");
+}
+
+TEST_CASE("the data set is a child of the loader, not its state") {
+  auto numbers = std::make_shared<Numbers>(10);
+  DataLoader loader(numbers, options(4, false, 2));
+  auto children = loader.named_children();
+  REQUIRE(children.size() == 2);
+  CHECK(children[0].second == numbers);
+  Value batch;
+  REQUIRE(loader.next(batch));
+  CHECK(numbers->running > 0);
+  loader.close();
+  CHECK(numbers->running == 0);
+}
+
+TEST_CASE("seeds beyond int64 are kept in the state") {
+  DataLoader loader(std::make_shared<Numbers>(10), options(4, true, 0));
+  loader.set_seed(~std::uint64_t{0});
+  std::vector<Seen> wanted = epoch_of(loader);
+  DataLoader other(std::make_shared<Numbers>(10), options(4, true, 0));
+  other.load_state_dict(loader.state_dict());
+  other.rewind();
+  other.set_position(0, 0);
+  CHECK(epoch_of(other) == wanted);
+}
