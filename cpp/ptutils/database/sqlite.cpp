@@ -86,6 +86,18 @@ std::string SQLiteInterface::save(const Value& document, bool background) {
   });
 }
 
+bool SQLiteInterface::insert(const Value& document) {
+  return write([&](Store& open) {
+    const detail::Document ready = detail::make_document(document, path_);
+    open.queue.wait_all();
+    return open.write(true, [&](detail::Connection& db) {
+      if (detail::has_document(db, ready.id)) return false;
+      detail::put_document(db, ready);
+      return true;
+    });
+  });
+}
+
 std::vector<Value> SQLiteInterface::find(const Value& query,
                                          const FindOptions& options) {
   return store().read([&](detail::Connection& db) {

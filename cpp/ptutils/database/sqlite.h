@@ -50,6 +50,7 @@ class PTUTILS_API SQLiteInterface final : public DBInterface {
   Value to_config() override;
 
   std::string save(const Value& document, bool background = false) override;
+  bool insert(const Value& document) override;
   std::vector<Value> find(const Value& query,
                           const FindOptions& options = {}) override;
   Value load_from_id(const std::string& id) override;

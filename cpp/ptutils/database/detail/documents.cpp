@@ -127,6 +127,10 @@ Document make_document(const Value& value, const std::string& where) {
   return out;
 }
 
+bool has_document(Connection& db, const std::string& id) {
+  return seq_of(db, id).has_value();
+}
+
 void put_document(Connection& db, const Document& document) {
   TensorStore store(db);
   auto seq = seq_of(db, document.id);

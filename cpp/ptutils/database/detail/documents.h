@@ -28,6 +28,8 @@ struct Document {
 /// _id where there is none.
 Document make_document(const Value& value, const std::string& where);
 
+bool has_document(Connection& db, const std::string& id);
+
 /// Stores it, in place of one with its _id. In a transaction.
 void put_document(Connection& db, const Document& document);
 
