@@ -83,7 +83,7 @@ class Reader {
   }
 
  private:
-  void different(std::string_view name, std::string text) {
+  void different(std::string_view name, const std::string& text) {
     out_.different.push_back(
         str(prefix_, name, name.empty() ? "" : ": ", text));
   }
