@@ -67,6 +67,7 @@ void multiply(const kernels::Floats<T>& kernels, Product p, T alpha,
   std::int64_t length = piece_length(p, side);
   std::int64_t pieces = (side + length - 1) / length;
   parallel_for(pieces, 1, [&](std::int64_t from, std::int64_t to) {
+    auto scratch = Storage::allocate(kernels::kGemmWorkspace);
     for (std::int64_t i = from; i < to; ++i) {
       std::int64_t at = i * length;
       std::int64_t count = std::min(length, side - at);
@@ -74,11 +75,11 @@ void multiply(const kernels::Floats<T>& kernels, Product p, T alpha,
         kernels.gemm(count, p.n, p.k, alpha,
                      left + at * (a.transposed ? 1 : a.stride), a.stride,
                      a.transposed, right, b.stride, b.transposed, beta,
-                     c + at * c_stride, c_stride);
+                     c + at * c_stride, c_stride, scratch->data());
       else
         kernels.gemm(p.m, count, p.k, alpha, left, a.stride, a.transposed,
                      right + at * (b.transposed ? b.stride : 1), b.stride,
-                     b.transposed, beta, c + at, c_stride);
+                     b.transposed, beta, c + at, c_stride, scratch->data());
     }
   });
 }

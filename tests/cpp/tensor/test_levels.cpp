@@ -78,9 +78,10 @@ TEST_CASE("every level that the processor has agrees with generic") {
     }
     Tensor a = Random(1).normal({70, 90}), b = Random(2).normal({90, 50});
     Tensor x = Tensor::empty({70, 50}), y = Tensor::empty({70, 50});
+    auto scratch = Storage::allocate(kernels::kGemmWorkspace);
     for (auto [t, c] : {std::pair{level, &x}, {generic, &y}})
       t->f32.gemm(70, 50, 90, 1, a.data<float>(), 90, false, b.data<float>(),
-                  50, false, 0, c->data<float>(), 50);
+                  50, false, 0, c->data<float>(), 50, scratch->data());
     CHECK(max(abs(sub(x, y))).item_f64() < 1e-4);
   }
 }

@@ -32,7 +32,7 @@ struct Level {
 };
 
 const Level kLevels[] = {
-    // the best first
+// the best first
 #if defined(__x86_64__)
     {"v4", [] { return __builtin_cpu_supports("x86-64-v4") != 0; },
      ptutils_kernels_v4},

@@ -92,7 +92,6 @@ extern "C" const ptutils::kernels::KernelTable* PT_JOIN(ptutils_kernels_,
   // Called once, by dispatch.cpp, under its lock.
   static KernelTable table;
   if (table.level) return &table;
-  fix_block_sizes();
   fill_arithmetic<uint8_t>(table, kU8);
   fill_arithmetic<int32_t>(table, kI32);
   fill_arithmetic<int64_t>(table, kI64);

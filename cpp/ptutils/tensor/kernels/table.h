@@ -83,6 +83,9 @@ struct Adam {
   double correction2;  ///< 1 - beta2^step
 };
 
+/// Bytes of scratch memory that gemm wants, 64-byte aligned.
+inline constexpr Index kGemmWorkspace = (192 + 336) * 2048;
+
 /// For float and double.
 template <class T>
 struct Floats {
@@ -90,7 +93,7 @@ struct Floats {
   /// a is stored (m, k), or (k, m) when transposed; b (k, n) or (n, k).
   void (*gemm)(Index m, Index n, Index k, T alpha, const T* a, Index a_stride,
                bool a_transposed, const T* b, Index b_stride, bool b_transposed,
-               T beta, T* c, Index c_stride);
+               T beta, T* c, Index c_stride, void* workspace);
   void (*softmax)(const T* a, T* out, Index rows, Index n, bool log);
   void (*bias_add)(T* a, const T* bias, Index rows, Index n);
   void (*relu_backward)(T* grad, const T* output, Index n);
