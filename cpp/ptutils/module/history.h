@@ -44,11 +44,13 @@ class PTUTILS_API History {
   /// The last record of a name on the current line.
   std::optional<Record> last_record(std::string_view name) const;
 
-  /// The records logged since the last take, as a Dict of columns a database
-  /// stores ({name: {attempt, step, epoch, time, value}} of 1-d tensors and the
-  /// attempts); null when there are none.
+  /// The records logged since the last take, as columns that a database stores:
+  /// {attempts: {attempt, from}, metrics: {name: {attempt, step, epoch, time,
+  /// value}}} of 1-d tensors; null when there are none.
   Value take_new();
-  /// Puts back what take_new gave and a database returned, in any order.
+  /// Puts back what take_new gave and a database returned, in any order: of two
+  /// records with one key the later in time stands. Nothing is changed when it
+  /// is malformed (Kind::kFormat).
   void add(const Value& columns);
 
   Value to_value() const;  ///< all of it

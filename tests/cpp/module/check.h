@@ -16,7 +16,7 @@
       thrown = true;                                                       \
       CHECK(e.kind() == (expected_kind));                                  \
       CHECK_MESSAGE(std::string(e.what()).find(text) != std::string::npos, \
-                    e.what());                                             \
+                    std::string(e.what()));                                \
     }                                                                      \
     CHECK_MESSAGE(thrown, "no error: " #expression);                       \
   } while (0)
