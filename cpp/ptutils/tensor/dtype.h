@@ -15,8 +15,21 @@ namespace ptutils {
 /// Element types. The values are stable (they are written nowhere, but tables
 /// are indexed by them).
 enum class DType : std::uint8_t {
-  kBool, kU8, kU16, kU32, kU64, kI8, kI16, kI32, kI64,
-  kF16, kBF16, kF32, kF64, kC64, kC128,
+  kBool,
+  kU8,
+  kU16,
+  kU32,
+  kU64,
+  kI8,
+  kI16,
+  kI32,
+  kI64,
+  kF16,
+  kBF16,
+  kF32,
+  kF64,
+  kC64,
+  kC128,
 };
 inline constexpr int kDTypeCount = 15;
 
@@ -59,18 +72,20 @@ PTUTILS_API std::optional<DType> parse_dtype(std::string_view name);
 
 PTUTILS_API bool is_floating(DType dtype);  ///< f16, bf16, f32, f64
 PTUTILS_API bool is_complex(DType dtype);
-PTUTILS_API bool is_integer(DType dtype);   ///< u8–u64, i8–i64; not bool
-PTUTILS_API bool is_signed(DType dtype);    ///< i8–i64, floating, complex
+PTUTILS_API bool is_integer(DType dtype);  ///< u8–u64, i8–i64; not bool
+PTUTILS_API bool is_signed(DType dtype);   ///< i8–i64, floating, complex
 
-/// The dtype of `a op b` for two tensors with dimensions, as torch.promote_types
-/// has it (u8 with i8 is i16, f16 with bf16 is f32, i64 with f16 is f16,
-/// u64 with a signed integer is f32 … as torch).
+/// The dtype of `a op b` for two tensors with dimensions, as
+/// torch.promote_types has it (u8 with i8 is i16, f16 with bf16 is f32, i64
+/// with f16 is f16, u64 with a signed integer is f32 … as torch).
 PTUTILS_API DType promote(DType a, DType b);
 
-template <class T> struct dtype_of_t;
-#define PT_DTYPE_OF(type, value)                       \
-  template <> struct dtype_of_t<type> {                \
-    static constexpr DType kValue = DType::value;      \
+template <class T>
+struct dtype_of_t;
+#define PT_DTYPE_OF(type, value)                  \
+  template <>                                     \
+  struct dtype_of_t<type> {                       \
+    static constexpr DType kValue = DType::value; \
   };
 PT_DTYPE_OF(bool, kBool)
 PT_DTYPE_OF(std::uint8_t, kU8)
@@ -97,21 +112,36 @@ inline constexpr DType dtype_of = dtype_of_t<T>::kValue;
 template <class F>
 decltype(auto) dispatch(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::kBool: return f.template operator()<bool>();
-    case DType::kU8: return f.template operator()<std::uint8_t>();
-    case DType::kU16: return f.template operator()<std::uint16_t>();
-    case DType::kU32: return f.template operator()<std::uint32_t>();
-    case DType::kU64: return f.template operator()<std::uint64_t>();
-    case DType::kI8: return f.template operator()<std::int8_t>();
-    case DType::kI16: return f.template operator()<std::int16_t>();
-    case DType::kI32: return f.template operator()<std::int32_t>();
-    case DType::kI64: return f.template operator()<std::int64_t>();
-    case DType::kF16: return f.template operator()<f16>();
-    case DType::kBF16: return f.template operator()<bf16>();
-    case DType::kF32: return f.template operator()<float>();
-    case DType::kF64: return f.template operator()<double>();
-    case DType::kC64: return f.template operator()<std::complex<float>>();
-    case DType::kC128: return f.template operator()<std::complex<double>>();
+    case DType::kBool:
+      return f.template operator()<bool>();
+    case DType::kU8:
+      return f.template operator()<std::uint8_t>();
+    case DType::kU16:
+      return f.template operator()<std::uint16_t>();
+    case DType::kU32:
+      return f.template operator()<std::uint32_t>();
+    case DType::kU64:
+      return f.template operator()<std::uint64_t>();
+    case DType::kI8:
+      return f.template operator()<std::int8_t>();
+    case DType::kI16:
+      return f.template operator()<std::int16_t>();
+    case DType::kI32:
+      return f.template operator()<std::int32_t>();
+    case DType::kI64:
+      return f.template operator()<std::int64_t>();
+    case DType::kF16:
+      return f.template operator()<f16>();
+    case DType::kBF16:
+      return f.template operator()<bf16>();
+    case DType::kF32:
+      return f.template operator()<float>();
+    case DType::kF64:
+      return f.template operator()<double>();
+    case DType::kC64:
+      return f.template operator()<std::complex<float>>();
+    case DType::kC128:
+      return f.template operator()<std::complex<double>>();
   }
   fail(Kind::kType, "dispatch", "unknown dtype ", static_cast<int>(dtype));
 }

@@ -53,8 +53,8 @@ PTUTILS_API Tensor logical_or(const Tensor& a, const Tensor& b);
 PTUTILS_API Tensor where(const Tensor& condition, const Tensor& a,
                          const Tensor& b);
 
-// Unary. neg, abs, sign, square keep the dtype (abs of complex is real); the
-// others take integers as f32.
+// Unary. neg, abs, square and relu keep the dtype (abs of complex is real);
+// the others take integers as f32.
 PTUTILS_API Tensor neg(const Tensor& a);
 PTUTILS_API Tensor abs(const Tensor& a);
 PTUTILS_API Tensor square(const Tensor& a);
@@ -100,8 +100,7 @@ PTUTILS_API Tensor matmul(const Tensor& a, const Tensor& b);
 /// c = alpha * op(a) op(b) + beta * c, 2-d, f32 or f64, any strides; the
 /// kernel behind Linear. `c` is contiguous. trans_* transpose without a copy.
 PTUTILS_API void gemm(const Tensor& a, bool trans_a, const Tensor& b,
-                      bool trans_b, double alpha, double beta,
-                      const Tensor& c);
+                      bool trans_b, double alpha, double beta, const Tensor& c);
 
 /// Value conversion, as C++'s static_cast, saturating nowhere; float to bool is
 /// != 0; complex to real drops the imaginary part. Keeps origin.

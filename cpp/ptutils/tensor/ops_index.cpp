@@ -93,7 +93,8 @@ Tensor stack(const std::vector<Tensor>& tensors, std::int64_t dim) {
   for (const Tensor& t : tensors) {
     if (t.shape() != tensors[0].shape())
       fail(Kind::kValue, "stack", "shapes ", tensors[0].shape_str(), " and ",
-           t.shape_str(), " differ (tensor ", rows.size(), "); reshape them first");
+           t.shape_str(), " differ (tensor ", rows.size(),
+           "); reshape them first");
     rows.push_back(t.unsqueeze(d));
   }
   return concat(rows, d);
