@@ -1,5 +1,6 @@
 #include "ptutils/database/detail/connection.h"
 
+#include <cerrno>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -37,15 +38,18 @@ void close_inherited(Handles& all) {
   }
 }
 
+// SQLite does not keep the cause of every failed write: the limit of a file's
+// size (EFBIG) comes as a plain IOERR_WRITE.
 [[noreturn]] void raise_io(const std::string& label, int code, int error) {
-  if ((code & 0xff) == SQLITE_FULL || error == ENOSPC || error == EFBIG ||
-      error == EDQUOT)
-    fail(Kind::kIO, "SQLiteInterface", label, ": no room to write (",
-         error ? std::strerror(error) : "the disk or its quota is full",
-         "); this save is not stored, everything before it is: free space "
-         "(or raise the limit of the file's size) and save again");
-  fail(Kind::kIO, "SQLiteInterface", label, ": ", sqlite3_errstr(code),
-       error ? str(" (", std::strerror(error), ")") : "",
+  const bool full = (code & 0xff) == SQLITE_FULL || error == ENOSPC ||
+                    error == EFBIG || error == EDQUOT;
+  const char* cause = error ? std::strerror(error) : sqlite3_errstr(code);
+  if (full || code == SQLITE_IOERR_WRITE)
+    fail(Kind::kIO, "SQLiteInterface", label, ": no room to write (", cause,
+         "): the disk, a quota or the limit of a file's size; this save is not "
+         "stored, everything before it is: free space (or raise the limit) and "
+         "save again");
+  fail(Kind::kIO, "SQLiteInterface", label, ": ", cause,
        "; what was stored before is untouched: check the disk and its mount");
 }
 
