@@ -6,7 +6,7 @@
 #include "ptutils/formats/yaml_text.h"
 #include "ptutils/module/codec.h"
 #include "ptutils/module/configuration.h"
-#include "ptutils/session/callbacks.h"
+#include "ptutils/session/callbacks/nan_detector.h"
 #include "ptutils/session/session.h"
 #include "ptutils/session/streams.h"
 

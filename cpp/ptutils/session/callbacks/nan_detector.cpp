@@ -1,4 +1,4 @@
-#include "ptutils/session/callbacks.h"
+#include "ptutils/session/callbacks/nan_detector.h"
 
 #include <cmath>
 

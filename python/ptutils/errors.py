@@ -1,0 +1,40 @@
+"""The errors of ptutils: each says where, what was wrong, and what to do.
+
+Every class is also the built-in error that one expects:
+
+>>> import ptutils as pt
+>>> issubclass(pt.errors.NotFound, KeyError)
+True
+"""
+
+from ._core import (
+    Busy,
+    Error,
+    IOFailed,
+    Malformed,
+    NotDefined,
+    NotFound,
+    OutOfBounds,
+    OutOfMemory,
+    UnknownName,
+    Untrusted,
+    WrongState,
+    WrongType,
+    WrongValue,
+)
+
+__all__ = [
+    "Busy",
+    "Error",
+    "IOFailed",
+    "Malformed",
+    "NotDefined",
+    "NotFound",
+    "OutOfBounds",
+    "OutOfMemory",
+    "UnknownName",
+    "Untrusted",
+    "WrongState",
+    "WrongType",
+    "WrongValue",
+]
