@@ -11,6 +11,11 @@ using test::Folder;
 using test::in_child;
 using test::json;
 
+#ifdef __SANITIZE_THREAD__
+// Children of a process with threads start some of their own.
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+#endif
+
 TEST_CASE("many threads use one object") {
   Folder folder;
   SQLiteInterface db(folder / "runs.db");
