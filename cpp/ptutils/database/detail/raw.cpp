@@ -71,11 +71,12 @@ Value column_value(const Cursor& cursor, int column) {
 }  // namespace
 
 Value execute_raw(Connection& db, const std::string& sql, const Value& params) {
+  const List none;  // what is bound must outlive the steps: no copies
   Cursor cursor = db.query_once(sql);
   if (params.is_dict())
     bind_dict(cursor, params.as_dict());
   else
-    bind_list(cursor, params.is_null() ? List() : params.as_list("params"));
+    bind_list(cursor, params.is_null() ? none : params.as_list("params"));
   List rows;
   while (cursor.step()) {
     Dict row;
