@@ -85,6 +85,7 @@ class PTUTILS_API Registry {
   void replace_maker(const std::string& name,
                      std::function<ModulePtr(const Arguments&)> make);
   const ClassInfo* find(std::string_view dotted) const;
+  const std::vector<ClassInfo>& classes() const { return classes_; }
   /// Bare or dotted, by slot ("Adam" in "optimizer" -> ptutils.optim.Adam):
   /// exact, else case-insensitive if unique in the slot; nullptr.
   const ClassInfo* resolve(std::string_view name, std::string_view slot) const;

@@ -99,7 +99,16 @@ void add_callbacks(Session& session, const Value* list, bool trusted) {
   }
 }
 
+SessionFactory& session_factory() {
+  static auto* factory = new SessionFactory();
+  return *factory;
+}
+
 }  // namespace
+
+void set_session_factory(SessionFactory factory) {
+  session_factory() = std::move(factory);
+}
 
 std::shared_ptr<Session> Session::from_config(const Value& config, bool trusted,
                                               const std::string& default_db) {
@@ -131,7 +140,9 @@ std::shared_ptr<Session> Session::from_config(const Value& config, bool trusted,
       trusted);
   options.dbinterface =
       build_database(get("dbinterface"), default_db, trusted);
-  auto session = std::make_shared<Session>(std::move(options));
+  auto session = session_factory()
+                     ? session_factory()(std::move(options))
+                     : std::make_shared<Session>(std::move(options));
   add_callbacks(*session, dict.find("callbacks"), trusted);
   return session;
 }

@@ -179,7 +179,9 @@ Value Model::validate(const Value& batch) {
     auto number = tensor_of(value);
     out["loss"] = number ? Value(*number) : value;
   }
-  if (auto share = accuracy(outputs, targets)) out["accuracy"] = *share;
+  auto share = foreign() ? foreign_ops().accuracy(outputs, targets)
+                         : accuracy(outputs, targets);
+  if (share) out["accuracy"] = *share;
   out["count"] = batch_count(targets);
   return Value(std::move(out));
 }

@@ -24,6 +24,9 @@ struct ForeignOps {
   std::function<void(Module& optimizer)> step;
   /// The loss without its graph, still on its device.
   std::function<Value(const Value& loss)> detach;
+  /// Share of targets that the largest output names; nullopt: not classes.
+  std::function<std::optional<double>(const Value& outputs,
+                                      const Value& targets)> accuracy;
   /// Scalars as numbers, all in one transfer from their device.
   std::function<std::vector<double>(const std::vector<Value>&)> read;
 };

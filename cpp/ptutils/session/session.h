@@ -197,6 +197,12 @@ class PTUTILS_API Session : public Module {
   bool show_progress_ = true;
 };
 
+/// How from_config and from_file make the object (the bindings: through the
+/// Python class). nullptr: std::make_shared.
+using SessionFactory =
+    std::function<std::shared_ptr<Session>(Session::Options)>;
+PTUTILS_API void set_session_factory(SessionFactory factory);
+
 PTUTILS_API void register_session(Registry& registry);
 
 }  // namespace ptutils

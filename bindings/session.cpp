@@ -1,0 +1,406 @@
+#include <pybind11/stl.h>
+
+#include "areas.h"
+#include "casters/child.h"
+#include "casters/tensor.h"
+#include "casters/value.h"
+#include "lifetime.h"
+#include "ptutils/session/callbacks/nan_detector.h"
+#include "ptutils/session/progress.h"
+#include "ptutils/session/session.h"
+#include "ptutils/session/streams.h"
+
+// Model and Session. What concerns torch, notebooks and the own loop is policy,
+// in python/ptutils.
+
+namespace ptutils::bindings {
+
+namespace {
+
+class PyModel : public PyModule<Model> {
+ public:
+  using PyModule::PyModule;
+  Value forward(const Value& inputs) override {
+    if (!to_python(Method::kModelForward)) return Model::forward(inputs);
+    py::gil_scoped_acquire gil;
+    return carried(call_python(Method::kModelForward,
+                               bindings::to_python(inputs)));
+  }
+  Value loss(const Value& outputs, const Value& targets) override {
+    if (!to_python(Method::kModelLoss)) return Model::loss(outputs, targets);
+    py::gil_scoped_acquire gil;
+    return carried(call_python(Method::kModelLoss,
+                               bindings::to_python(outputs),
+                               bindings::to_python(targets)));
+  }
+  void compute_gradients(const Value& loss) override {
+    if (!to_python(Method::kComputeGradients))
+      return Model::compute_gradients(loss);
+    py::gil_scoped_acquire gil;
+    call_python(Method::kComputeGradients, bindings::to_python(loss));
+  }
+  void apply_gradients() override {
+    if (!to_python(Method::kApplyGradients)) return Model::apply_gradients();
+    py::gil_scoped_acquire gil;
+    call_python(Method::kApplyGradients);
+  }
+  void optimize(const Value& loss) override {
+    if (!to_python(Method::kOptimize)) return Model::optimize(loss);
+    py::gil_scoped_acquire gil;
+    call_python(Method::kOptimize, bindings::to_python(loss));
+  }
+  Value step(const Value& batch) override {
+    if (!to_python(Method::kModelStep)) return Model::step(batch);
+    py::gil_scoped_acquire gil;
+    return metrics(call_python(Method::kModelStep,
+                               bindings::to_python(batch)), "step");
+  }
+  Value validate(const Value& batch) override {
+    if (!to_python(Method::kValidate)) return Model::validate(batch);
+    py::gil_scoped_acquire gil;
+    return metrics(call_python(Method::kValidate,
+                               bindings::to_python(batch)), "validate");
+  }
+
+  /// An object of another library as it is (a torch tensor keeps its graph).
+  static Value carried(py::object object) {
+    if (is_torch(object))
+      return Value(std::shared_ptr<Opaque>(
+          std::make_shared<PyOpaque>(std::move(object))));
+    return to_value(object);
+  }
+
+ private:
+  static bool is_torch(py::handle object) {
+    PyObject* torch = PyDict_GetItemString(PyImport_GetModuleDict(), "torch");
+    return torch && py::isinstance(object, py::handle(torch).attr("Tensor"));
+  }
+  Value metrics(const py::object& object, const char* what) const {
+    if (!PyDict_Check(object.ptr()))
+      fail(Kind::kType, class_name() + "." + what,
+           "returns a dict of metrics ({'loss': …}), not a ",
+           Py_TYPE(object.ptr())->tp_name);
+    Dict out;
+    for (auto [key, item] : py::reinterpret_borrow<py::dict>(object))
+      out.set(std::string(py::str(key)),
+              carried(py::reinterpret_borrow<py::object>(item)));
+    return Value(std::move(out));
+  }
+};
+
+class PySession : public PyModule<Session> {
+ public:
+  using PyModule::PyModule;
+  void run() override {
+    if (!to_python(Method::kRun)) return Session::run();
+    py::gil_scoped_acquire gil;
+    call_python(Method::kRun);
+  }
+};
+
+template <class T>
+std::shared_ptr<T> part(const py::object& object, const char* slot,
+                        const char* what) {
+  if (object.is_none()) return nullptr;
+  if (!py::isinstance<T>(object))
+    fail(Kind::kType, slot, "a ", Py_TYPE(object.ptr())->tp_name,
+         " is not a ", what);
+  return py::cast<std::shared_ptr<T>>(object);
+}
+
+void def_model(py::module_& m) {
+  auto cls = bind_module<Model, Module, PyModel, true>(
+      m, "Model", "ptutils",
+      "net, criterion, optimizer, and what a training step does with them.");
+  auto slot = [&](const char* name, ModulePtr Model::*member) {
+    cls.def_property(
+        name,
+        [member](const Model& self) { return child_out(self.*member); },
+        [member, name](Model& self, const py::object& object) {
+          self.*member = child_in(object, name);
+          self.bind();
+        });
+  };
+  slot("net", &Model::net);
+  slot("criterion", &Model::criterion);
+  slot("optimizer", &Model::optimizer);
+  auto wrap = [](py::object o) { return PyModel::carried(std::move(o)); };
+  cls.def("forward",
+          [wrap](Model& self, py::object inputs) {
+            direct(self, Method::kModelForward);
+            return self.forward(wrap(std::move(inputs)));
+          }, py::arg("inputs"));
+  cls.def("loss",
+          [wrap](Model& self, py::object outputs, py::object targets) {
+            direct(self, Method::kModelLoss);
+            return self.loss(wrap(std::move(outputs)),
+                             wrap(std::move(targets)));
+          }, py::arg("outputs"), py::arg("targets"));
+  cls.def("compute_gradients",
+          [wrap](Model& self, py::object loss) {
+            direct(self, Method::kComputeGradients);
+            self.compute_gradients(wrap(std::move(loss)));
+          }, py::arg("loss"));
+  cls.def("apply_gradients", [](Model& self) {
+    direct(self, Method::kApplyGradients);
+    self.apply_gradients();
+  });
+  cls.def("optimize",
+          [wrap](Model& self, py::object loss) {
+            direct(self, Method::kOptimize);
+            self.optimize(wrap(std::move(loss)));
+          }, py::arg("loss"));
+  cls.def("step",
+          [](Model& self, const Value& batch) {
+            direct(self, Method::kModelStep);
+            return self.step(batch);
+          }, py::arg("batch"),
+          "One training step on a batch (inputs, targets); returns {'loss'}.");
+  cls.def("validate",
+          [](Model& self, const Value& batch) {
+            direct(self, Method::kValidate);
+            return self.validate(batch);
+          }, py::arg("batch"),
+          "One batch without gradients: {'loss', 'accuracy', 'count'}.");
+}
+
+/// s.log({'val/loss': x}, loss=y): numbers now, scalars on another device later.
+void log_all(Session& session, const py::object& metrics,
+             const py::kwargs& named) {
+  auto one = [&](py::handle key, py::handle item) {
+    std::string name = py::str(key);
+    if (PyFloat_CheckExact(item.ptr()))
+      return session.log(name, Value(PyFloat_AS_DOUBLE(item.ptr())));
+    py::object device = py::getattr(item, "device", py::none());
+    if (!device.is_none() && py::hasattr(device, "type") &&
+        py::cast<std::string>(device.attr("type")) != "cpu")
+      return session.log(
+          name, Value(std::shared_ptr<Opaque>(
+                    std::make_shared<PyOpaque>(item.attr("detach")()))));
+    Value value = to_value(item, name);
+    if (value.is_opaque())
+      if (auto number = scalar_of(value)) value = Value(*number);
+    session.log(name, value);
+  };
+  if (!metrics.is_none())
+    for (auto [key, item] : py::cast<py::dict>(metrics)) one(key, item);
+  for (auto [key, item] : named) one(key, item);
+}
+
+void def_session_parts(py::classh<Session, Module, PySession>& cls) {
+  cls.def_property_readonly("exp_id", &Session::exp_id);
+  cls.def_property_readonly("seed", &Session::seed);
+  cls.def_property_readonly("status", &Session::status);
+  cls.def_property_readonly("history", [](Session& self) {
+    self.read_pending();
+    return std::make_shared<History>(self.history());
+  });
+  auto out = [](auto getter) {
+    return [getter](const Session& self) {
+      return child_out((self.*getter)());
+    };
+  };
+  cls.def_property_readonly("model", out(&Session::model));
+  cls.def_property_readonly("dataprovider", out(&Session::dataprovider));
+  cls.def_property_readonly("dbinterface", out(&Session::dbinterface));
+  cls.def_property_readonly("edits",
+                            [](const Session& s) { return Value(s.edits()); });
+  cls.def_property_readonly("attempt", &Session::attempt);
+  cls.def_property_readonly("step_count", [](const Session& s) {
+    return s.progress().step;
+  }, "Training steps done.");
+  cls.def_property_readonly("epoch", [](const Session& s) {
+    return s.progress().epoch;
+  }, "Epochs done.");
+  cls.def_property_readonly("stage",
+                            [](const Session& s) { return s.status().stage; });
+}
+
+void def_session_loop(py::classh<Session, Module, PySession>& cls) {
+  cls.def("_run", [](Session& self) {
+    direct(self, Method::kRun);
+    self.run();
+  });
+  cls.def("_resume", &Session::resume);
+  cls.def("_restart", &Session::restart);
+  cls.def("_step", &Session::step, py::arg("n") = 1);
+  cls.def("_pause", &Session::pause);
+  cls.def("_stop", &Session::stop);
+  cls.def("save", &Session::save, "Saves a checkpoint now.");
+  cls.def("log", &log_all, py::arg("metrics") = py::none(),
+          "Metrics of the current step: s.log(loss=loss), or a dict of names "
+          "with '/': s.log({'val/accuracy': .9}). No '.item()': scalars on "
+          "another device are read later, many at once.");
+  cls.def("every", &Session::every, py::arg("interval"),
+          "Whether an interval ends with this step: 500, '1 epoch', '10 min'.");
+  cls.def("_begin", [](Session& self, const std::string& mode) {
+    return self.begin(mode == "restart"  ? Session::Mode::kRestart
+                      : mode == "resume" ? Session::Mode::kResume
+                                         : Session::Mode::kAuto);
+  });
+  cls.def_property_readonly("_begun", &Session::begun);
+  cls.def("_begin_step", &Session::begin_step);
+  cls.def("_end_step", [](Session& self, bool ended) {
+    return self.end_step(Value(), ended);
+  });
+  cls.def("_end_epoch", &Session::end_epoch);
+  cls.def("_done", &Session::done);
+  cls.def("_finish", &Session::finish);
+  cls.def("_abort", &Session::abort);
+  cls.def("_set_aim", &Session::set_aim);
+  cls.def("_set_steps_per_epoch", &Session::set_steps_per_epoch);
+  cls.def_property_readonly("_step_in_epoch", [](const Session& s) {
+    return s.progress().step_in_epoch;
+  });
+  cls.def("_set_metadata", &Session::set_metadata);
+  cls.def("_set_progress_output", &Session::set_progress_output);
+  cls.def_property_readonly("_signal", &Session::signal);
+  cls.def("_set_loader_state",
+          [](Session& self, const py::object& get, const py::object& set) {
+            if (get.is_none()) return self.set_loader_state({}, {});
+            self.set_loader_state(
+                [get] {
+                  py::gil_scoped_acquire gil;
+                  return to_value(get(), "loader");
+                },
+                [set](const Value& v) {
+                  py::gil_scoped_acquire gil;
+                  set(to_python(v));
+                });
+          });
+}
+
+void def_foreign_ops(py::module_& m) {
+  m.def("_set_foreign_ops", [](const py::object& ops) {
+    py::handle o = py::object(ops).release();  // for ever
+    ForeignOps out;
+    auto object = [](const Value& v) { return to_python(v); };
+    out.forward = [=](Module& net, const Value& inputs, bool grad) {
+      py::gil_scoped_acquire gil;
+      auto& holder = dynamic_cast<PyHolder&>(net);
+      return PyModel::carried(
+          o.attr("forward")(holder.handle(), object(inputs), grad));
+    };
+    out.loss = [=](Module& criterion, const Value& outputs,
+                   const Value& targets) {
+      py::gil_scoped_acquire gil;
+      auto& holder = dynamic_cast<PyHolder&>(criterion);
+      return PyModel::carried(o.attr("loss")(holder.handle(), object(outputs),
+                                             object(targets)));
+    };
+    out.backward = [=](const Value& loss) {
+      py::gil_scoped_acquire gil;
+      object(loss).attr("backward")();
+    };
+    out.zero_grad = [=](Module& optimizer) {
+      py::gil_scoped_acquire gil;
+      dynamic_cast<PyHolder&>(optimizer).handle().attr("zero_grad")();
+    };
+    out.step = [=](Module& optimizer) {
+      py::gil_scoped_acquire gil;
+      dynamic_cast<PyHolder&>(optimizer).handle().attr("step")();
+    };
+    out.detach = [=](const Value& loss) {
+      py::gil_scoped_acquire gil;
+      return PyModel::carried(object(loss).attr("detach")());
+    };
+    out.accuracy = [=](const Value& outputs,
+                       const Value& targets) -> std::optional<double> {
+      py::gil_scoped_acquire gil;
+      py::object found = o.attr("accuracy")(object(outputs), object(targets));
+      if (found.is_none()) return std::nullopt;
+      return py::cast<double>(found);
+    };
+    out.read = [=](const std::vector<Value>& values) {
+      py::gil_scoped_acquire gil;
+      py::list list;
+      for (const Value& v : values) list.append(object(v));
+      return py::cast<std::vector<double>>(o.attr("read")(list));
+    };
+    set_foreign_ops(std::move(out));
+  });
+}
+
+void def_streams(py::module_& m) {
+  m.def("_add_random_stream",
+        [](const std::string& name, const py::object& seed,
+           const py::object& get, const py::object& set) {
+          py::handle s = py::object(seed).release();
+          py::handle g = py::object(get).release();
+          py::handle t = py::object(set).release();
+          add_random_stream({name,
+                             [s](std::uint64_t value) {
+                               py::gil_scoped_acquire gil;
+                               s(value);
+                             },
+                             [g] {
+                               py::gil_scoped_acquire gil;
+                               return to_value(g(), "streams");
+                             },
+                             [t](const Value& v) {
+                               py::gil_scoped_acquire gil;
+                               t(to_python(v));
+                             }});
+        });
+  m.def("_seed_streams", &seed_streams);
+  m.def("_save_streams", &save_streams);
+  m.def("_load_streams", &load_streams);
+}
+
+}  // namespace
+
+void def_session(py::module_& m) {
+  def_model(m);
+  auto cls = bind_module<Session, Module, PySession, false>(
+      m, "Session", "ptutils",
+      "One experiment: a model, its data, a database, and everything around "
+      "the loop.");
+  cls.def(py::init([](const std::string& exp_id, std::uint64_t seed,
+                      const py::object& model, const py::object& dataprovider,
+                      const py::object& dbinterface, const Value& train,
+                      const Value& validation, const Value& save) {
+            Session::Options options;
+            options.exp_id = exp_id;
+            options.seed = seed;
+            options.model = part<Model>(model, "model", "ptutils.Model");
+            options.dataprovider = part<data::DataProvider>(
+                dataprovider, "dataprovider", "ptutils.data.DataProvider");
+            options.dbinterface = part<DBInterface>(
+                dbinterface, "dbinterface", "ptutils.database.DBInterface");
+            options.train_params = train;
+            options.validation_params = validation;
+            options.save_params = save;
+            return new PySession(std::move(options));
+          }));
+  def_session_parts(cls);
+  def_session_loop(cls);
+  cls.def_static("_from_config", [](const Value& config, bool trusted,
+                                    const std::string& db) {
+    return child_out(Session::from_config(config, trusted, db));
+  });
+  cls.def_static("_from_file", [](const std::string& path,
+                                  const std::vector<std::string>& overrides) {
+    return child_out(Session::from_file(path, overrides));
+  });
+  py::handle type = py::object(cls).release();
+  set_session_factory([type](Session::Options o) {
+    py::gil_scoped_acquire gil;
+    py::object made = type.attr("_make")(
+        o.exp_id, o.seed, child_out(o.model), child_out(o.dataprovider),
+        child_out(o.dbinterface), to_python(o.train_params),
+        to_python(o.validation_params), to_python(o.save_params));
+    return py::cast<std::shared_ptr<Session>>(made);
+  });
+  auto detector = bind_module<NaNDetector, Callback, PyModule<NaNDetector>,
+                              true>(
+      m, "NaNDetector", "ptutils.callbacks",
+      "Ends the run when a training loss is NaN or infinite.");
+  def_foreign_ops(m);
+  def_streams(m);
+  m.def("_progress_line", [](const std::string& exp_id, const Status& status,
+                             const Value& latest) {
+    return progress_line(exp_id, status, latest);
+  });
+}
+
+}  // namespace ptutils::bindings
