@@ -18,7 +18,8 @@ endif()
 
 if(PTUTILS_SANITIZE)
   add_compile_options(-fsanitize=${PTUTILS_SANITIZE} -fno-sanitize-recover=all
-                      -fno-omit-frame-pointer)
+                      -fno-omit-frame-pointer
+                      -Wno-maybe-uninitialized) # false alarms of the checks
   add_link_options(-fsanitize=${PTUTILS_SANITIZE})
 endif()
 
