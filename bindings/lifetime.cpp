@@ -1,6 +1,8 @@
 #include "lifetime.h"
 
+#include "casters/variable.h"
 #include "ptutils/common/names.h"
+#include "ptutils/nn/autograd.h"
 
 namespace ptutils::bindings {
 
@@ -82,6 +84,26 @@ class PyValueSlot final : public ValueSlot {
   mutable std::optional<Value> value_;
 };
 
+/// An attribute that holds a nn.Variable: its data, loaded in place.
+class PyVariableSlot final : public ValueSlot {
+ public:
+  PyVariableSlot(py::object container, py::object key, std::string name)
+      : container_(std::move(container)), key_(std::move(key)),
+        name_(std::move(name)) {}
+  Value get() const override {
+    return Value(nn::variable_in(to_value(container_[key_])).data());
+  }
+  void set(const Value& value) override {
+    Tensor memory = get().as_tensor();
+    detail::load(memory, value, name_);
+  }
+  bool fixed() const override { return true; }
+
+ private:
+  py::object container_, key_;
+  std::string name_;
+};
+
 constexpr int kMaxContainerDepth = 8;
 
 bool holds_child(py::handle object, int depth = 0) {
@@ -129,6 +151,9 @@ void visit_item(py::object container, py::object key, const std::string& name,
     f.child(name, slot);
   } else if (holds_child(item)) {
     visit_container(item, name, meta, f);
+  } else if (variable_from(item)) {
+    PyVariableSlot slot(container, key, name);
+    f.value(name, slot);
   } else {
     PyValueSlot slot(container, key, name);
     f.value(name, slot);

@@ -133,7 +133,10 @@ class PyModule : public Base,
   Meta meta() const override {
     py::gil_scoped_acquire gil;
     if (!self() || is_native_type(Py_TYPE(self()))) return Base::meta();
-    return read_meta(self());
+    Meta out = read_meta(self());
+    for (const std::string& name : Base::meta().exclude)
+      out.exclude.push_back(name);
+    return out;
   }
   Value state_dict(bool copy = true) override {
     if (!to_python(Method::kStateDict)) return Base::state_dict(copy);

@@ -2,6 +2,7 @@
 
 #include "casters/tensor.h"
 #include "casters/value.h"
+#include "lifetime.h"
 #include "ptutils/common/names.h"
 
 namespace ptutils::bindings {
@@ -191,6 +192,10 @@ py::object child_out(const ModulePtr& module) {
   if (!module) return py::none();
   if (auto* holder = dynamic_cast<PyHolder*>(module.get()))
     return py::reinterpret_borrow<py::object>(holder->object());
+  // By pybind11 a trampoline's object would be looked up under Module alone.
+  if (auto* python = dynamic_cast<PySelf*>(module.get()))
+    if (PyObject* self = python->self())
+      return py::reinterpret_borrow<py::object>(self);
   return py::cast(module);
 }
 

@@ -32,7 +32,8 @@ class PTUTILS_API Dataset : public Module {
   virtual bool draws_random() const { return true; }
   /// Samples are made by Python: workers then hold the interpreter's lock.
   virtual bool is_python() const { return false; }
-  /// Where the user's arrays came from, for `output=None`.
+  /// Where the user's arrays came from, for `output=None`. (Of a Python data
+  /// set: what its samples have turned out to be.)
   virtual Origin origin() const { return Origin::kNative; }
 };
 

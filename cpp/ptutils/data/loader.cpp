@@ -331,7 +331,7 @@ bool DataLoader::next(Value& batch) {
     stamp(batch, *s.output, false);
   } else if (s.dataset->origin() == Origin::kTorch) {
     stamp(batch, Origin::kTorch, false);
-  } else if (s.is_python) {
+  } else if (s.is_python && s.dataset->origin() != Origin::kNative) {
     stamp(batch, Origin::kNumpy, true);
   }
   ++s.batch;

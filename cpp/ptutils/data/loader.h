@@ -115,9 +115,12 @@ PTUTILS_API Value collate(std::vector<Value>&& samples, const Value& reuse = {})
 /// -> a loader (kept: the same phase gives the same loader, with its position).
 class PTUTILS_API DataProvider : public Module {
  public:
-  DataProvider(std::vector<std::pair<std::string, std::shared_ptr<Dataset>>>
-                   datasets,
-               DataLoader::Options options);
+  using Datasets =
+      std::vector<std::pair<std::string, std::shared_ptr<Dataset>>>;
+  DataProvider();  ///< without phases: assign() or set_loader() give them
+  DataProvider(Datasets datasets, DataLoader::Options options);
+  /// Replaces all phases and options.
+  void assign(Datasets datasets, DataLoader::Options options);
   std::string class_name() const override { return "ptutils.data.DataProvider"; }
   /// The loaders' positions by phase. Shuffling and a given sampler are for the
   /// phase "train" alone, the other options for all.

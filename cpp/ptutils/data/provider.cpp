@@ -60,14 +60,19 @@ struct DataProvider::Impl {
   DataLoader::Options options;  // as given
 };
 
-DataProvider::DataProvider(
-    std::vector<std::pair<std::string, std::shared_ptr<Dataset>>> datasets,
-    DataLoader::Options options)
-    : impl_(std::make_unique<Impl>()) {
-  impl_->options = options;
+DataProvider::DataProvider() : impl_(std::make_unique<Impl>()) {}
+
+DataProvider::DataProvider(Datasets datasets, DataLoader::Options options)
+    : DataProvider() {
+  assign(std::move(datasets), std::move(options));
+}
+
+void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
+  auto made = std::make_unique<Impl>();
+  made->options = options;
   for (auto& [phase, dataset] : datasets) {
     check_phase(phase);
-    if (impl_->find(phase))
+    if (made->find(phase))
       fail(Kind::kValue, kWhere, "the phase '", phase, "' was given twice");
     if (!dataset)
       fail(Kind::kType, kWhere, "the phase '", phase, "' has no data set");
@@ -78,9 +83,10 @@ DataProvider::DataProvider(
     } else if (!mine.sampler && !mine.shuffle) {
       mine.shuffle = true;
     }
-    impl_->phases.push_back(
+    made->phases.push_back(
         {phase, std::make_shared<DataLoader>(std::move(dataset), mine)});
   }
+  impl_ = std::move(made);
   set_seed(options.seed);
 }
 

@@ -51,6 +51,9 @@ class PTUTILS_API Variable {
   /// A leaf. Kind::kType when a gradient of another dtype than f32 or f64 is
   /// asked for.
   explicit Variable(Tensor data, bool requires_grad = false);
+  /// The handle of a node.
+  explicit Variable(std::shared_ptr<detail::Node> node)
+      : node_(std::move(node)) {}
 
   bool defined() const { return node_ != nullptr; }
   const Tensor& data() const { return node_->data; }

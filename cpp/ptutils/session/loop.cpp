@@ -144,6 +144,10 @@ void Session::begin_step() { in_step_ = true; }
 
 bool Session::end_step(const Value& metrics, bool epoch_ended) {
   static const auto kEnd = trigger("end_of_training_step");
+  auto go_on = [this] {
+    return requested_ == Request::kNone && SignalGuard::received() == 0;
+  };
+  if (!in_step_) return go_on();  // an earlier state was loaded meanwhile
   if (metrics.is_dict())
     for (const auto& [key, value] : metrics.as_dict())
       log(to_string(key), value);
@@ -151,12 +155,14 @@ bool Session::end_step(const Value& metrics, bool epoch_ended) {
   progress_.step += 1;
   progress_.step_in_epoch += 1;
   update_status();
+  std::int64_t here = progress_.step;
   raise(kEnd, metrics);
+  if (progress_.step != here) return go_on();  // a callback went back
   if (epoch_ended) return end_epoch();
   validate_due();
   save_due(false);
   check_lease();
-  return requested_ == Request::kNone && SignalGuard::received() == 0;
+  return go_on();
 }
 
 bool Session::end_epoch() {

@@ -52,7 +52,8 @@ void Session::fields(Fields& f) {
   f("model", options_.model);
   f("dataprovider", options_.dataprovider);
   f("dbinterface", options_.dbinterface);
-  f("progress", [this] { return progress_to_value(progress_); },
+  // Within a step its batch was given and its update made: it counts.
+  f("progress", [this] { return progress_to_value(at_step()); },
     [this](const Value& v) {
       const Dict& d = v.as_dict("progress");
       progress_.step = d.at("step").as_int("progress.step");
@@ -79,6 +80,7 @@ void Session::load_partial(const Value& state) {
   std::int64_t before = progress_.step;
   Module::load_partial(state);
   last_saved_step_ = -1;
+  in_step_ = false;  // the step that was under way is not one of this state
   if (restoring_ || !begun_ || progress_.step >= before) return;
   // Back in time: the steps since leave the current line.
   read_pending();

@@ -16,7 +16,8 @@ PTUTILS_API void bias_add_(const Tensor& a, const Tensor& bias);
 /// a = max(a, 0); NaN stays.
 PTUTILS_API void relu_(const Tensor& a);
 
-/// grad = output > 0 ? grad : 0, where output = relu(input) (or the input).
+/// grad = output <= 0 ? 0 : grad, where output = relu(input) (or the input);
+/// at NaN the gradient passes, as torch's does.
 PTUTILS_API void relu_backward_(const Tensor& grad, const Tensor& output);
 
 /// The mean over rows of -log softmax(logits)[target], and its gradient.

@@ -32,9 +32,10 @@ void bias_add(T* __restrict a, const T* __restrict bias, Index rows, Index n) {
     for (Index j = 0; j < n; ++j) a[j] += bias[j];
 }
 
+// At NaN the gradient passes, as torch's does.
 template <class T>
 void relu_backward(T* __restrict grad, const T* __restrict output, Index n) {
-  for (Index i = 0; i < n; ++i) grad[i] = output[i] > 0 ? grad[i] : T{0};
+  for (Index i = 0; i < n; ++i) grad[i] = output[i] <= 0 ? T{0} : grad[i];
 }
 
 constexpr Index kLossBlock = 256;
@@ -63,46 +64,48 @@ void cross_entropy(const T* logits, const int64_t* targets, Index rows, Index n,
 }
 
 // torch.optim.SGD: g += weight_decay w; v = momentum v + (1 - dampening) g,
-// v = g at first; w -= lr (nesterov ? g + momentum v : v).
+// v = g at first; w -= lr (nesterov ? g + momentum v : v). A factor of 0 leaves
+// its term out: 0 times an infinite weight or gradient would be NaN.
 template <class T>
 void sgd(T* __restrict weight, const T* __restrict grad, T* __restrict buffer,
          Index n, const ptutils::kernels::Sgd& how) {
   const T lr = static_cast<T>(how.lr), mu = static_cast<T>(how.momentum);
   const T decay = static_cast<T>(how.weight_decay);
+  const T gain = static_cast<T>(1 - how.dampening);
+  const bool decays = decay != 0, first = how.first, ahead = how.nesterov;
   if (!buffer) {
-    for (Index i = 0; i < n; ++i)
-      weight[i] -= lr * (grad[i] + decay * weight[i]);
+    for (Index i = 0; i < n; ++i) {
+      T g = decays ? grad[i] + decay * weight[i] : grad[i];
+      weight[i] -= lr * g;
+    }
     return;
   }
-  const T keep = how.first ? T{0} : mu;
-  const T gain = how.first ? T{1} : static_cast<T>(1 - how.dampening);
-  const T ahead = how.nesterov ? mu : T{1};
-  const T direct = how.nesterov ? T{1} : T{0};
-  if (how.first)  // fresh memory may hold NaN, which 0 does not erase
-    for (Index i = 0; i < n; ++i) buffer[i] = 0;
   for (Index i = 0; i < n; ++i) {
-    T g = grad[i] + decay * weight[i];
-    T v = keep * buffer[i] + gain * g;
+    T g = decays ? grad[i] + decay * weight[i] : grad[i];
+    T v = first ? g : mu * buffer[i] + gain * g;
     buffer[i] = v;
-    weight[i] -= lr * (direct * g + ahead * v);
+    weight[i] -= lr * (ahead ? g + mu * v : v);
   }
 }
 
-// torch.optim.Adam / AdamW without amsgrad.
+// torch.optim.Adam / AdamW without amsgrad. 1 - beta is taken in double: in
+// float it would carry the rounding of beta (1e-5 of it at 0.999).
 template <class T>
 void adam(T* __restrict weight, const T* __restrict grad, T* __restrict mean,
           T* __restrict variance, Index n, const ptutils::kernels::Adam& how) {
-  const T beta1 = static_cast<T>(how.beta1), rest1 = 1 - beta1;
-  const T beta2 = static_cast<T>(how.beta2), rest2 = 1 - beta2;
+  const T rest1 = static_cast<T>(1 - how.beta1);
+  const T beta2 = static_cast<T>(how.beta2);
+  const T rest2 = static_cast<T>(1 - how.beta2);
   const T step = static_cast<T>(how.lr / how.correction1);
   const T root = static_cast<T>(1 / __builtin_sqrt(how.correction2));
   const T eps = static_cast<T>(how.eps);
   const T decay = static_cast<T>(how.decoupled ? 0 : how.weight_decay);
   const T shrink =
       static_cast<T>(how.decoupled ? 1 - how.lr * how.weight_decay : 1);
+  const bool decays = decay != 0;
   for (Index i = 0; i < n; ++i) {
     T w = weight[i] * shrink;
-    T g = grad[i] + decay * w;
+    T g = decays ? grad[i] + decay * w : grad[i];
     T m = mean[i] + rest1 * (g - mean[i]);
     T v = beta2 * variance[i] + rest2 * g * g;
     mean[i] = m;
