@@ -1,0 +1,143 @@
+"""What Module has in Python: building from configurations, aliases, pickling.
+
+The class itself is C++ (``_core.Module``); these are its methods that are
+shorter in Python, put on it once at import.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import registry
+from ._core import Model, Module
+from .state import Configuration, State
+
+
+def _named(obj: Any, attribute: str) -> list[tuple[str, Any]]:
+    method = getattr(obj, attribute, None)
+    return list(method()) if method is not None else []
+
+
+def children(self: Module) -> Iterator[Any]:
+    """Direct children, in order."""
+    return (child for _, child in self.named_children())
+
+
+def modules(self: Module) -> Iterator[Any]:
+    """This object and all below it, parents first."""
+    return (module for _, module in self.named_modules())
+
+
+def apply(self: Module, function: Callable[[Any], Any]) -> Module:
+    """Runs a function on every child below, deepest first, then on itself."""
+    for _, module in reversed(self.named_modules()):
+        function(module)
+    return self
+
+
+def eval_(self: Module) -> Module:
+    """train(False)."""
+    return self.train(False)
+
+
+def get_part(self: Module, path: str) -> Any:
+    """The attribute, child or item at a dotted path: ``net['layers.0']``."""
+    found: Any = self
+    for part in str(path).split("."):
+        if isinstance(found, Module):
+            names = dict(found.named_children())
+            if part in names:
+                found = names[part]
+                continue
+        if hasattr(found, part):
+            found = getattr(found, part)
+        elif isinstance(found, dict) and part in found:
+            found = found[part]
+        elif isinstance(found, (list, tuple)) and part.isdigit():
+            found = found[int(part)]
+        else:
+            raise KeyError(f"[{type(self).__name__}] no {path!r}")
+    return found
+
+
+@classmethod
+def from_config(cls: type, config: Any = None, /, **values: Any) -> Any:
+    """A new object from a Configuration, a dict, or a path to a file.
+
+    ``func`` may be left out: it is this class then.
+
+    >>> from ptutils import nn
+    >>> nn.Linear.from_config({"in_features": 3, "out_features": 2}).weight.shape
+    (2, 3)
+    """
+    if isinstance(config, (str, os.PathLike)):
+        config = Configuration(config)
+    config = {**(config or {}), **values}
+    config.setdefault("func", registry.class_name(cls))
+    with registry.naming(cls):
+        made = Configuration(config).configure()
+    if not isinstance(made, cls):
+        raise TypeError(
+            f"[{cls.__name__}.from_config] {config['func']} gave a "
+            f"{type(made).__name__}"
+        )
+    return made
+
+
+class _FromMeta:
+    """``from_meta(state=…, config=…)``: on a class, a new object; on an
+    instance, in place. Config first, then state."""
+
+    def __get__(self, obj: Any, cls: type) -> Callable[..., Any]:
+        def from_meta(*, state: Any = None, config: Any = None) -> Any:
+            target = obj
+            if target is None:
+                target = cls.from_config(config) if config is not None else cls()
+            elif config is not None:
+                made = type(target).from_config(config)
+                target.__setstate__(made.__reduce_ex__(2)[2])
+            if state is not None:
+                if isinstance(state, (str, os.PathLike)):
+                    state = State(state)
+                target.load_state_dict(state)
+            return target
+
+        return from_meta
+
+
+def _repr_html_(self: Module) -> str:
+    return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def _init_subclass(cls: type, **kwargs: Any) -> None:
+    super(Module, cls).__init_subclass__(**kwargs)
+    registry.note_class(cls)
+
+
+def _model_init(
+    self: Model,
+    net: Any = None,
+    criterion: Any = None,
+    optimizer: Any = None,
+) -> None:
+    """net, criterion and optimizer; torch's or ours."""
+    self.net = net
+    self.criterion = criterion
+    self.optimizer = optimizer
+
+
+Module.children = children
+Module.modules = modules
+Module.apply = apply
+Module.eval = eval_
+Module.__getitem__ = get_part
+Module.from_config = from_config
+Module.from_params = from_config
+Module.to_params = Module.to_config
+Module.from_meta = _FromMeta()
+Module._repr_html_ = _repr_html_
+Module.__init_subclass__ = classmethod(_init_subclass)
+Model.__init__ = _model_init

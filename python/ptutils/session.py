@@ -1,0 +1,368 @@
+"""Session's Python side: its three doors, the loop of one's own, signals.
+
+The mechanism (lease, checkpoints, history, heartbeat) is C++; what is here is
+how it is called.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from . import _core, registry, streams, torch_ops
+from ._core import Session
+from .loop_sources import source_of
+from .state import Config, Configuration
+
+__all__ = ["Config", "Configuration", "Session", "restart", "resume"]
+
+_init_core = Session.__init__
+_PARAMETERS = (
+    "seed",
+    "model",
+    "dataprovider",
+    "dbinterface",
+    "train_params",
+    "validation_params",
+    "save_params",
+    "callbacks",
+)
+
+
+def default_database() -> str:
+    """``PTUTILS_DB``, else ``runs.db`` here."""
+    return os.environ.get("PTUTILS_DB", "runs.db")
+
+
+def open_database(location: Any) -> Any:
+    """A DBInterface for a path or URI; an interface is given back as it is."""
+    if isinstance(location, (list, tuple)):
+        if len(location) != 1:
+            raise ValueError(
+                f"[dbinterface] a list of {len(location)} databases: one is "
+                "supported; give a path or one DBInterface"
+            )
+        location = location[0]
+    if isinstance(location, _core.DBInterface):
+        return location
+    return _core.open_database(os.fspath(location))
+
+
+def _init(
+    self: Session,
+    exp_id: str,
+    *,
+    seed: int = 0,
+    model: Any = None,
+    dataprovider: Any = None,
+    dbinterface: Any = None,
+    train_params: Any = None,
+    validation_params: Any = None,
+    save_params: Any = None,
+    callbacks: Sequence[Any] = (),
+    **parts: Any,
+) -> None:
+    """One experiment.
+
+    Parameters
+    ----------
+    exp_id
+        Its name in the database. The same name again goes on where it ended.
+    seed
+        Of every random stream: ours, Python's, NumPy's, torch's.
+    model, dataprovider
+        For ``run()``; a loop of one's own needs neither.
+    dbinterface
+        A path (``'runs.db'``) or a DBInterface; default ``$PTUTILS_DB``, else
+        ``runs.db``.
+    train_params, validation_params, save_params
+        ``{'num_epochs': 5}``, ``{'val': {'every': '1 epoch'}}``,
+        ``{'every': '500 steps', 'keep_last': 3, 'keep_best': 'val/accuracy'}``.
+    callbacks
+        Names, classes or instances.
+    **parts
+        What else is saved: nets, optimizers, schedulers, … Attributes set later
+        are saved too.
+    """
+    _check_parts(exp_id, parts)
+    database = open_database(
+        default_database() if dbinterface is None else dbinterface
+    )
+    _init_core(
+        self,
+        exp_id,
+        seed,
+        model,
+        dataprovider,
+        database,
+        train_params,
+        validation_params,
+        save_params,
+    )
+    for name, part in parts.items():
+        setattr(self, name, part)
+    for callback in callbacks:
+        if isinstance(callback, dict):
+            callback = dict(callback)
+            self.callbacks.register_callback(callback.pop("func"), **callback)
+        else:
+            self.callbacks.register_callback(callback)
+
+
+def _check_parts(exp_id: str, parts: dict[str, Any]) -> None:
+    """A misspelt parameter is not a part: parts are Modules, nets, optimizers."""
+    for name, part in parts.items():
+        if _core._is_child(part):
+            continue
+        near = _core._nearest_names(name, list(_PARAMETERS), 1)
+        if near or hasattr(Session, name):
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise _core.UnknownName(f"[{exp_id}] no parameter {name!r}{hint}")
+
+
+@classmethod
+def _make(cls: type, *options: Any) -> Any:
+    """For sessions that the core builds from a configuration."""
+    made = cls.__new__(cls)
+    _init_core(made, *options)
+    return made
+
+
+@classmethod
+def from_config(cls: type, config: Any = None, /, **values: Any) -> Any:
+    """From a Configuration or a dict: {exp_id, model, dataprovider, …}."""
+    return cls._from_config(
+        dict(config or {}, **values), True, default_database()
+    )
+
+
+@classmethod
+def from_file(cls: type, path: Any, overrides: Sequence[str] = ()) -> Any:
+    """From an experiment file (YAML, JSON); ``overrides``: ``'a.b=c'``."""
+    return cls._from_file(os.fspath(path), list(overrides))
+
+
+class _Ending:
+    """Turns what the core says at the end into what Python's users expect."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __enter__(self) -> None:
+        self.session._set_metadata(_metadata())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _core._log_flush()
+        if kind is KeyboardInterrupt and self.session._signal == signal.SIGTERM:
+            raise SystemExit(143) from None
+
+
+def _metadata() -> dict[str, Any]:
+    """Python's part of the record: versions, without importing anything."""
+    versions = {"python": sys.version.split()[0]}
+    for name in ("numpy", "torch"):
+        module = sys.modules.get(name)
+        version = getattr(module, "__version__", None)
+        if version is not None:
+            versions[name] = str(version)
+    torch = sys.modules.get("torch")
+    machine: dict[str, Any] = {}
+    if torch is not None and hasattr(torch, "cuda") and torch.cuda.is_available():
+        machine["gpus"] = [
+            torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
+        ]
+    return {"versions": versions, "machine": machine}
+
+
+def run(self: Session) -> Session:
+    """Runs to the end, from the last state when there is one; a complete run
+    says so and returns. Ctrl-C and SIGTERM end the step, save, and leave it
+    paused (KeyboardInterrupt, SystemExit 143)."""
+    with _Ending(self):
+        self._run()
+    return self
+
+
+def resume_(self: Session) -> Session:
+    """run(), but NotFound when there is nothing to resume."""
+    with _Ending(self):
+        self._resume()
+    return self
+
+
+def restart_(self: Session) -> Session:
+    """From step 0, a new attempt; the old ones are kept."""
+    with _Ending(self):
+        self._restart()
+    return self
+
+
+def step(self: Session, n: int = 1) -> Session:
+    """n training steps, beginning or going on with the run."""
+    with _Ending(self):
+        self._step(n)
+    return self
+
+
+def pause(self: Session) -> None:
+    """After this step the state is saved and the run left, to be resumed."""
+    self._pause()
+
+
+def stop(self: Session) -> None:
+    """After this step the run is complete: stopped."""
+    self._stop()
+
+
+def enter(self: Session) -> Session:
+    """Takes the lease and the last state, for a loop of one's own."""
+    with _Ending(self):
+        self._begin("auto")
+    return self
+
+
+def leave(
+    self: Session,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+) -> None:
+    """Saves and sets the status by how the block ended."""
+    if not self._begun:
+        return
+    if kind is None or kind is GeneratorExit:
+        with _Ending(self):
+            self._finish(self._done())
+        return
+    text = "".join(traceback.format_exception(kind, error, trace))
+    self._abort(text)
+    _core._log_flush()
+
+
+def loop(
+    self: Session, loader: Any, *, epochs: int | None = None, steps: int | None = None
+) -> Iterator[Any]:
+    """The batches of a loop of one's own: position, pause, resume, rollback.
+
+    Parameters
+    ----------
+    loader
+        torch's DataLoader, ours, or any iterable that can be begun again.
+    epochs, steps
+        When it ends; one epoch when neither is given.
+    """
+    if not self._begun:
+        raise _core.WrongState(
+            f"[{self.exp_id}] loop() wants its session open: "
+            "with pt.Session(…) as s: for batch in s.loop(…)"
+        )
+    if epochs is None and steps is None:
+        epochs = 1
+    for name, value in (("epochs", epochs), ("steps", steps)):
+        if value is not None and value < 1:
+            raise ValueError(f"[Session.loop] {name} is {value}; at least 1")
+    source = source_of(loader)
+    self._set_aim(epochs or 0, steps or 0)
+    self._set_steps_per_epoch(source.length())
+    self._set_loader_state(source.state, source.load)
+    with _Ending(self):
+        yield from _epochs(self, source)
+
+
+def _epochs(self: Session, source: Any) -> Iterator[Any]:
+    length = source.length()
+    while not self._done():
+        if self._step_in_epoch == 0:
+            self.callbacks.call("start_of_epoch", epoch=self.epoch)
+        given = 0
+        for batch in source.epoch():
+            given += 1
+            self._begin_step()
+            self.callbacks.call("start_of_training_step", step=self.step_count + 1)
+            yield batch
+            moved = source.moved
+            ended = length > 0 and self._step_in_epoch + 1 >= length
+            go_on = self._end_step(ended)
+            if not go_on or self._done():
+                self._finish(self._done())
+                return
+            if moved or ended:
+                break
+        else:
+            if given == 0 and self._step_in_epoch == 0:
+                raise ValueError(f"[{self.exp_id}] the loader gave no batches")
+            if not source.moved and length == 0 and not self._end_epoch():
+                break
+    self._finish(self._done())
+
+
+def _load(location: Any, exp_id: str, classes: Sequence[type], trusted: bool) -> Any:
+    database = open_database(location)
+    found = list(database.find({"kind": "run", "exp_id": exp_id}))
+    if not found:
+        raise _core.NotFound(f"[{database.location}] no run {exp_id!r}")
+    config = dict(found[0]["config"])
+    if config.get("model") is None or config.get("dataprovider") is None:
+        raise _core.WrongState(
+            f"[{exp_id}] was a loop of one's own: start its script again, it goes "
+            "on where it ended"
+        )
+    config.pop("func", None)
+    config["dbinterface"] = database
+    with registry.naming(*classes):
+        return Session._from_config(config, trusted, default_database())
+
+
+def resume(
+    location: Any,
+    exp_id: str,
+    *,
+    classes: Sequence[type] = (),
+    trusted: bool = False,
+) -> Session:
+    """Rebuilds a run from its stored configuration and goes on with it.
+
+    Only ptutils' own classes, ``classes`` and those named before on this machine
+    are built, unless ``trusted``.
+    """
+    return _load(location, exp_id, classes, trusted).resume()
+
+
+def restart(
+    location: Any,
+    exp_id: str,
+    *,
+    classes: Sequence[type] = (),
+    trusted: bool = False,
+) -> Session:
+    """The same from step 0, as a new attempt."""
+    return _load(location, exp_id, classes, trusted).restart()
+
+
+Session.__init__ = _init
+Session._make = _make
+Session.from_config = from_config
+Session.from_file = from_file
+Session.run = run
+Session.resume = resume_
+Session.restart = restart_
+Session.step = step
+Session.pause = pause
+Session.stop = stop
+Session.__enter__ = enter
+Session.__exit__ = leave
+Session.loop = loop
+Session.__call__ = run
+
+streams.install()
+torch_ops.install()
