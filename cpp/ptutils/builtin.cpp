@@ -1,13 +1,18 @@
 #include "ptutils/builtin.h"
 
+#include <cstdlib>
 #include <mutex>
 
 #include "ptutils/data/loader.h"
 #include "ptutils/database/database.h"
 #include "ptutils/formats/formats.h"
+#include "ptutils/formats/yaml_text.h"
+#include "ptutils/module/codec.h"
+#include "ptutils/module/configuration.h"
 #include "ptutils/module/registry.h"
 #include "ptutils/nn/layers.h"
 #include "ptutils/nn/optim.h"
+#include "ptutils/session/runs.h"
 #include "ptutils/session/session.h"
 
 namespace ptutils {
@@ -35,6 +40,25 @@ void register_builtin() {
     register_session(registry());
     register_unavailable(registry());
   });
+}
+
+// The two doors of an embedding program stand here, above the rooms, since they
+// want everything registered.
+
+std::shared_ptr<Session> Session::from_file(
+    const std::filesystem::path& path,
+    const std::vector<std::string>& overrides) {
+  register_builtin();
+  Value config = read(path);
+  for (const std::string& assignment : overrides)
+    apply_override(config, assignment, parse_scalar);
+  const char* db = std::getenv("PTUTILS_DB");
+  return from_config(config, true, db ? db : "runs.db");
+}
+
+Runs open(const std::string& location) {
+  register_builtin();
+  return Runs(open_database(location, true));
 }
 
 }  // namespace ptutils

@@ -1,10 +1,6 @@
 #include <algorithm>
-#include <cstdlib>
 
-#include "ptutils/builtin.h"
 #include "ptutils/common/names.h"
-#include "ptutils/formats/yaml_text.h"
-#include "ptutils/module/codec.h"
 #include "ptutils/module/configuration.h"
 #include "ptutils/session/callbacks/nan_detector.h"
 #include "ptutils/session/session.h"
@@ -112,7 +108,6 @@ void set_session_factory(SessionFactory factory) {
 
 std::shared_ptr<Session> Session::from_config(const Value& config, bool trusted,
                                               const std::string& default_db) {
-  register_builtin();
   const Dict& dict = config.as_dict("configuration");
   check_keys(dict, kKeys, "configuration");
   for (const char* wanted : {"exp_id", "model", "dataprovider"})
@@ -145,17 +140,6 @@ std::shared_ptr<Session> Session::from_config(const Value& config, bool trusted,
                      : std::make_shared<Session>(std::move(options));
   add_callbacks(*session, dict.find("callbacks"), trusted);
   return session;
-}
-
-std::shared_ptr<Session> Session::from_file(
-    const std::filesystem::path& path,
-    const std::vector<std::string>& overrides) {
-  register_builtin();
-  Value config = read(path);
-  for (const std::string& override_ : overrides)
-    apply_override(config, override_, parse_scalar);
-  const char* db = std::getenv("PTUTILS_DB");
-  return from_config(config, true, db ? db : "runs.db");
 }
 
 namespace {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "ptutils/builtin.h"
 #include "ptutils/common/names.h"
 #include "ptutils/module/configuration.h"
 
@@ -130,11 +129,6 @@ std::vector<Run> Runs::match(std::string_view glob) const {
 
 std::vector<Run> Runs::find(const Value& query) const {
   return documents(configuration_query(query));
-}
-
-Runs open(const std::string& location) {
-  register_builtin();
-  return Runs(open_database(location, true));
 }
 
 }  // namespace ptutils
