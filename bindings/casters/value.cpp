@@ -16,6 +16,8 @@ constexpr int kMaxDepth = 500;
 struct DictTypes {
   PyObject* state = nullptr;
   PyObject* configuration = nullptr;
+  PyObject* branch = nullptr;   // a plain dict inside a State
+  PyObject* section = nullptr;  // a plain dict inside a Configuration
   PyObject* ordered = nullptr;
 };
 DictTypes& dict_types() {
@@ -113,6 +115,7 @@ class Reader {
     auto* type = reinterpret_cast<PyObject*>(Py_TYPE(o));
     const DictTypes& types = dict_types();
     return type == types.state || type == types.configuration ||
+           type == types.branch || type == types.section ||
            type == ordered_type();
   }
   static PyObject* ordered_type() {
@@ -302,9 +305,12 @@ bool is_plain(const Value& value) {
   return true;
 }
 
-void set_dict_types(py::object state, py::object configuration) {
+void set_dict_types(py::object state, py::object configuration,
+                    py::object branch, py::object section) {
   dict_types().state = state.release().ptr();
   dict_types().configuration = configuration.release().ptr();
+  dict_types().branch = branch.release().ptr();
+  dict_types().section = section.release().ptr();
 }
 
 }  // namespace ptutils::bindings

@@ -30,8 +30,10 @@ py::object to_python(const Value& value);
 /// True when there is no Opaque anywhere in it.
 bool is_plain(const Value& value);
 
-/// Python's classes of the two kinds of dict: (State, Configuration).
-void set_dict_types(py::object state, py::object configuration);
+/// Python's classes of the two kinds of dict, and those that plain dicts have
+/// become inside them: (State, Configuration, Branch, Section).
+void set_dict_types(py::object state, py::object configuration,
+                    py::object branch, py::object section);
 
 /// True once the interpreter is going down: no reference may be dropped.
 bool finalizing();

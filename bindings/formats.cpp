@@ -1,0 +1,236 @@
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <filesystem>
+
+#include "areas.h"
+#include "casters/states.h"
+#include "casters/tensor.h"
+#include "casters/value.h"
+#include "ptutils/common/file.h"
+#include "ptutils/formats/flatten.h"
+#include "ptutils/formats/json_text.h"
+#include "ptutils/formats/yaml_text.h"
+#include "ptutils/module/codec.h"
+
+// Files: reading, saving, and codecs that are written in Python.
+
+namespace ptutils::bindings {
+
+namespace {
+
+using Path = std::filesystem::path;
+
+/// A codec written in Python. Its names are asked once.
+class PyCodec final : public Codec {
+ public:
+  explicit PyCodec(py::object codec)
+      : codec_(codec.release().ptr()),
+        name_(py::cast<std::string>(object().attr("name"))) {
+    py::object suffixes = object().attr("suffixes");
+    if (PyUnicode_Check(suffixes.ptr())) suffixes = py::make_tuple(suffixes);
+    for (py::handle suffix : suffixes) {
+      suffixes_.push_back(py::cast<std::string>(suffix));
+      if (suffixes_.back().size() < 2 || suffixes_.back()[0] != '.')
+        fail(Kind::kValue, "register_codec", name_, ": a suffix is '.name', ",
+             "not '", suffixes_.back(), "'");
+    }
+    for (const char* method : {"read", "write"})
+      if (!py::hasattr(object(), method))
+        fail(Kind::kType, "register_codec", name_, " has no method ", method);
+  }
+  // Codecs are never dropped: the list of them lives as long as the process.
+
+  py::handle object() const { return codec_; }
+  std::string name() const override { return name_; }
+  std::vector<std::string> suffixes() const override { return suffixes_; }
+
+  bool recognises(std::string_view head, std::size_t size) const override {
+    py::gil_scoped_acquire gil;
+    if (!py::hasattr(object(), "recognises")) return false;
+    return py::cast<bool>(object().attr("recognises")(
+        py::bytes(head.data(), head.size()), size));
+  }
+  Value read(const Path& path) const override {
+    py::gil_scoped_acquire gil;
+    return to_value(object().attr("read")(path.string()));
+  }
+  void write(const Path& path, const Value& value,
+             bool durable) const override {
+    py::gil_scoped_acquire gil;
+    object().attr("write")(path.string(), to_python(value), durable);
+  }
+
+ private:
+  PyObject* codec_;
+  std::string name_;
+  std::vector<std::string> suffixes_;
+};
+
+/// One of ours that lives in ptutils.files, which is imported when it is used.
+class LateCodec final : public Codec {
+ public:
+  using Recognise = bool (*)(std::string_view head);
+  LateCodec(const char* name, std::vector<std::string> suffixes,
+            Recognise recognise)
+      : name_(name), suffixes_(std::move(suffixes)), recognise_(recognise) {}
+
+  py::object object() const {
+    return py::module_::import("ptutils.files").attr("_late_codec")(name_);
+  }
+  std::string name() const override { return name_; }
+  std::vector<std::string> suffixes() const override { return suffixes_; }
+  bool recognises(std::string_view head, std::size_t) const override {
+    return recognise_(head);
+  }
+  Value read(const Path& path) const override {
+    py::gil_scoped_acquire gil;
+    return to_value(object().attr("read")(path.string()));
+  }
+  void write(const Path& path, const Value& value,
+             bool durable) const override {
+    py::gil_scoped_acquire gil;
+    object().attr("write")(path.string(), to_python(value), durable);
+  }
+
+ private:
+  const char* name_;
+  std::vector<std::string> suffixes_;
+  Recognise recognise_;
+};
+
+constexpr std::string_view kOldTorch = "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 ";
+
+bool is_pickle(std::string_view head) {
+  return head.size() > 2 && head[0] == '\x80' && head[1] >= 2 &&
+         head[1] <= 5 && !head.starts_with(kOldTorch);
+}
+
+/// torch's archives begin with the member NAME/data.pkl (NAME/.format_version
+/// in some versions), its older files with a magic number.
+bool is_torch(std::string_view head) {
+  if (head.starts_with(kOldTorch)) return true;
+  if (head.size() < 30 || !head.starts_with("PK\3\4")) return false;
+  const std::size_t length = static_cast<unsigned char>(head[26]) |
+                             static_cast<unsigned char>(head[27]) << 8;
+  const std::string_view member = head.substr(30, length);
+  return member.ends_with("/data.pkl") || member.ends_with("/.format_version");
+}
+
+/// The Python object of a codec, or None for one of the core.
+py::object python_codec(const Codec& codec) {
+  if (auto* python = dynamic_cast<const PyCodec*>(&codec))
+    return py::reinterpret_borrow<py::object>(python->object());
+  if (auto* late = dynamic_cast<const LateCodec*>(&codec))
+    return late->object();
+  return py::none();
+}
+
+void def_files(py::module_& m) {
+  m.def("read",
+        [](const Path& path) {
+          py::gil_scoped_release release;
+          return read(path);
+        },
+        py::arg("path"));
+  m.def("save",
+        [](const Path& path, py::handle object, bool durable) {
+          Value value = with_states(to_value(object), false);
+          py::gil_scoped_release release;
+          save(path, value, durable);
+        },
+        py::arg("path"), py::arg("value"), py::arg("durable") = true);
+  m.def("_codec_for_reading", [](const Path& path) {
+    return python_codec(codec_for_reading(path));
+  });
+  m.def("_codec_for_writing", [](const Path& path) {
+    return python_codec(codec_for_writing(path));
+  });
+  m.def("_add_codec", [](py::object codec) {
+    add_codec(std::make_shared<PyCodec>(std::move(codec)));
+  });
+  m.def("codecs",
+        [] {
+          py::dict out;
+          for (const auto& codec : codecs())
+            out[py::str(codec->name())] = py::cast(codec->suffixes());
+          return out;
+        },
+        "The known file formats: {name: [suffixes]}.");
+  m.def("write_file",
+        [](const Path& path, const py::buffer& content, bool durable) {
+          py::buffer_info info = content.request();
+          auto size = static_cast<std::size_t>(info.size * info.itemsize);
+          std::span bytes(static_cast<const std::byte*>(info.ptr), size);
+          py::gil_scoped_release release;
+          write_file(path, bytes, durable);
+        },
+        py::arg("path"), py::arg("content"), py::arg("durable") = true,
+        "Writes a file whole or not at all.");
+}
+
+void def_text(py::module_& m) {
+  m.def("parse_json",
+        [](const std::string& text, const std::string& where) {
+          return parse_json(text, where);
+        },
+        py::arg("text"), py::arg("where") = "");
+  m.def("to_json",
+        [](const Value& value, int indent) { return to_json(value, indent); },
+        py::arg("value"), py::arg("indent") = 0);
+  m.def("parse_yaml",
+        [](const std::string& text, const std::string& where) {
+          return parse_yaml(text, where);
+        },
+        py::arg("text"), py::arg("where") = "");
+  m.def("to_yaml", [](const Value& value) { return to_yaml(value); },
+        py::arg("value"));
+  m.def("parse_scalar",
+        [](const std::string& text) { return parse_scalar(text); },
+        py::arg("text"));
+}
+
+/// The flattening rule for codecs in Python: (skeleton, [(name, torch tensor)])
+/// and back from {name: tensor}.
+void def_flatten(py::module_& m) {
+  m.def("_flatten_torch", [](py::handle object, const std::string& where) {
+    const Flat flat = flatten(with_states(to_value(object), false), where);
+    py::list tensors;
+    for (const auto& [name, tensor] : flat.tensors)
+      tensors.append(py::make_tuple(name, tensor_to_torch(tensor)));
+    return py::make_tuple(flat.skeleton, tensors);
+  });
+  m.def("_unflatten", [](const std::string& skeleton, const py::dict& tensors,
+                         const std::string& where) {
+    return unflatten(
+        skeleton,
+        [&](const std::string& name) {
+          py::str key(name);
+          if (!tensors.contains(key))
+            fail(Kind::kFormat, where, "no tensor '", name, "'");
+          return tensor_or_fail(tensors[key], where).contiguous();
+        },
+        where);
+  });
+  m.def("_as", [](const Value& value, const std::string& origin) {
+    if (origin == "numpy") return with_origin(value, Origin::kNumpy);
+    if (origin == "torch") return with_origin(value, Origin::kTorch);
+    if (origin == "native") return with_origin(value, Origin::kNative);
+    fail(Kind::kValue, "read", "as_ is 'torch', 'native' or 'numpy', not '",
+         origin, "'");
+  });
+}
+
+}  // namespace
+
+void def_formats(py::module_& m) {
+  add_codec(std::make_shared<LateCodec>(
+      "pickle", std::vector<std::string>{".pkl", ".pickle"}, is_pickle));
+  add_codec(std::make_shared<LateCodec>(
+      "torch", std::vector<std::string>{".pt", ".pth"}, is_torch));
+  def_files(m);
+  def_text(m);
+  def_flatten(m);
+}
+
+}  // namespace ptutils::bindings

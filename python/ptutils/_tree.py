@@ -1,0 +1,105 @@
+"""How State and Configuration show themselves: a short tree."""
+
+from __future__ import annotations
+
+import html as _html
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LINES = 40
+_DEPTH = 8
+_WIDTH = 60
+
+_SHORT = {
+    "bool": "bool",
+    "bfloat16": "bf16",
+    "float16": "f16",
+    "float32": "f32",
+    "float64": "f64",
+    "complex64": "c64",
+    "complex128": "c128",
+    **{f"uint{n}": f"u{n}" for n in (8, 16, 32, 64)},
+    **{f"int{n}": f"i{n}" for n in (8, 16, 32, 64)},
+}
+
+
+def describe(value: Any) -> str:
+    """One leaf: arrays and tensors by dtype and shape, others cut short.
+
+    >>> import numpy as np
+    >>> describe(np.zeros((2, 3), 'float32'))
+    'f32 (2, 3) numpy'
+    """
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None and not isinstance(value, type):
+        if len(shape) == 0 and type(value).__module__ == "numpy":
+            return _cut(repr(value))
+        name = str(dtype).rpartition(".")[2]
+        home = type(value).__module__.partition(".")[0]
+        home = "native" if home == "ptutils" else home
+        sizes = ", ".join(str(int(n)) for n in shape)
+        comma = "," if len(shape) == 1 else ""
+        return f"{_SHORT.get(name, name)} ({sizes}{comma}) {home}"
+    if isinstance(value, (list, tuple)) and len(value) > 8:
+        return f"{type(value).__name__} of {len(value)}"
+    if isinstance(value, (list, tuple)):
+        inner = ", ".join(describe(item) for item in value)
+        if isinstance(value, list):
+            return _cut(f"[{inner}]")
+        return _cut(f"({inner},)" if len(value) == 1 else f"({inner})")
+    if isinstance(value, dict):
+        inner = ", ".join(f"{k}: {describe(v)}" for k, v in list(value.items())[:8])
+        return _cut(f"{{{inner}}}")
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def _lines(value: Mapping[Any, Any], depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for key, item in value.items():
+        if not isinstance(item, dict):
+            yield f"{indent}{key}: {describe(item)}"
+        elif depth >= _DEPTH or not item:
+            yield f"{indent}{key}: {{}}" if not item else f"{indent}{key}: {{…}}"
+        else:
+            yield f"{indent}{key}"
+            yield from _lines(item, depth + 1)
+
+
+def text(value: Mapping[Any, Any], name: str) -> str:
+    """The tree, at most 40 lines."""
+    out = [name if value else f"{name} (empty)"]
+    for line in _lines(value, 1):
+        if len(out) > _LINES:
+            out.append("  …")
+            break
+        out.append(line)
+    return "\n".join(out)
+
+
+def html(value: Mapping[Any, Any], name: str) -> str:
+    """The tree for notebooks: parts that open and close."""
+    return _html_part(value, _html.escape(name), 0)
+
+
+def _html_part(value: Mapping[Any, Any], name: str, depth: int) -> str:
+    rows = []
+    for i, (key, item) in enumerate(value.items()):
+        if i >= 200:
+            rows.append(f"<div>… {len(value) - i} more</div>")
+            break
+        title = _html.escape(str(key))
+        if isinstance(item, dict) and item and depth < _DEPTH:
+            rows.append(_html_part(item, title, depth + 1))
+        else:
+            shown = _html.escape(describe(item))
+            rows.append(f"<div>{title}: <code>{shown}</code></div>")
+    is_open = " open" if depth < 2 else ""
+    return (
+        f"<details{is_open}><summary><b>{name}</b> ({len(value)})</summary>"
+        f'<div style="margin-left:1.5em">{"".join(rows)}</div></details>'
+    )

@@ -1,0 +1,427 @@
+"""State and Configuration: dictionaries with dot access.
+
+>>> from ptutils.state import State
+>>> s = State(net={'weight': [1.0, 2.0]}, step=3)
+>>> s.net.weight, s['net.weight'], s['net']['weight']
+([1.0, 2.0], [1.0, 2.0], [1.0, 2.0])
+>>> s.net.bias = 0.5
+>>> s['net']
+State
+  weight: [1.0, 2.0]
+  bias: 0.5
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import ItemsView, Mapping, ValuesView
+from typing import Any, ClassVar, TypeVar
+
+from . import _core, _tree
+from .errors import UnknownName, WrongType, WrongValue
+
+_Self = TypeVar("_Self", bound="DotDict")
+_MISSING = object()
+
+
+class DotDict(dict[Any, Any]):
+    """What State and Configuration share. Methods win over keys of the same
+    name: ``s['items']`` always works, and ``s.items = …`` is an error.
+
+    A plain dict in it becomes a :class:`Branch` (a :class:`Section`) when it is
+    reached, in place: what is written through it, by dot or by ``[]``, is in the
+    whole.
+    """
+
+    __slots__ = ("__weakref__",)
+    _branch: ClassVar[type[DotDict]]
+
+    def __init__(self, *args: Any, **items: Any) -> None:
+        if len(args) == 1 and not isinstance(args[0], dict):
+            args = (self._source(args[0]),)
+        super().__init__(*args, **items)
+
+    @classmethod
+    def _source(cls, given: Any) -> Any:
+        """What the constructor's argument stands for: a file's content, a
+        module's state."""
+        if isinstance(given, (str, os.PathLike)):
+            from . import files
+
+            content = files.read(given)
+            if not isinstance(content, dict):
+                raise WrongType(
+                    f"[{cls.__name__}] {os.fspath(given)} holds a "
+                    f"{type(content).__name__}, not a dictionary; "
+                    "ptutils.read(path) gives it as it is"
+                )
+            return content
+        if _core._is_child(given):
+            return given.state_dict()
+        return given
+
+    # The identity law.
+    def __call__(self: _Self, *_args: Any, **_kwargs: Any) -> _Self:
+        """Itself, whatever the arguments."""
+        return self
+
+    def state_dict(self: _Self, *_args: Any, **_kwargs: Any) -> _Self:
+        """Itself."""
+        return self
+
+    def load_state_dict(self: _Self, *_args: Any, **_kwargs: Any) -> _Self:
+        """Itself, unchanged; :meth:`assign` takes over another's content."""
+        return self
+
+    state = state_dict
+    load_state = load_state_dict
+
+    # Access.
+    def __getitem__(self, key: Any) -> Any:
+        value = self._own(key)
+        if value is not _MISSING:
+            return value
+        if isinstance(key, str) and "." in key:
+            value = find_path(self, key)
+            if value is not _MISSING:
+                return value
+        hint = _core._did_you_mean(str(key), [str(k) for k in self])
+        raise UnknownName(f"[{_kind(self)}] no {key!r}{hint}{_keys(self)}")
+
+    def _own(self, key: Any) -> Any:
+        value = dict.get(self, key, _MISSING)
+        if type(value) is dict:
+            value = self._branch(value)
+            dict.__setitem__(self, key, value)
+        return value
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value at a key or a dotted path, else the default."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        super().setdefault(key, default)
+        return self._own(key)
+
+    def _adopt(self) -> None:
+        for key, value in dict.items(self):
+            if type(value) is dict:
+                dict.__setitem__(self, key, self._branch(value))  # no new key
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
+        self._adopt()
+        return super().values()
+
+    def items(self) -> ItemsView[Any, Any]:  # type: ignore[override]
+        self._adopt()
+        return super().items()
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:2] != "__":
+            value = self._own(name)
+            if value is not _MISSING:
+                return value
+        hint = _core._did_you_mean(name, [k for k in self if isinstance(k, str)])
+        raise AttributeError(f"{_kind(self)} has no {name!r}{hint}{_keys(self)}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            raise AttributeError(
+                f"{name!r} is a method of {_kind(self)}: write s[{name!r}] = …"
+            )
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self:
+            raise AttributeError(f"{_kind(self)} has no {name!r}{_keys(self)}")
+        del self[name]
+
+    def __dir__(self) -> list[str]:
+        keys = (k for k in self if isinstance(k, str) and k.isidentifier())
+        return [*super().__dir__(), *keys]
+
+    # Copies keep the class.
+    def copy(self: _Self) -> _Self:
+        return type(self)(self)
+
+    def __or__(self: _Self, other: Any) -> _Self:  # type: ignore[override]
+        if not isinstance(other, dict):
+            return NotImplemented
+        out = self.copy()
+        out.update(other)
+        return out
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        # Protocol 2's form in every protocol: a class, then its items.
+        return super().__reduce_ex__(2)
+
+    def assign(self: _Self, other: Any) -> _Self:
+        """Takes over the content of another state, file or module, in place:
+        nested states stay the same objects.
+
+        >>> s = State(net={'lr': 1}); net = s.net
+        >>> s.assign({'net': {'lr': 2}}) is s, net.lr
+        (True, 2)
+        """
+        source = self._source(other) if not isinstance(other, Mapping) else other
+        if not isinstance(source, Mapping):
+            raise WrongType(
+                f"[{_kind(self)}.assign] takes a dictionary, a path or a module, "
+                f"not a {type(other).__name__}"
+            )
+        if source is self:
+            return self
+        content = dict(source.items())
+        for key in [key for key in self if key not in content]:
+            del self[key]
+        for key, value in content.items():
+            mine = self._own(key)
+            if isinstance(mine, DotDict) and isinstance(value, dict):
+                mine.assign(value)
+            else:
+                self[key] = value
+        if list(self) != list(content):  # the other's order, too
+            items = {key: dict.__getitem__(self, key) for key in content}
+            self.clear()
+            self.update(items)
+        return self
+
+    def save(self, path: str | os.PathLike[str], durable: bool = True) -> None:
+        """``ptutils.save(path, self)``."""
+        from . import files
+
+        files.save(path, self, durable=durable)
+
+    def __repr__(self) -> str:
+        return _tree.text(self, _kind(self))
+
+    def _repr_html_(self) -> str:
+        return _tree.html(self, _kind(self))
+
+
+class State(DotDict):
+    """An ordered dictionary with dot access: the state of something.
+
+    It answers as a Module does, by itself: ``s(…) is s.state_dict(…) is
+    s.load_state_dict(…) is s``.
+
+    Parameters
+    ----------
+    source : dict, path or module, optional
+        ``State('weights.safetensors')`` reads any known format;
+        ``State(net)`` is the module's ``state_dict()``.
+
+    Examples
+    --------
+    >>> s = State(model={'net': {'weight': 1.5}}, step=7)
+    >>> s['model.net.weight']
+    1.5
+    >>> s() is s.state_dict() is s.load_state_dict({}) is s
+    True
+    >>> dict(s.flat())
+    {'model.net.weight': 1.5, 'step': 7}
+    """
+
+    __slots__ = ()
+
+    def flat(self) -> State:
+        """Names with dots: ``{'conv1.weight': …}``; empty dicts stay.
+
+        Raises
+        ------
+        WrongValue
+            When two entries have one dotted name.
+        """
+        out: dict[str, Any] = {}
+        _flatten(self, "", out)
+        return State(out)
+
+    @staticmethod
+    def from_flat(flat: Mapping[str, Any]) -> State:
+        """The nested form of dotted names; the inverse of :meth:`flat` where no
+        key has a dot and all keys are text.
+
+        >>> State.from_flat({'conv1.weight': 1, 'conv1.bias': 2}).conv1.bias
+        2
+        """
+        out = State()
+        for name, value in flat.items():
+            *parents, last = str(name).split(".")
+            here: State = out
+            for parent in parents:
+                here = here._own(parent) if parent in here else here._new(parent)
+                if not isinstance(here, State):
+                    break
+            if not isinstance(here, State) or last in here:
+                raise WrongValue(
+                    f"[State.from_flat] {name!r} and a shorter or equal name "
+                    "are both there: one would hide the other"
+                )
+            dict.__setitem__(here, last, value)
+        return out
+
+    def _new(self, key: str) -> State:
+        made = State()
+        dict.__setitem__(self, key, made)
+        return made
+
+
+class Branch(State):
+    """A plain dict inside a State, as it was reached. In files and in the core
+    it is the plain dict that it was."""
+
+    __slots__ = ()
+
+
+State._branch = Branch
+
+
+class Configuration(DotDict):
+    """The structure of something that can be built.
+
+    Parameters
+    ----------
+    source : dict or path, optional
+        ``Configuration('experiment.yaml')`` reads a file.
+
+    Examples
+    --------
+    >>> c = Configuration({'func': 'ptutils.nn.Linear', 'in_features': 4,
+    ...                    'out_features': 2})
+    >>> c.out_features
+    2
+    >>> c.with_values({'out_features': 3}).diff(c)
+    [('out_features', 3, 2)]
+    """
+
+    __slots__ = ()
+
+    def configure(self, **context: Any) -> Any:
+        """Builds it: a dict with ``func`` becomes ``func(**rest)``, recursively.
+
+        Parameters
+        ----------
+        **context
+            ``slot='optimizer'`` resolves bare names as that part of an
+            experiment; ``net`` is the net that it goes with.
+        """
+        return _core.configure(self, **context)
+
+    def with_values(self, values: Mapping[str, Any]) -> Configuration:
+        """A copy with other values at dotted paths; the last step may be new,
+        the way to it must be there."""
+        out = _copied(self)
+        for path, value in values.items():
+            set_path(out, path, value)
+        return out
+
+    def diff(self, other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+        """What differs, leaf by leaf: ``(path, here, there)``; None where there
+        is nothing."""
+        return [
+            (path, before, after)
+            for path, before, after, _ in _core._compare(self, other)
+        ]
+
+
+class Section(Configuration):
+    """A plain dict inside a Configuration, as it was reached. In files and in
+    the core it is the plain dict that it was."""
+
+    __slots__ = ()
+
+
+Configuration._branch = Section
+Config = Configuration
+
+
+def _kind(of: DotDict) -> str:
+    return "Configuration" if isinstance(of, Configuration) else "State"
+
+
+def _keys(of: Mapping[Any, Any]) -> str:
+    names = [str(key) for key in of][:8]
+    more = ", …" if len(of) > len(names) else ""
+    return f"; it has: {', '.join(names)}{more}" if names else "; it is empty"
+
+
+def _step(value: Any, key: str) -> Any:
+    """One step of a dotted path; text that is a number also as one."""
+    number = int(key) if key.isdecimal() and str(int(key)) == key else None
+    if isinstance(value, dict):
+        for k in (key, number):
+            if k is not None and k in value:
+                return value._own(k) if isinstance(value, DotDict) else value[k]
+    elif (
+        isinstance(value, (list, tuple)) and number is not None and number < len(value)
+    ):
+        return value[number]
+    return _MISSING
+
+
+def find_path(value: Any, path: str) -> Any:
+    """The value at a dotted path: the longest key that fits comes first."""
+    cut = len(path)
+    while cut >= 0:
+        found = _step(value, path[:cut])
+        if found is not _MISSING:
+            if cut == len(path):
+                return found
+            found = find_path(found, path[cut + 1 :])
+            if found is not _MISSING:
+                return found
+        cut = path.rfind(".", 0, cut)
+    return _MISSING
+
+
+def set_path(value: Any, path: str, new: Any) -> None:
+    """Sets the value at a dotted path whose parents are there."""
+    if isinstance(value, dict) and path in value:
+        value[path] = new
+        return
+    parent, _, last = path.rpartition(".")
+    where = find_path(value, parent) if parent else value
+    if isinstance(where, dict):
+        old = _step(where, last)
+        key = int(last) if old is not _MISSING and last not in where else last
+        where[key] = new
+    elif isinstance(where, list) and _step(where, last) is not _MISSING:
+        where[int(last)] = new
+    else:
+        known = list(_flat_names(value))
+        hint = _core._did_you_mean(path, known)
+        raise UnknownName(f"[{path}] there is no {parent or last!r} to set it in{hint}")
+
+
+def _flat_names(value: Any, prefix: str = "") -> list[str]:
+    out: list[str] = []
+    if isinstance(value, dict):
+        for key, item in value.items():
+            out += [f"{prefix}{key}", *_flat_names(item, f"{prefix}{key}.")]
+    return out
+
+
+def _flatten(value: Mapping[Any, Any], prefix: str, out: dict[str, Any]) -> None:
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, dict) and item:
+            _flatten(item, f"{name}.", out)
+        elif name in out:
+            raise WrongValue(f"[State.flat] two entries are named {name!r}")
+        else:
+            out[name] = item
+
+
+def _copied(value: Any) -> Any:
+    """Containers anew, the rest as it is."""
+    if isinstance(value, dict):
+        return type(value)({key: _copied(item) for key, item in dict.items(value)})
+    if type(value) in (list, tuple):
+        return type(value)(_copied(item) for item in value)
+    return value
+
+
+_core._set_dict_types(State, Configuration, Branch, Section)
