@@ -5,6 +5,7 @@ Three nouns carry the first day: Session, net, data. See README.md.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 from typing import Any
 
@@ -24,19 +25,41 @@ from ._core import (
     set_num_threads,
 )
 from .errors import Error
-from .state import Config, Configuration, State
-from . import module as _module  # completes Module: from_config, pickling, …
-from . import session as _session  # completes Session: the own loop, with
+from .module import Base
 from .session import restart, resume
+from .state import Config, Configuration, State
 
 __version__ = _core.__version__
-Base = Module
+
+__all__ = [
+    "Base",
+    "Callback",
+    "Callbacks",
+    "Config",
+    "Configuration",
+    "Error",
+    "History",
+    "Model",
+    "Module",
+    "Session",
+    "State",
+    "Statistic",
+    "Status",
+    "Tensor",
+    "errors",
+    "num_threads",
+    "restart",
+    "resume",
+    "seed",
+    "set_num_threads",
+]
 
 # Found when first used: nothing heavy at import.
 _LAZY = {
     "open": ("ptutils.runs", "open"),
     "read": ("ptutils.files", "read"),
     "save": ("ptutils.files", "save"),
+    "Random": ("ptutils._core", "Random"),
 }
 _SUBMODULES = (
     "base",
@@ -44,11 +67,14 @@ _SUBMODULES = (
     "data",
     "database",
     "files",
+    "history",
     "model",
     "nn",
     "ops",
     "optim",
+    "registry",
     "runs",
+    "session",
     "utils",
 )
 
@@ -61,10 +87,15 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _SUBMODULES:
         return importlib.import_module(f"ptutils.{name}")
-    known = [*_LAZY, *_SUBMODULES, *(n for n in globals() if n[0] != "_")]
+    if name.startswith("__"):
+        raise AttributeError(name)
+    known = [*_LAZY, *_SUBMODULES, *__all__]
     hint = _core._did_you_mean(name, known)
     raise AttributeError(f"module 'ptutils' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY, *_SUBMODULES})
+
+
+atexit.register(_core._shutdown)

@@ -219,7 +219,9 @@ class TorchSource(Source):
 
         if loader.batch_sampler is None:
             skip = _Skip(loader.sampler, count, ready)
-            return DataLoader(loader.dataset, batch_size=None, sampler=skip, **arguments)
+            return DataLoader(
+                loader.dataset, batch_size=None, sampler=skip, **arguments
+            )
         skip = _Skip(loader.batch_sampler, count, ready)
         return DataLoader(loader.dataset, batch_sampler=skip, **arguments)
 
@@ -232,6 +234,4 @@ def _is_deterministic(dataset: Any) -> bool:
         return _is_deterministic(dataset.dataset)
     if isinstance(dataset, data.ConcatDataset):
         return all(_is_deterministic(d) for d in dataset.datasets)
-    return isinstance(dataset, data.TensorDataset) or isinstance(
-        dataset, _core.Dataset
-    )
+    return isinstance(dataset, data.TensorDataset) or isinstance(dataset, _core.Dataset)

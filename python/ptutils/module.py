@@ -11,14 +11,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import registry
+from . import _core, registry
 from ._core import Model, Module
 from .state import Configuration, State
-
-
-def _named(obj: Any, attribute: str) -> list[tuple[str, Any]]:
-    method = getattr(obj, attribute, None)
-    return list(method()) if method is not None else []
 
 
 def children(self: Module) -> Iterator[Any]:
@@ -141,3 +136,7 @@ Module.from_meta = _FromMeta()
 Module._repr_html_ = _repr_html_
 Module.__init_subclass__ = classmethod(_init_subclass)
 Model.__init__ = _model_init
+
+Base = Module
+
+_core._finish_registry()

@@ -90,9 +90,7 @@ def _init(
         are saved too.
     """
     _check_parts(exp_id, parts)
-    database = open_database(
-        default_database() if dbinterface is None else dbinterface
-    )
+    database = open_database(default_database() if dbinterface is None else dbinterface)
     _init_core(
         self,
         exp_id,
@@ -136,9 +134,7 @@ def _make(cls: type, *options: Any) -> Any:
 @classmethod
 def from_config(cls: type, config: Any = None, /, **values: Any) -> Any:
     """From a Configuration or a dict: {exp_id, model, dataprovider, …}."""
-    return cls._from_config(
-        dict(config or {}, **values), True, default_database()
-    )
+    return cls._from_config(dict(config or {}, **values), True, default_database())
 
 
 @classmethod
@@ -284,9 +280,9 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
     while not self._done():
         if self._step_in_epoch == 0:
             self.callbacks.call("start_of_epoch", epoch=self.epoch)
-        given = 0
+        empty = True
         for batch in source.epoch():
-            given += 1
+            empty = False
             self._begin_step()
             self.callbacks.call("start_of_training_step", step=self.step_count + 1)
             yield batch
@@ -299,7 +295,7 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
             if moved or ended:
                 break
         else:
-            if given == 0 and self._step_in_epoch == 0:
+            if empty and self._step_in_epoch == 0:
                 raise ValueError(f"[{self.exp_id}] the loader gave no batches")
             if not source.moved and length == 0 and not self._end_epoch():
                 break

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
+from conftest import ROOT, full
 
 import ptutils as pt
-from conftest import ROOT, full
 
 NATIVE = """
 import sys, time, numpy as np, ptutils as pt
@@ -25,7 +25,8 @@ pt.seed(0)
 net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(.2), nn.Linear(32, 2))
 s = pt.Session("run", seed=0,
     model=pt.Model(net, nn.CrossEntropyLoss(), optim.Adam(net.parameters(), lr=1e-2)),
-    dataprovider=DataProvider(train=ArrayDataset(x, y), val=ArrayDataset(x, y), batch_size=16),
+    dataprovider=DataProvider(train=ArrayDataset(x, y), val=ArrayDataset(x, y),
+                              batch_size=16),
     dbinterface=sys.argv[1], train_params={"num_epochs": 12},
     validation_params={"val": {"every": "1 epoch"}},
     save_params={"every": "7 steps", "keep_last": 2, "keep_best": "val/accuracy"})

@@ -208,11 +208,20 @@ def test_metadata_is_recorded(tmp_path):
 def test_triggers_come_in_order(tmp_path):
     seen = []
     s = session(tmp_path / "a.db", epochs=1)
-    for name in (
-        "start_of_session start_of_epoch start_of_training_step after_forward "
-        "after_backward end_of_training_step start_of_validation end_of_validation "
-        "end_of_epoch before_save after_save end_of_session"
-    ).split():
+    for name in [
+        "start_of_session",
+        "start_of_epoch",
+        "start_of_training_step",
+        "after_forward",
+        "after_backward",
+        "end_of_training_step",
+        "start_of_validation",
+        "end_of_validation",
+        "end_of_epoch",
+        "before_save",
+        "after_save",
+        "end_of_session",
+    ]:
         s.callbacks.on(name, lambda trigger: seen.append(trigger))
     s.run()
     first = seen.index("start_of_session")

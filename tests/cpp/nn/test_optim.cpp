@@ -60,8 +60,7 @@ TEST_CASE("Adam steps as torch does") {
       {0.49004418253587967, -1.2358336815569866, 1.9785181256413904});
 }
 
-// May fail while the kernel rounds 1 - beta after beta (1.3e-5 off in the
-// variance); then the decorator goes.
+// 1 - beta rounded after beta would be 1.3e-5 off in the variance.
 TEST_CASE("f32 moments of Adam are torch's to the last bits") {
   Variable p(Tensor::of<float>({0.5F}, {1}), true);
   Adam adam({p}, {});

@@ -24,6 +24,31 @@ TEST_CASE("bias, relu and its gradient change their operand") {
   CHECK_KIND(relu_(counting({2, 2}).transpose(0, 1)), Kind::kValue);
 }
 
+TEST_CASE("the gradient passes relu at NaN, as torch's does") {
+  Tensor grad = counting({3});
+  relu_backward_(grad, Tensor::of<float>({NAN, -1, 2}, {3}));
+  CHECK(same(grad, {0, 0, 2}));
+  grad = Tensor::full({3}, 5);
+  relu_backward_(grad, Tensor::of<float>({NAN, -1, 2}, {3}));
+  CHECK(same(grad, {5, 0, 5}));
+}
+
+TEST_CASE("sgd and adam leave out what a factor of zero would make NaN") {
+  auto infinite = [] { return Tensor::of<float>({INFINITY, 1}, {2}); };
+  Tensor weight = Tensor::zeros({2}), buffer = Tensor::full({2}, NAN);
+  sgd_(weight, infinite(), buffer,
+       {.lr = 1, .momentum = 0.9, .first_step = true});
+  CHECK(same(weight, {-INFINITY, -1}));
+  CHECK(same(buffer, {INFINITY, 1}));
+  weight = infinite();
+  sgd_(weight, Tensor::full({2}, 1), Tensor(), {.lr = 1});
+  CHECK(same(weight, {INFINITY, 0}));
+  weight = infinite();
+  Tensor mean = Tensor::zeros({2}), variance = Tensor::zeros({2});
+  adam_(weight, Tensor::full({2}, 1), mean, variance, {.lr = 1});
+  CHECK(std::isinf(weight.data<float>()[0]));
+}
+
 TEST_CASE("cross entropy is the mean of -log_softmax, with its gradient") {
   for (std::int64_t classes : {1, 10, 700}) {
     Tensor logits = Random(1).normal({6, classes}, 0, 3, DType::kF64);
