@@ -16,5 +16,6 @@ PYBIND11_MODULE(_core, m) {
   def_data(m);
   def_database(m);
   def_session(m);
+  def_runs(m);
   ptutils::register_builtin();
 }
