@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <cstring>
 #include <filesystem>
 
 #include "areas.h"
@@ -48,8 +49,8 @@ class PyCodec final : public Codec {
   bool recognises(std::string_view head, std::size_t size) const override {
     py::gil_scoped_acquire gil;
     if (!py::hasattr(object(), "recognises")) return false;
-    return py::cast<bool>(object().attr("recognises")(
-        py::bytes(head.data(), head.size()), size));
+    return py::cast<bool>(
+        object().attr("recognises")(py::bytes(head.data(), head.size()), size));
   }
   Value read(const Path& path) const override {
     py::gil_scoped_acquire gil;
@@ -102,8 +103,8 @@ class LateCodec final : public Codec {
 constexpr std::string_view kOldTorch = "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 ";
 
 bool is_pickle(std::string_view head) {
-  return head.size() > 2 && head[0] == '\x80' && head[1] >= 2 &&
-         head[1] <= 5 && !head.starts_with(kOldTorch);
+  return head.size() > 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5 &&
+         !head.starts_with(kOldTorch);
 }
 
 /// torch's archives begin with the member NAME/data.pkl (NAME/.format_version
@@ -127,67 +128,74 @@ py::object python_codec(const Codec& codec) {
 }
 
 void def_files(py::module_& m) {
-  m.def("read",
-        [](const Path& path) {
-          py::gil_scoped_release release;
-          return read(path);
-        },
-        py::arg("path"));
-  m.def("save",
-        [](const Path& path, py::handle object, bool durable) {
-          Value value = with_states(to_value(object), false);
-          py::gil_scoped_release release;
-          save(path, value, durable);
-        },
-        py::arg("path"), py::arg("value"), py::arg("durable") = true);
-  m.def("_codec_for_reading", [](const Path& path) {
-    return python_codec(codec_for_reading(path));
-  });
-  m.def("_codec_for_writing", [](const Path& path) {
-    return python_codec(codec_for_writing(path));
-  });
+  m.def(
+      "read",
+      [](const Path& path) {
+        py::gil_scoped_release release;
+        return read(path);
+      },
+      py::arg("path"));
+  m.def(
+      "save",
+      [](const Path& path, py::handle object, bool durable) {
+        Value value = with_states(to_value(object), false);
+        py::gil_scoped_release release;
+        save(path, value, durable);
+      },
+      py::arg("path"), py::arg("value"), py::arg("durable") = true);
+  m.def("_codec_for_reading",
+        [](const Path& path) { return python_codec(codec_for_reading(path)); });
+  m.def("_codec_for_writing",
+        [](const Path& path) { return python_codec(codec_for_writing(path)); });
   m.def("_add_codec", [](py::object codec) {
     add_codec(std::make_shared<PyCodec>(std::move(codec)));
   });
-  m.def("codecs",
-        [] {
-          py::dict out;
-          for (const auto& codec : codecs())
-            out[py::str(codec->name())] = py::cast(codec->suffixes());
-          return out;
-        },
-        "The known file formats: {name: [suffixes]}.");
-  m.def("write_file",
-        [](const Path& path, const py::buffer& content, bool durable) {
-          py::buffer_info info = content.request();
-          auto size = static_cast<std::size_t>(info.size * info.itemsize);
-          std::span bytes(static_cast<const std::byte*>(info.ptr), size);
-          py::gil_scoped_release release;
-          write_file(path, bytes, durable);
-        },
-        py::arg("path"), py::arg("content"), py::arg("durable") = true,
-        "Writes a file whole or not at all.");
+  m.def(
+      "codecs",
+      [] {
+        py::dict out;
+        for (const auto& codec : codecs())
+          out[py::str(codec->name())] = py::cast(codec->suffixes());
+        return out;
+      },
+      "The known file formats: {name: [suffixes]}.");
+  m.def(
+      "write_file",
+      [](const Path& path, const py::buffer& content, bool durable) {
+        py::buffer_info info = content.request();
+        auto size = static_cast<std::size_t>(info.size * info.itemsize);
+        std::span bytes(static_cast<const std::byte*>(info.ptr), size);
+        py::gil_scoped_release release;
+        write_file(path, bytes, durable);
+      },
+      py::arg("path"), py::arg("content"), py::arg("durable") = true,
+      "Writes a file whole or not at all.");
 }
 
 void def_text(py::module_& m) {
-  m.def("parse_json",
-        [](const std::string& text, const std::string& where) {
-          return parse_json(text, where);
-        },
-        py::arg("text"), py::arg("where") = "");
-  m.def("to_json",
-        [](const Value& value, int indent) { return to_json(value, indent); },
-        py::arg("value"), py::arg("indent") = 0);
-  m.def("parse_yaml",
-        [](const std::string& text, const std::string& where) {
-          return parse_yaml(text, where);
-        },
-        py::arg("text"), py::arg("where") = "");
-  m.def("to_yaml", [](const Value& value) { return to_yaml(value); },
-        py::arg("value"));
-  m.def("parse_scalar",
-        [](const std::string& text) { return parse_scalar(text); },
-        py::arg("text"));
+  m.def(
+      "parse_json",
+      [](const std::string& text, const std::string& where) {
+        return parse_json(text, where);
+      },
+      py::arg("text"), py::arg("where") = "");
+  m.def(
+      "to_json",
+      [](const Value& value, int indent) { return to_json(value, indent); },
+      py::arg("value"), py::arg("indent") = 0);
+  m.def(
+      "parse_yaml",
+      [](const std::string& text, const std::string& where) {
+        return parse_yaml(text, where);
+      },
+      py::arg("text"), py::arg("where") = "");
+  m.def(
+      "to_yaml", [](const Value& value) { return to_yaml(value); },
+      py::arg("value"));
+  m.def(
+      "parse_scalar",
+      [](const std::string& text) { return parse_scalar(text); },
+      py::arg("text"));
 }
 
 /// The flattening rule for codecs in Python: (skeleton, [(name, torch tensor)])
@@ -204,13 +212,37 @@ void def_flatten(py::module_& m) {
                          const std::string& where) {
     return unflatten(
         skeleton,
-        [&](const std::string& name) {
+        [&](const std::string& name) -> Tensor {
           py::str key(name);
           if (!tensors.contains(key))
             fail(Kind::kFormat, where, "no tensor '", name, "'");
-          return tensor_or_fail(tensors[key], where).contiguous();
+          return tensor_or_fail(tensors[key], where).to_contiguous();
         },
         where);
+  });
+  // A native tensor in a pickle: (bytes, dtype, shape).
+  m.def("_tensor_parts", [](const PyTensor& object) {
+    const Tensor tensor = object.tensor.to_contiguous();
+    return py::make_tuple(
+        py::bytes(reinterpret_cast<const char*>(tensor.bytes()),
+                  tensor.nbytes()),
+        std::string(name(tensor.dtype())), py::tuple(py::cast(tensor.shape())));
+  });
+  m.def("_tensor_from_bytes", [](const py::bytes& content,
+                                 const std::string& dtype, const Dims& shape) {
+    auto known = parse_dtype(dtype);
+    std::string_view bytes = content;
+    std::size_t wanted = known ? item_size(*known) : 0;
+    for (std::int64_t n : shape)
+      if (n < 0 ||
+          __builtin_mul_overflow(wanted, static_cast<std::size_t>(n), &wanted))
+        fail(Kind::kFormat, "Tensor", "an impossible shape");
+    if (!known || wanted != bytes.size())
+      fail(Kind::kFormat, "Tensor", bytes.size(), " bytes of dtype '", dtype,
+           "' do not fill the shape");
+    Tensor out = Tensor::empty(shape, *known);
+    if (!bytes.empty()) std::memcpy(out.bytes(), bytes.data(), bytes.size());
+    return PyTensor{out};
   });
   m.def("_as", [](const Value& value, const std::string& origin) {
     if (origin == "numpy") return with_origin(value, Origin::kNumpy);

@@ -42,9 +42,8 @@ Value with_origin(Value value, Origin origin) {
     if (origin != Origin::kNumpy) tensor.numpy_scalar = false;
     return value;
   }
-  for_each_item(value, [&](Value& item) {
-    item = with_origin(std::move(item), origin);
-  });
+  for_each_item(
+      value, [&](Value& item) { item = with_origin(std::move(item), origin); });
   return value;
 }
 

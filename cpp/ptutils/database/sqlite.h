@@ -38,7 +38,7 @@ struct SQLiteOptions {
 /// Thread-safe: writers take turns, reading goes on beside them. After a fork
 /// the child opens its own connections at first use; saves that were waiting
 /// belong to the parent. Closed at shutdown, waiting saves written first.
-class PTUTILS_API SQLiteInterface final : public DBInterface {
+class PTUTILS_API SQLiteInterface : public DBInterface {
  public:
   /// Opens the file, or makes it (its folder must exist).
   explicit SQLiteInterface(std::string path, SQLiteOptions options = {});

@@ -1,0 +1,134 @@
+"""The pickle format (.pkl): exact Python values, for those who trust the list.
+
+Written for everybody (the standard pickle), read by the allow-list of
+``_unpickle``. What could not be read again is refused before anything is
+written.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import pickle
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from . import _core, _unpickle
+from .errors import Error, Malformed, Untrusted, WrongType
+
+_PLAIN = (
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    datetime.timezone,
+)
+
+
+def _instance_of(value: Any, library: str, *names: str) -> bool:
+    """Of a class of a library that is loaded; never imports it."""
+    module = sys.modules.get(library)
+    if module is None:
+        return False
+    return type(value) in [getattr(module, name, None) for name in names]
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses what reading would refuse."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+            name = getattr(value, "__module__", "?"), value.__qualname__
+            if name not in _LOOKED_UP:
+                _unpickle.find(*name)
+            return NotImplemented
+        if isinstance(value, _core.Tensor):
+            return _unpickle._native, _core._tensor_parts(value)
+        if _is_torch_tensor(value):
+            return _torch_reduced(value)
+        if not _is_readable(value):
+            raise WrongType(
+                f"a {type(value).__module__}.{type(value).__qualname__}, which a "
+                "pickle here does not hold; pt.files.allow_class("
+                f"{type(value).__qualname__}) lets it, here and where it is read"
+            )
+        return NotImplemented
+
+
+# Written by Python's own reductions, read as opcodes.
+_LOOKED_UP = {("copyreg", "__newobj__"), ("copyreg", "__newobj_ex__")}
+
+
+def _is_readable(value: Any) -> bool:
+    from .state import DotDict
+
+    kind = type(value)
+    if kind in _PLAIN or isinstance(value, DotDict):
+        return True
+    if kind.__name__ == "OrderedDict" and kind.__module__ == "collections":
+        return True
+    if kind in (range, slice, complex, bytearray, set, frozenset):
+        return True
+    if kind in _unpickle.allowed_classes():
+        return True
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.dtype):
+            return not value.hasobject and value.names is None
+        if kind is numpy.ndarray or isinstance(value, numpy.generic):
+            return _is_readable(value.dtype)
+    return _instance_of(value, "torch", "Size", "dtype") or (
+        kind.__module__ == "torch.storage"
+    )
+
+
+def _is_torch_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _torch_reduced(value: Any) -> Any:
+    """As torch has it, on the CPU, without graph and without lazy bits."""
+    import torch
+
+    if type(value) not in (torch.Tensor, torch.nn.Parameter):
+        raise WrongType(f"a torch tensor of the class {type(value).__qualname__}")
+    plain = value.detach().cpu().resolve_conj().resolve_neg()
+    if plain.layout is not torch.strided:
+        raise WrongType(f"a torch tensor of layout {plain.layout}: use .to_dense()")
+    if plain.untyped_storage().nbytes() > 2 * plain.nbytes + 64:
+        plain = plain.clone()  # not the whole storage for a small view
+    if type(value) is torch.nn.Parameter:
+        return torch._utils._rebuild_parameter, (plain, value.requires_grad, None)
+    plain.requires_grad_(value.requires_grad)
+    return plain.__reduce_ex__(2)
+
+
+class PickleCodec:
+    """Registered for ``.pkl`` and ``.pickle``."""
+
+    name = "pickle"
+    suffixes = (".pkl", ".pickle")
+
+    def read(self, path: str, classes: Iterable[type] = ()) -> Any:
+        with open(path, "rb") as file:
+            content = file.read()
+        try:
+            return _unpickle.loads(content, classes)
+        except (Malformed, Untrusted) as error:
+            raise type(error)(f"[pickle] {path}: {error}") from error.__cause__
+
+    def write(self, path: str, value: Any, durable: bool = True) -> None:
+        out = io.BytesIO()
+        try:
+            _Pickler(out, protocol=5).dump(value)
+            content = out.getvalue()
+            _unpickle.check_size([value], max(1_000_000, 64 * len(content)))
+        except Error as error:
+            raise WrongType(f"[pickle] {path}: {error}") from error
+        except RecursionError as error:
+            raise WrongType(f"[pickle] {path}: nested too deep, or in itself") from error
+        except (TypeError, ValueError, pickle.PicklingError, AttributeError) as error:
+            raise WrongType(f"[pickle] {path}: {error}") from error
+        _core.write_file(path, content, durable)

@@ -1,0 +1,201 @@
+"""torch's format (.pt): what ``torch.load(weights_only=True)`` reads.
+
+A file holds the value as torch knows it (dicts, lists, numbers, text, torch
+tensors), so that any torch program reads it, and beside it, as one more member
+of the archive, the skeleton: what the value was exactly (State, NumPy arrays,
+big integers, times, …).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterable
+from typing import Any
+
+from . import _core, _unpickle
+from .errors import Error, Malformed, Untrusted, WrongState
+
+_SKELETON = "__ptutils__"
+
+
+def _torch(path: str) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise WrongState(
+            f"[torch] {path}: .pt files need PyTorch: pip install torch (or save "
+            "as .safetensors, which needs nothing)"
+        ) from error
+    return torch
+
+
+# The skeleton (formats/skeleton.h) as torch's own values.
+
+
+def _natural(node: Any, tensors: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_natural(item, tensors) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if len(node) == 1:
+        (tag,) = node
+        if tag == "$tensor":
+            return tensors[node[tag][0]]
+        if tag in _TAGS:
+            return _TAGS[tag](node[tag], tensors)
+    return {key: _natural(item, tensors) for key, item in node.items()}
+
+
+def _natural_dict(content: Any, tensors: dict[str, Any]) -> dict[Any, Any]:
+    pairs = content.items() if isinstance(content, dict) else content
+    return {key: _natural(item, tensors) for key, item in pairs}
+
+
+def _natural_ordered(content: Any, tensors: dict[str, Any]) -> Any:
+    import collections
+
+    return collections.OrderedDict(_natural_dict(content, tensors))
+
+
+def _natural_float(content: Any, _tensors: Any) -> float:
+    return float("nan") if content.startswith(("nan", "-nan")) else float(content)
+
+
+def _natural_complex(content: Any, tensors: dict[str, Any]) -> complex:
+    real, imaginary = (_natural(part, tensors) for part in content)
+    return complex(real, imaginary)
+
+
+def _natural_time(content: Any, _tensors: Any) -> str:
+    import datetime
+
+    value = _core._unflatten(
+        json.dumps({"version": 1, "value": {"$time": content}}), {}, "torch"
+    )
+    assert isinstance(value, datetime.datetime)
+    return value.isoformat()
+
+
+_TAGS = {
+    "$float": _natural_float,
+    "$int": lambda content, _: int(content),
+    "$complex": _natural_complex,
+    "$bytes": lambda content, _: content,
+    "$time": _natural_time,
+    "$tuple": lambda content, tensors: tuple(_natural(i, tensors) for i in content),
+    "$dict": _natural_dict,
+    "$state": _natural_dict,
+    "$config": _natural_dict,
+    "$ordered": _natural_ordered,
+}
+
+
+def _collect(node: Any, natural: Any, out: dict[str, Any]) -> None:
+    """Finds, for each tensor of the skeleton, torch's at the same place."""
+    if isinstance(node, dict) and len(node) == 1:
+        (tag,) = node
+        if tag == "$tensor":
+            out.setdefault(node[tag][0], natural)
+            return
+        if tag in ("$dict", "$state", "$config", "$ordered"):
+            inner = node[tag]
+            pairs = inner.items() if isinstance(inner, dict) else inner
+            for key, item in pairs:
+                _collect(item, natural[key], out)
+            return
+        if tag == "$tuple":
+            node = node[tag]
+        elif tag in _TAGS:
+            return
+    if isinstance(node, dict):
+        for key, item in node.items():
+            _collect(item, natural[key], out)
+    elif isinstance(node, list):
+        for item, there in zip(node, natural, strict=True):
+            _collect(item, there, out)
+
+
+def _skeleton_of(path: str) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if n.endswith(f"/{_SKELETON}")]
+            if not names:
+                return None
+            info = archive.getinfo(names[0])
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise Malformed(f"[torch] {path}: its skeleton is compressed")
+            return archive.read(info).decode()
+    except (zipfile.BadZipFile, OSError, UnicodeDecodeError, ValueError) as error:
+        raise Malformed(f"[torch] {path}: a damaged archive: {error}") from error
+
+
+def _is_zip(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+class TorchCodec:
+    """Registered for ``.pt`` and ``.pth``."""
+
+    name = "torch"
+    suffixes = (".pt", ".pth")
+
+    def read(self, path: str, classes: Iterable[type] = ()) -> Any:
+        torch = _torch(path)
+        is_zip = _is_zip(path)
+        skeleton = _skeleton_of(path) if is_zip else None
+        natural = self._load(torch, path, is_zip, classes)
+        if skeleton is None:
+            return natural
+        try:
+            tensors: dict[str, Any] = {}
+            _collect(json.loads(skeleton)["value"], natural, tensors)
+            return _core._unflatten(skeleton, tensors, f"[torch] {path}")
+        except Error:
+            raise
+        except Exception as error:
+            raise Malformed(
+                f"[torch] {path}: its skeleton does not fit its content"
+            ) from error
+
+    def _load(self, torch: Any, path: str, is_zip: bool, classes: Any) -> Any:
+        allowed = [*_unpickle.allowed_classes(), *classes]
+        try:
+            with torch.serialization.safe_globals(allowed):
+                return torch.load(
+                    path, map_location="cpu", weights_only=True, mmap=is_zip
+                )
+        except OSError:
+            raise
+        except Exception as error:
+            found = re.search(r"GLOBAL ([\w.]+)", str(error))
+            if found:
+                name = found.group(1)
+                raise Untrusted(
+                    f"[torch] {path} holds a {name}, which is not loaded without "
+                    f"your word. If you trust the file: pt.files.allow_class({name})"
+                    ". Better: where it was made, save the state_dict() alone"
+                ) from error
+            raise Malformed(
+                f"[torch] {path}: not a whole .pt file: {_first_line(error)}"
+            ) from error
+
+    def write(self, path: str, value: Any, durable: bool = True) -> None:
+        torch = _torch(path)
+        skeleton, tensors = _core._flatten_torch(value, f"[torch] {path}: ")
+        content = io.BytesIO()
+        # One torch tensor a name: what was shared stays shared.
+        natural = _natural(json.loads(skeleton)["value"], dict(tensors))
+        torch.save(natural, content)
+        with zipfile.ZipFile(content, "a", zipfile.ZIP_STORED) as archive:
+            folder = archive.namelist()[0].partition("/")[0]
+            archive.writestr(f"{folder}/{_SKELETON}", skeleton)
+        _core.write_file(path, content.getbuffer(), durable)

@@ -1,0 +1,218 @@
+"""Files: reading and saving values in any known format.
+
+======================  =====================================================
+``.json .yaml .yml``    text; arrays inside as text
+``.npy .npz``           NumPy's
+``.safetensors``        tensors, mapped into memory when read
+``.pkl .pickle``        Python's pickle, read by an allow-list
+``.pt .pth``            torch's, readable by ``torch.load(weights_only=True)``
+======================  =====================================================
+
+Every format gives back what was saved: types, dtypes, order, bits. Files of
+other programs come as dicts of arrays. A file is recognised by its content, its
+suffix deciding where formats have no signature; it is written whole or not at
+all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from . import _core
+from ._unpickle import allow_class, allowed_classes
+from .errors import WrongState, WrongValue
+
+__all__ = [
+    "allow_class",
+    "allowed_classes",
+    "codecs",
+    "read",
+    "register_codec",
+    "save",
+]
+
+_late: dict[str, Any] = {}
+
+
+def _late_codec(name: str) -> Any:
+    """The codecs of this package that the core knows by name alone."""
+    if name not in _late:
+        if name == "pickle":
+            from ._pickle_codec import PickleCodec
+
+            _late[name] = PickleCodec()
+        else:
+            from ._torch_codec import TorchCodec
+
+            _late[name] = TorchCodec()
+    return _late[name]
+
+
+def read(
+    path: str | os.PathLike[str],
+    as_: str | None = None,
+    *,
+    classes: Iterable[type] = (),
+) -> Any:
+    """Reads a file of any known format.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that exists.
+    as_ : {'torch', 'native', 'numpy'}, optional
+        Of which library arrays are; without it, of the one that they were saved
+        from (NumPy for files of other programs; torch for its own).
+    classes : iterable of type
+        Classes of the user's that a ``.pkl`` or ``.pt`` may hold.
+
+    Returns
+    -------
+    object
+        What was saved.
+
+    Raises
+    ------
+    IOFailed
+        There is no such file, or it cannot be read (an OSError).
+    Malformed
+        Its content is not what its format says (a ValueError).
+    Untrusted
+        It names a class that the user did not (a PermissionError).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), 'x.json')
+    >>> save(path, {'lr': 1e-3, 'sizes': (3, 4)})
+    >>> read(path)
+    {'lr': 0.001, 'sizes': (3, 4)}
+    """
+    if as_ not in (None, "torch", "native", "numpy"):
+        raise WrongValue(
+            f"[read] as_ is 'torch', 'native' or 'numpy', not {as_!r}"
+        )
+    path = os.fspath(path)
+    codec = _core._codec_for_reading(path)
+    if codec is None:
+        value = _core.read(path)
+    elif codec in _late.values():
+        value = codec.read(path, tuple(classes))
+    else:
+        value = codec.read(path)
+    if as_ is None:
+        return value
+    if as_ == "torch":
+        _need_torch()
+    return _core._as(value, as_)
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise WrongState(
+            "[read] as_='torch' needs PyTorch: pip install torch"
+        ) from error
+
+
+def save(path: str | os.PathLike[str], value: Any, durable: bool = True) -> None:
+    """Writes a value; the suffix says in which format.
+
+    Parameters
+    ----------
+    path : str or path
+        Replaced whole: whoever reads it sees the old content or the new.
+    value : object
+        Numbers, text, bytes, times, lists, tuples, dicts, arrays and tensors, in
+        any nesting. A Module, a torch module or optimizer, in it or by itself,
+        is saved as its ``state_dict()``.
+    durable : bool
+        Wait until it is on the disk.
+
+    Raises
+    ------
+    WrongType
+        Something in it cannot be written; named by its path. Nothing is changed.
+    IOFailed
+        The disk is full, the folder is not there or not writable; what was
+        there before is still there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = os.path.join(tempfile.mkdtemp(), 'weights.npz')
+    >>> save(path, {'w': np.ones(3, 'float32')})
+    >>> read(path)['w'].dtype
+    dtype('float32')
+    """
+    path = os.fspath(path)
+    codec = _core._codec_for_writing(path)
+    if codec is None:
+        _core.save(path, value, durable)
+    else:
+        codec.write(path, _states(value), durable)
+
+
+def _states(value: Any) -> Any:
+    """The value with modules as their states; itself where there is none."""
+    if _core._is_child(value):
+        return _states(value.state_dict())
+    if isinstance(value, dict):
+        changed = {
+            key: new
+            for key, item in dict.items(value)
+            if (new := _states(item)) is not item
+        }
+        if not changed:
+            return value
+        return type(value)({**value, **changed})
+    if type(value) in (list, tuple):
+        items = [_states(item) for item in value]
+        same = all(new is old for new, old in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    return value
+
+
+def register_codec(codec: Any) -> Any:
+    """Adds a file format that is written in Python; also a class decorator.
+
+    Parameters
+    ----------
+    codec : class or object
+        With ``name``, ``suffixes``, ``read(path)``, ``write(path, value,
+        durable)`` and, for formats with a signature, ``recognises(head, size)``
+        of the first bytes. ``write`` is atomic when it ends in
+        ``ptutils._core.write_file(path, content, durable)``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> @register_codec
+    ... class Lines:
+    ...     name = 'lines'
+    ...     suffixes = ('.lines',)
+    ...     def read(self, path):
+    ...         return open(path).read().splitlines()
+    ...     def write(self, path, value, durable):
+    ...         with open(path, 'w') as file:
+    ...             file.write('\\n'.join(value))
+    >>> path = os.path.join(tempfile.mkdtemp(), 'x.lines')
+    >>> save(path, ['a', 'b'])
+    >>> read(path)
+    ['a', 'b']
+    """
+    _core._add_codec(codec() if isinstance(codec, type) else codec)
+    return codec
+
+
+def codecs() -> dict[str, list[str]]:
+    """The known formats: ``{name: [suffixes]}``.
+
+    >>> codecs()['safetensors']
+    ['.safetensors']
+    """
+    return _core.codecs()
