@@ -176,6 +176,13 @@ struct History::Impl {
     };
     if (!std::is_sorted(out.begin(), out.end(), by_step))
       std::stable_sort(out.begin(), out.end(), by_step);
+    // Two attempts may hold the step where the later one began: its record
+    // stands.
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < out.size(); ++i)
+      if (i + 1 == out.size() || out[i + 1].step != out[i].step)
+        out[kept++] = out[i];
+    out.resize(kept);
     return out;
   }
   Value attempts_value(bool fresh_only) {
@@ -365,8 +372,7 @@ bool History::equal(const History& other) const {
                     [&](const auto& x, const auto& y) {
                       return x.first == y.first &&
                              std::equal(x.second.begin(), x.second.end(),
-                                        y.second.begin(), y.second.end(),
-                                        same);
+                                        y.second.begin(), y.second.end(), same);
                     });
 }
 

@@ -13,10 +13,9 @@ namespace ptutils {
 namespace {
 
 const std::vector<std::string> kKeys = {
-    "func",          "exp_id",       "seed",
-    "model",         "dataprovider", "dbinterface",
-    "train_params",  "validation_params", "save_params",
-    "callbacks"};
+    "func",         "exp_id",      "seed",         "model",
+    "dataprovider", "dbinterface", "train_params", "validation_params",
+    "save_params",  "callbacks"};
 
 std::shared_ptr<DBInterface> build_database(const Value& value,
                                             const std::string& fallback,
@@ -32,10 +31,10 @@ std::shared_ptr<DBInterface> build_database(const Value& value,
   BuildContext context;
   context.path = context.slot = "dbinterface";
   context.trusted = trusted;
-  auto db = std::dynamic_pointer_cast<DBInterface>(
-      configure_module(value, context));
-  if (!db) fail(Kind::kType, "dbinterface", value.repr(60),
-                " is not a DBInterface");
+  auto db =
+      std::dynamic_pointer_cast<DBInterface>(configure_module(value, context));
+  if (!db)
+    fail(Kind::kType, "dbinterface", value.repr(60), " is not a DBInterface");
   return db;
 }
 
@@ -81,16 +80,14 @@ void add_callbacks(Session& session, const Value* list, bool trusted) {
           place = Interval::parse(*given, path + "." + name);
           config.as_dict().erase(std::string_view(name));
         }
-    if (config.is_string())
-      config = Value(Dict{{"func", config}});
+    if (config.is_string()) config = Value(Dict{{"func", config}});
     BuildContext context;
     context.path = path;
     context.slot = "callbacks";
     context.trusted = trusted;
-    auto callback = std::dynamic_pointer_cast<Callback>(
-        configure_module(config, context));
-    if (!callback)
-      fail(Kind::kType, path, item.repr(60), " is not a Callback");
+    auto callback =
+        std::dynamic_pointer_cast<Callback>(configure_module(config, context));
+    if (!callback) fail(Kind::kType, path, item.repr(60), " is not a Callback");
     session.callbacks().add(callback, filter);
   }
 }
@@ -115,8 +112,11 @@ std::shared_ptr<Session> Session::from_config(const Value& config, bool trusted,
       fail(Kind::kKey, "configuration", "'", wanted, "' is missing");
   Options options;
   options.exp_id = dict.at("exp_id").as_string("exp_id");
-  if (const Value* seed = dict.find("seed"))
-    options.seed = static_cast<std::uint64_t>(seed->as_int("seed"));
+  if (const Value* seed = dict.find("seed")) {
+    if (seed->as_int("seed") < 0)
+      fail(Kind::kValue, "seed", "is ", seed->as_int(), "; at least 0");
+    options.seed = static_cast<std::uint64_t>(seed->as_int());
+  }
   auto get = [&](const char* key) {
     const Value* found = dict.find(key);
     return found ? *found : Value();
@@ -130,11 +130,10 @@ std::shared_ptr<Session> Session::from_config(const Value& config, bool trusted,
   seed_streams(options.seed);  // initialisers draw from them
   options.model =
       build_part<Model>(dict.find("model"), "model", "ptutils.Model", trusted);
-  options.dataprovider = build_part<data::DataProvider>(
-      dict.find("dataprovider"), "dataprovider", "ptutils.data.DataProvider",
-      trusted);
-  options.dbinterface =
-      build_database(get("dbinterface"), default_db, trusted);
+  options.dataprovider =
+      build_part<data::DataProvider>(dict.find("dataprovider"), "dataprovider",
+                                     "ptutils.data.DataProvider", trusted);
+  options.dbinterface = build_database(get("dbinterface"), default_db, trusted);
   auto session = session_factory()
                      ? session_factory()(std::move(options))
                      : std::make_shared<Session>(std::move(options));
@@ -152,7 +151,8 @@ ModulePtr make_model(const Arguments& a) {
 }  // namespace
 
 void register_session(Registry& registry) {
-  registry.add({"ptutils.Model", {"net", "criterion", "optimizer"}, make_model});
+  registry.add(
+      {"ptutils.Model", {"net", "criterion", "optimizer"}, make_model});
   registry.add({"ptutils.callbacks.NaNDetector", {}, [](const Arguments&) {
                   return std::make_shared<NaNDetector>();
                 }});

@@ -1,8 +1,9 @@
-#include <csignal>
 #include <cmath>
+#include <csignal>
 
 #include "ptutils/common/interrupt.h"
 #include "ptutils/common/log.h"
+#include "ptutils/common/names.h"
 #include "ptutils/nn/autograd.h"
 #include "ptutils/session/heartbeat.h"
 #include "ptutils/session/session.h"
@@ -30,8 +31,8 @@ class Means {
       if (name == "count") continue;
       auto number = scalar_of(value);
       if (!number)
-        fail(Kind::kType, "Model.validate", "'", name, "' is ",
-             value.repr(60), ", not a number");
+        fail(Kind::kType, "Model.validate", "'", name, "' is ", value.repr(60),
+             ", not a number");
       Value& sum = sums_[name];
       sum = Value((sum.is_null() ? 0.0 : sum.as_double()) + *number * count);
     }
@@ -53,22 +54,21 @@ class Means {
 
 void Session::run() {
   if (!options_.model || !options_.dataprovider)
-    fail(Kind::kState, options_.exp_id, "run() wants a model and a "
+    fail(Kind::kState, options_.exp_id,
+         "run() wants a model and a "
          "dataprovider; for a loop of your own: with Session(…) as s: "
          "for batch in s.loop(loader)");
-  if (!begun_ && !begin()) {
+  if (begun_ || begin())
+    train_loop(0);
+  else
     log::info(options_.exp_id, ": ", status().summary());
-    return;
-  }
-  train_loop(0);
 }
 
 void Session::resume() {
-  if (begin(Mode::kResume)) {
+  if (begin(Mode::kResume))
     train_loop(0);
-  } else {
+  else
     log::info(options_.exp_id, ": ", status().summary());
-  }
 }
 
 void Session::restart() {
@@ -77,8 +77,8 @@ void Session::restart() {
 }
 
 void Session::step(std::int64_t n) {
-  if (!begun_ && !begin()) return;
-  train_loop(n);
+  if (n < 1) fail(Kind::kValue, "Session.step", "n is ", n, "; at least 1");
+  if (begun_ || begin()) train_loop(n);
 }
 
 void Session::observe_model() {
@@ -94,99 +94,110 @@ void Session::observe_model() {
 }
 
 void Session::train_loop(std::int64_t limit) {
-  static const auto kStart = trigger("start_of_session");
   static const auto kEpoch = trigger("start_of_epoch");
-  static const auto kStep = trigger("start_of_training_step");
-  std::string error;
   try {
-    raise(kStart);
     observe_model();
     options_.model->train(true);
     auto loader = options_.dataprovider->provide(Value("train"));
     set_steps_per_epoch(loader->length());
-    bool go_on = true;
+    bool go_on = goes_on();
     std::int64_t last = progress_.step + limit;
     while (go_on && !done() && (limit == 0 || progress_.step < last)) {
       if (progress_.step_in_epoch == 0) raise(kEpoch);
       Value batch;
-      if (!loader->next(batch)) {
-        if (progress_.step_in_epoch == 0)
-          fail(Kind::kValue, options_.exp_id,
-               "the training data has no batches");
+      if (loader->next(batch)) {
+        train_step(batch, *loader);
+        go_on = goes_on();
+      } else if (progress_.step_in_epoch == 0) {
+        fail(Kind::kValue, options_.exp_id, "the training data has no batches");
+      } else {
         go_on = end_epoch();
-        continue;
       }
-      begin_step();
-      raise(kStep);
-      Value metrics = options_.model->step(batch);
-      bool ended = progress_.steps_per_epoch > 0 &&
-                   progress_.step_in_epoch + 1 >= progress_.steps_per_epoch;
-      Value rest;
-      if (ended && loader->next(rest))  // its end; the next epoch is ahead
-        fail(Kind::kState, options_.exp_id, "the loader gave more batches than "
-             "its length ", progress_.steps_per_epoch);
-      go_on = end_step(metrics, ended);
     }
     if (limit == 0 || done() || !go_on) finish(done());
-    return;
-  } catch (const Error& e) {
-    if (!begun_) throw;  // finish() has ended it: paused by a signal
-    error = e.what();
-    abort(error);
-    throw;
   } catch (const std::exception& e) {
-    abort(e.what());
+    if (begun_) abort(e.what());  // else: finish() has ended it, by a signal
     throw;
   }
+}
+
+void Session::train_step(const Value& batch, data::Loader& loader) {
+  static const auto kStep = trigger("start_of_training_step");
+  begin_step();
+  raise(kStep);
+  if (!in_step_) return;  // a callback went back: another batch is due
+  Value metrics = options_.model->step(batch);
+  bool ended = progress_.steps_per_epoch > 0 &&
+               progress_.step_in_epoch + 1 >= progress_.steps_per_epoch;
+  Value rest;
+  if (ended && in_step_ && loader.next(rest))  // past the epoch's end
+    fail(Kind::kState, options_.exp_id,
+         "the loader gave more batches than "
+         "its length ",
+         progress_.steps_per_epoch);
+  end_step(metrics, ended);
+}
+
+bool Session::goes_on() const {
+  return requested_ == Request::kNone && SignalGuard::received() == 0;
 }
 
 void Session::begin_step() { in_step_ = true; }
 
 bool Session::end_step(const Value& metrics, bool epoch_ended) {
   static const auto kEnd = trigger("end_of_training_step");
-  auto go_on = [this] {
-    return requested_ == Request::kNone && SignalGuard::received() == 0;
-  };
-  if (!in_step_) return go_on();  // an earlier state was loaded meanwhile
+  if (!in_step_) return goes_on();  // an earlier state was loaded meanwhile
   if (metrics.is_dict())
     for (const auto& [key, value] : metrics.as_dict())
       log(to_string(key), value);
   in_step_ = false;
   progress_.step += 1;
   progress_.step_in_epoch += 1;
+  if (epoch_ended) {  // counted before anybody looks or saves
+    progress_.epoch += 1;
+    progress_.step_in_epoch = 0;
+  }
   update_status();
-  std::int64_t here = progress_.step;
+  Ending ending(*this);
   raise(kEnd, metrics);
-  if (progress_.step != here) return go_on();  // a callback went back
-  if (epoch_ended) return end_epoch();
+  if (ending.moved()) return goes_on();  // a callback went back
+  if (epoch_ended) return close_epoch();
   validate_due();
+  if (ending.moved()) return goes_on();
   save_due(false);
   check_lease();
-  return go_on();
+  return goes_on();
 }
 
 bool Session::end_epoch() {
-  static const auto kEnd = trigger("end_of_epoch");
   progress_.epoch += 1;
   progress_.step_in_epoch = 0;
+  last_saved_step_ = -1;  // what was saved at this step has another epoch
   update_status();
+  return close_epoch();
+}
+
+bool Session::close_epoch() {
+  static const auto kEnd = trigger("end_of_epoch");
+  Ending ending(*this);
   validate_due();
+  if (ending.moved()) return goes_on();
   raise(kEnd);
+  if (ending.moved()) return goes_on();
   save_due(true);
   check_lease();
-  return requested_ == Request::kNone && SignalGuard::received() == 0;
+  return goes_on();
 }
 
 void Session::check_lease() const {
-  if (requested_ == Request::kLost)
+  if (lost_)
     fail(Kind::kBusy, options_.exp_id,
          "another process has taken this run over (no heartbeat of ours for "
          "60 s): nothing more is written here");
 }
 
 void Session::validate_due() {
-  Progress at = progress_;
-  at.seconds = status().seconds;
+  Progress at = at_now();
   for (std::size_t i = 0; i < validation_due_.size(); ++i)
     if (validation_due_[i](at)) validate(settings_.validations[i].phase);
 }
@@ -229,17 +240,21 @@ void Session::finish(bool complete) {
   bool stopped = requested_ == Request::kStop;
   bool paused = !complete && !stopped;
   if (paused) raise(kPause);
-  if (last_saved_step_ != progress_.step) checkpoint(false);
+  save_asked_ = false;
+  checkpoint(false);
   raise(kEnd);
+  read_pending();
+  if (complete) warn_of_best();
   settle_saves();
+  flush_history(true);  // what was logged since the last step
   if (paused)
     end_run(Status::State::kPaused, Status::Outcome::kNone);
   else
-    end_run(Status::State::kComplete, stopped ? Status::Outcome::kStopped
-                                              : Status::Outcome::kSuccess);
+    end_run(Status::State::kComplete,
+            stopped ? Status::Outcome::kStopped : Status::Outcome::kSuccess);
   if (signal_ != 0 && paused)
-    fail(Kind::kInterrupted, options_.exp_id, "paused at step ",
-         progress_.step, " by ", signal_ == SIGTERM ? "SIGTERM" : "SIGINT");
+    fail(Kind::kInterrupted, options_.exp_id, "paused at step ", progress_.step,
+         " by ", signal_ == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 void Session::abort(const std::string& exception) noexcept {
@@ -257,12 +272,13 @@ void Session::abort(const std::string& exception) noexcept {
       std::lock_guard lock(status_mutex_);
       status_.exception = exception;
     }
-    if (requested_ != Request::kLost) flush_history(true);
+    flush_history(true);
     end_run(Status::State::kComplete, Status::Outcome::kFailure);
   } catch (const std::exception& e) {
     begun_ = false;
-    log::error(options_.exp_id, ": the failure could not be recorded: ",
-               e.what());
+    store_->release();
+    log::error(options_.exp_id,
+               ": the failure could not be recorded: ", e.what());
   }
 }
 
@@ -282,7 +298,17 @@ void Session::end_run(Status::State state, Status::Outcome outcome) {
   signals_.reset();
   if (options_.model) options_.model->observer = nullptr;
   options_.dbinterface->sync();
-  if (requested_ != Request::kLost) write_record();
+  ended_config_ = effective_config();
+  if (!lost_) write_record();
+  store_->release();
+}
+
+/// A metric that never came is a misspelt one.
+void Session::warn_of_best() {
+  if (settings_.keep_best.empty() || record_.best.is_dict()) return;
+  log::warning(options_.exp_id, ": save_params.keep_best: '",
+               settings_.keep_best, "' was never logged",
+               did_you_mean(settings_.keep_best, history_.names()));
 }
 
 }  // namespace ptutils

@@ -48,8 +48,8 @@ Value git() {
   auto head = run_command({"git", "rev-parse", "HEAD"});
   if (!head.ok) return Value();
   auto branch = run_command({"git", "rev-parse", "--abbrev-ref", "HEAD"});
-  auto diff = run_command({"git", "diff", "HEAD", "--no-color", "--no-ext-diff"},
-                          "", kMaxDiff + 1);
+  auto diff = run_command(
+      {"git", "diff", "HEAD", "--no-color", "--no-ext-diff"}, "", kMaxDiff + 1);
   bool cut = diff.output.size() > kMaxDiff;
   if (cut) diff.output.resize(kMaxDiff);
   // A cut may fall inside a character: what is left must stay text.
@@ -75,14 +75,14 @@ Value process_metadata() {
                {"threads", Value(thread_budget())}};
   Dict versions{{"ptutils", Value(PTUTILS_VERSION)},
                 {"isa", Value(isa_level())}};
-  return Value(Dict{
-      {"time", Value(now())},
-      {"pid", Value(this_process().pid)},
-      {"directory", Value(std::filesystem::current_path().string())},
-      {"command", command_line()},
-      {"machine", Value(std::move(machine))},
-      {"versions", Value(std::move(versions))},
-      {"git", git()}});
+  return Value(
+      Dict{{"time", Value(now())},
+           {"pid", Value(this_process().pid)},
+           {"directory", Value(std::filesystem::current_path().string())},
+           {"command", command_line()},
+           {"machine", Value(std::move(machine))},
+           {"versions", Value(std::move(versions))},
+           {"git", git()}});
 }
 
 }  // namespace ptutils

@@ -22,8 +22,8 @@ bool is_foreign_module(const ModulePtr& module) {
 std::optional<Tensor> tensor_of(const Value& value) {
   if (value.is_tensor()) return value.as_tensor();
   if (value.is_opaque())
-    if (auto v = std::dynamic_pointer_cast<nn::VariableHandle>(
-            value.as_opaque()))
+    if (auto v =
+            std::dynamic_pointer_cast<nn::VariableHandle>(value.as_opaque()))
       return v->variable.data();
   return std::nullopt;
 }
@@ -71,8 +71,8 @@ std::pair<Value, Value> split_batch(const Value& batch) {
   }
   fail(Kind::kType, "Model.step",
        "a batch is a pair (inputs, targets) or a dict with 'inputs' and "
-       "'targets', not ", batch.repr(80),
-       "; override Model.step for other batches");
+       "'targets', not ",
+       batch.repr(80), "; override Model.step for other batches");
 }
 
 Model::Model(ModulePtr net_, ModulePtr criterion_, ModulePtr optimizer_)
@@ -98,10 +98,9 @@ void Model::fields(Fields& f) {
 
 Value Model::to_config() {
   Dict out{{"func", Value(class_name())}};
-  for (auto& [name, part] :
-       {std::pair<const char*, ModulePtr&>{"net", net},
-        {"criterion", criterion},
-        {"optimizer", optimizer}})
+  for (auto& [name, part] : {std::pair<const char*, ModulePtr&>{"net", net},
+                             {"criterion", criterion},
+                             {"optimizer", optimizer}})
     if (part) out[name] = part->to_config();
   return Value(std::move(out));
 }
@@ -110,8 +109,7 @@ Value Model::call(const Value& arguments) { return forward(arguments); }
 
 Value Model::forward(const Value& inputs) {
   if (!net) fail(Kind::kState, class_name(), "has no net");
-  if (foreign())
-    return foreign_ops().forward(*net, inputs, nn::grad_enabled());
+  if (foreign()) return foreign_ops().forward(*net, inputs, nn::grad_enabled());
   return net->call(inputs);
 }
 
@@ -165,8 +163,7 @@ Value Model::step(const Value& batch) {
   optimize(value);
   if (auto number = tensor_of(value))
     return Value(Dict{{"loss", Value(*number)}});
-  return Value(Dict{
-      {"loss", foreign() ? foreign_ops().detach(value) : value}});
+  return Value(Dict{{"loss", foreign() ? foreign_ops().detach(value) : value}});
 }
 
 Value Model::validate(const Value& batch) {

@@ -18,7 +18,8 @@ namespace ptutils {
 struct ForeignOps {
   std::function<Value(Module& net, const Value& inputs, bool grad)> forward;
   std::function<Value(Module& criterion, const Value& outputs,
-                      const Value& targets)> loss;
+                      const Value& targets)>
+      loss;
   std::function<void(const Value& loss)> backward;
   std::function<void(Module& optimizer)> zero_grad;
   std::function<void(Module& optimizer)> step;
@@ -26,7 +27,8 @@ struct ForeignOps {
   std::function<Value(const Value& loss)> detach;
   /// Share of targets that the largest output names; nullopt: not classes.
   std::function<std::optional<double>(const Value& outputs,
-                                      const Value& targets)> accuracy;
+                                      const Value& targets)>
+      accuracy;
   /// Scalars as numbers, all in one transfer from their device.
   std::function<std::vector<double>(const std::vector<Value>&)> read;
 };
@@ -73,7 +75,8 @@ class PTUTILS_API Model : public Module {
   bool foreign() const;
 
   ModulePtr net, criterion, optimizer;
-  /// Told "after_forward" and "after_backward" in a step, when somebody listens.
+  /// Told "after_forward" and "after_backward" in a step, when somebody
+  /// listens.
   std::function<void(std::string_view moment)> observer;
 };
 

@@ -4,6 +4,7 @@
 
 #include "ptutils/common/names.h"
 #include "ptutils/module/configuration.h"
+#include "ptutils/tensor/random.h"
 
 namespace ptutils {
 
@@ -12,9 +13,9 @@ namespace {
 /// Fields of the run document that a query may name as they are; any other
 /// path is one of the configuration.
 bool is_record_field(std::string_view path) {
-  for (std::string_view own : {"_id", "exp_id", "status", "config", "best",
-                               "latest", "created", "parent", "attempts",
-                               "edits"})
+  for (std::string_view own :
+       {"_id", "exp_id", "status", "config", "best", "latest", "created",
+        "parent", "attempts", "edits"})
     if (path == own || (path.starts_with(own) && path.size() > own.size() &&
                         path[own.size()] == '.'))
       return true;
@@ -60,7 +61,8 @@ Value Run::checkpoint(At at) const {
                           ? record_.best.as_dict().find("checkpoint")
                           : nullptr;
     if (!id)
-      fail(Kind::kNotFound, exp_id(), "has no best checkpoint: run it with "
+      fail(Kind::kNotFound, exp_id(),
+           "has no best checkpoint: run it with "
            "save_params: {keep_best: val/accuracy}, or load at='last'");
     return store_.load_checkpoint(id->as_string());
   }
@@ -88,7 +90,10 @@ ModulePtr Run::load(const std::string& path, At at, bool trusted,
     context.path = path;
     context.slot = slot_of(path);
     context.trusted = trusted;
+    // Initialisers draw; a run that goes on beside this must not notice.
+    Random stream = default_random();
     module = configure_module(*config, context);
+    default_random() = stream;
   }
   module->load_state_dict(*state);
   return module;

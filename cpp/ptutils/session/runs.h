@@ -10,8 +10,9 @@
 
 namespace ptutils {
 
-/// Which checkpoint: the newest of the current line, or the best one.
-enum class At { kLast, kBest };
+/// Which checkpoint: the newest of the current line, or the best one. The
+/// second names are those of Python's at='best'.
+enum class At { kLast, kBest, last = kLast, best = kBest };
 
 /// One run, read-only: what its database says now.
 class PTUTILS_API Run {
@@ -35,8 +36,7 @@ class PTUTILS_API Run {
   template <class T>
   std::shared_ptr<T> load(const std::string& path, At at = At::kLast) const {
     auto typed = std::dynamic_pointer_cast<T>(load(path, at));
-    if (!typed)
-      fail(Kind::kType, exp_id() + "." + path, "is of another type");
+    if (!typed) fail(Kind::kType, exp_id() + "." + path, "is of another type");
     return typed;
   }
   /// What differs between two configurations.

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <utility>
 
 #include "ptutils/common/log.h"
 #include "ptutils/common/process.h"
@@ -15,6 +16,7 @@ constexpr double kFlushSeconds = 5;
 
 void Session::flush_history(bool at_once) {
   std::lock_guard lock(flush_mutex_);
+  if (lost_) return;
   if (!at_once && now() - last_flush_ < kFlushSeconds) return;
   last_flush_ = now();
   Value columns = history_.take_new();
@@ -22,10 +24,9 @@ void Session::flush_history(bool at_once) {
 }
 
 void Session::save_due(bool epoch_ended) {
-  Progress at = progress_;
-  at.seconds = status().seconds;
-  bool due = (*save_due_)(at);
+  bool due = (*save_due_)(at_now());
   if (!settings_.save_every && epoch_ended) due = true;
+  if (std::exchange(save_asked_, false)) due = true;
   bool best = false;
   if (!settings_.keep_best.empty()) {
     read_pending();
@@ -52,7 +53,11 @@ void Session::save_due(bool epoch_ended) {
 void Session::save() {
   if (!begun_)
     fail(Kind::kState, options_.exp_id, "is not running: nothing to save");
-  checkpoint(false);
+  if (in_step_ || ending_step_) {
+    save_asked_ = true;
+  } else {
+    checkpoint(false);
+  }
 }
 
 void Session::checkpoint(bool best) {
@@ -73,9 +78,10 @@ void Session::checkpoint(bool best) {
                 {"step", Value(progress_.step)},
                 {"epoch", Value(progress_.epoch)},
                 {"time", Value(now())},
-                {"seconds", Value(status().seconds)},
+                {"seconds", Value(seconds())},
                 {"best", record_.best},
                 {"config", record_.config},
+                {"given", record_.given},
                 {"edits", Value(record_.edits)},
                 {"state", state_dict(true)}};
   store_->save_checkpoint(Value(std::move(document)));
@@ -86,17 +92,25 @@ void Session::checkpoint(bool best) {
 
 void Session::record_changes() {
   // What changed behind the session's back since the last save.
-  Value config = to_config();
+  Value config = effective_config();
   for (const Change& change : compare(record_.config, config))
-    record_.edits.items.push_back(
-        Value(Dict{{"session", Value(options_.exp_id)},
-                   {"attempt", Value(attempt_)},
-                   {"step", Value(progress_.step)},
-                   {"path", Value(change.path)},
-                   {"old", change.before},
-                   {"new", change.after},
-                   {"cause", Value("unattributed")}}));
+    add_edit(change, progress_.step, "unattributed");
   record_.config = std::move(config);
+}
+
+void Session::add_edit(const Change& change, std::int64_t step,
+                       const char* cause) {
+  Value edit(Dict{{"session", Value(options_.exp_id)},
+                  {"attempt", Value(attempt_)},
+                  {"step", Value(step)},
+                  {"path", Value(change.path)},
+                  {"old", change.before},
+                  {"new", change.after},
+                  {"cause", Value(cause)}});
+  // A resume that was killed before its first save is made once more.
+  for (const Value& known : record_.edits.items)
+    if (known.identical(edit)) return;
+  record_.edits.items.push_back(std::move(edit));
 }
 
 /// Waits until what was queued is durable, then lets older checkpoints go and
@@ -110,7 +124,7 @@ void Session::settle_saves() {
     if (const Value* id = record_.best.as_dict().find("checkpoint"))
       best = id->as_string();
   write_record();
-  store_->retain(settings_.keep_last, best);
+  store_->retain(record_.attempts, settings_.keep_last, best);
 }
 
 void Session::write_record() {
@@ -119,7 +133,7 @@ void Session::write_record() {
     record_.status = status_;
     record_.latest = latest_;
   }
-  if (!store_->write(record_)) requested_ = Request::kLost;
+  if (!store_->write(record_)) lost_ = true;
 }
 
 }  // namespace ptutils

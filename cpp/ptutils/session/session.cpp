@@ -33,10 +33,10 @@ Session::Session(Options options)
   if (options_.exp_id.empty())
     fail(Kind::kValue, "Session", "exp_id must not be empty");
   if (!options_.dbinterface)
-    fail(Kind::kValue, options_.exp_id, "has no dbinterface: give a path "
+    fail(Kind::kValue, options_.exp_id,
+         "has no dbinterface: give a path "
          "('runs.db') or a DBInterface");
-  if (options_.dataprovider)
-    options_.dataprovider->set_seed(options_.seed);
+  if (options_.dataprovider) options_.dataprovider->set_seed(options_.seed);
   store_ = std::make_unique<RunStore>(options_.dbinterface, options_.exp_id);
   status_.stage = "train";
 }
@@ -53,35 +53,40 @@ void Session::fields(Fields& f) {
   f("dataprovider", options_.dataprovider);
   f("dbinterface", options_.dbinterface);
   // Within a step its batch was given and its update made: it counts.
-  f("progress", [this] { return progress_to_value(at_step()); },
-    [this](const Value& v) {
-      const Dict& d = v.as_dict("progress");
-      progress_.step = d.at("step").as_int("progress.step");
-      progress_.epoch = d.at("epoch").as_int("progress.epoch");
-      progress_.step_in_epoch =
-          d.at("step_in_epoch").as_int("progress.step_in_epoch");
-    });
-  f("streams", [] { return save_streams(); },
-    [](const Value& v) { load_streams(v); });
+  f(
+      "progress", [this] { return progress_to_value(at_step()); },
+      [this](const Value& v) {
+        const Dict& d = v.as_dict("progress");
+        progress_.step = d.at("step").as_int("progress.step");
+        progress_.epoch = d.at("epoch").as_int("progress.epoch");
+        progress_.step_in_epoch =
+            d.at("step_in_epoch").as_int("progress.step_in_epoch");
+      });
+  f(
+      "streams", [] { return save_streams(); },
+      [](const Value& v) { load_streams(v); });
   // Present from the first loop on; a state that has it may come earlier.
-  f("loader",
-    [this] {
-      return get_loader_state_ ? get_loader_state_() : waiting_loader_state_;
-    },
-    [this](const Value& v) {
-      if (set_loader_state_ && !v.is_null())
-        set_loader_state_(v);
-      else
-        waiting_loader_state_ = v;
-    });
+  f(
+      "loader",
+      [this] {
+        return get_loader_state_ ? get_loader_state_() : waiting_loader_state_;
+      },
+      [this](const Value& v) {
+        if (set_loader_state_ && !v.is_null())
+          set_loader_state_(v);
+        else
+          waiting_loader_state_ = v;
+      });
 }
 
 void Session::load_partial(const Value& state) {
-  std::int64_t before = progress_.step;
+  std::int64_t before = at_step().step;
   Module::load_partial(state);
   last_saved_step_ = -1;
   in_step_ = false;  // the step that was under way is not one of this state
-  if (restoring_ || !begun_ || progress_.step >= before) return;
+  if (restoring_ || !begun_) return;
+  moves_ += 1;
+  if (progress_.step >= before) return;
   // Back in time: the steps since leave the current line.
   read_pending();
   begin_attempt(attempt_ + 1, progress_.step, "rollback");
@@ -92,8 +97,18 @@ Status Session::status() const {
   return status_;
 }
 
-Progress Session::at_step() const {
+double Session::seconds() const {
+  return seconds_before_ + (started_ > 0 ? now() - started_ : 0);
+}
+
+Progress Session::at_now() const {
   Progress p = progress_;
+  p.seconds = seconds();
+  return p;
+}
+
+Progress Session::at_step() const {
+  Progress p = at_now();
   if (in_step_) {
     p.step += 1;
     p.step_in_epoch += 1;
@@ -166,11 +181,20 @@ bool Session::every(const Value& interval) {
     fail(Kind::kState, "Session.every", "'", interval.repr(40),
          "' needs a loader with a length; give steps instead");
   std::string key = interval.repr();
-  for (auto& [known, due] : every_due_)
-    if (known == key) return due(at);
-  every_due_.emplace_back(key, Due(parsed));
-  every_due_.back().second.start(at);
-  return every_due_.back().second(at);
+  auto found = std::find_if(asked_.begin(), asked_.end(),
+                            [&](const Asked& a) { return a.interval == key; });
+  if (found == asked_.end()) {
+    asked_.push_back({key, Due(parsed)});
+    found = std::prev(asked_.end());
+    found->due.start(at);
+  }
+  // Two places of one loop may ask for the same interval.
+  if (found->attempt != attempt_ || found->step != at.step) {
+    found->answer = found->due(at);
+    found->attempt = attempt_;
+    found->step = at.step;
+  }
+  return found->answer;
 }
 
 void Session::set_aim(std::int64_t num_epochs, std::int64_t num_steps) {
@@ -207,7 +231,7 @@ void Session::raise(Callbacks::TriggerId trigger, const Value& metrics) {
   event.epoch = progress_.epoch;
   event.attempt = attempt_;
   event.source = this;
-  event.progress = progress_;
+  event.progress = at_now();
   event.arguments = metrics.is_dict() ? metrics : Value(Dict());
   if (metrics.is_dict())
     if (const Value* loss = metrics.as_dict().find("loss");
@@ -232,39 +256,9 @@ void Session::update_status() {
   std::int64_t done_here = progress_.step - first_step_;
   status_.eta = -1;
   if (total > 0 && done_here > 0)
-    status_.eta = here / static_cast<double>(done_here) *
-                  static_cast<double>(std::max<std::int64_t>(
-                      total - progress_.step, 0));
-}
-
-Value Session::to_config() {
-  Dict out{{"func", Value(class_name())},
-           {"exp_id", Value(options_.exp_id)},
-           {"seed", Value(options_.seed)}};
-  if (options_.model) out["model"] = options_.model->to_config();
-  if (options_.dataprovider)
-    out["dataprovider"] = options_.dataprovider->to_config();
-  for (auto& [name, child] : named_children()) {
-    if (name == "model" || name == "dataprovider" || name == "dbinterface" ||
-        name.starts_with("callbacks."))
-      continue;
-    out.set(name, child->to_config());  // a user's own part
-  }
-  for (auto& [name, value] :
-       {std::pair<const char*, const Value&>{"train_params",
-                                             options_.train_params},
-        {"validation_params", options_.validation_params},
-        {"save_params", options_.save_params}})
-    if (!value.is_null()) out[name] = value;
-  List callbacks_config;
-  if (has_callbacks())
-    for (auto& callback : callbacks().list()) {
-      Dict one{{"func", Value(callback->class_name())}};
-      callbacks_config.items.push_back(Value(std::move(one)));
-    }
-  if (!callbacks_config.items.empty())
-    out["callbacks"] = Value(std::move(callbacks_config));
-  return Value(std::move(out));
+    status_.eta =
+        here / static_cast<double>(done_here) *
+        static_cast<double>(std::max<std::int64_t>(total - progress_.step, 0));
 }
 
 }  // namespace ptutils

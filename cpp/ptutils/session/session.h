@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 
 #include "ptutils/data/loader.h"
 #include "ptutils/module/callbacks.h"
+#include "ptutils/module/configuration.h"
 #include "ptutils/module/history.h"
 #include "ptutils/module/status.h"
 #include "ptutils/session/model.h"
@@ -70,7 +72,8 @@ class PTUTILS_API Session : public Module {
   void stop() { requested_ = Request::kStop; }
   /// n training steps, beginning (or going on with) the run.
   void step(std::int64_t n = 1);
-  /// Saves a checkpoint now.
+  /// Saves a checkpoint now; within a step, when the step has ended (a state
+  /// in the middle of one could not be gone on from).
   void save();
 
   /// A metric of the current step; without '/' it is "train/NAME". Scalars of
@@ -81,7 +84,7 @@ class PTUTILS_API Session : public Module {
 
   const std::string& exp_id() const { return options_.exp_id; }
   std::uint64_t seed() const { return options_.seed; }
-  Status status() const;       ///< a snapshot, from any thread
+  Status status() const;                   ///< a snapshot, from any thread
   History& history() { return history_; }  ///< reads what waits first
   void read_pending();
   const std::shared_ptr<Model>& model() const { return options_.model; }
@@ -132,7 +135,25 @@ class PTUTILS_API Session : public Module {
   int signal() const { return signal_; }  ///< the one that paused it, or 0
 
  private:
-  enum class Request { kNone, kPause, kStop, kLost };
+  enum class Request { kNone, kPause, kStop };
+  /// While a step or an epoch is ended: save() waits for its end, and a state
+  /// that is loaded meanwhile is noticed.
+  class Ending {
+   public:
+    explicit Ending(Session& session)
+        : session_(session),
+          moves_(session.moves_),
+          before_(std::exchange(session.ending_step_, true)) {}
+    ~Ending() { session_.ending_step_ = before_; }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    bool moved() const { return session_.moves_ != moves_; }
+
+   private:
+    Session& session_;
+    std::int64_t moves_;
+    bool before_;
+  };
   struct Pending {  // a logged scalar that is still on its device
     std::string name;
     History::Record record;
@@ -140,10 +161,20 @@ class PTUTILS_API Session : public Module {
   };
 
   void prepare(const std::optional<RunRecord>& before, Mode mode);
-  void start_new(Status::Run run, std::int64_t attempt);
-  void restore(const RunRecord& before);
-  void compare_configuration(const RunRecord& before,
-                             const CheckpointInfo& from, Value& state);
+  void check_parts() const;
+  void start_new(const std::optional<RunRecord>& before);
+  void back_to_start(const RunRecord& before);
+  void restore(const RunRecord& before, const CheckpointInfo& from);
+  bool is_over(const RunRecord& before, Mode mode) const;
+  void save_process_metadata();
+  void start_clock();
+  std::vector<Change> changed_values(const Value& given_before);
+  void apply_changes(const std::vector<Change>& changes, std::int64_t step,
+                     Value& state);
+  void add_edit(const Change& change, std::int64_t step, const char* cause);
+  bool repeats_steps(const RunRecord& before, const CheckpointInfo& from);
+  Value effective_config();
+  Value write_config(const std::function<Value(Module&)>& describe);
   void begin_attempt(std::int64_t attempt, std::int64_t from_step,
                      const char* kind);
   void train_loop(std::int64_t limit);
@@ -159,8 +190,14 @@ class PTUTILS_API Session : public Module {
   void write_record();
   void end_run(Status::State state, Status::Outcome outcome);
   void check_lease() const;
+  double seconds() const;    // run so far, all attempts
+  Progress at_now() const;   // progress_ with the seconds
   Progress at_step() const;  // with the current step counted
+  bool goes_on() const;      // nobody asked for an end
+  bool close_epoch();        // validation, trigger and saving of a counted one
+  void train_step(const Value& batch, data::Loader& loader);
   void observe_model();
+  void warn_of_best();
 
   Options options_;
   SessionSettings settings_;
@@ -175,11 +212,19 @@ class PTUTILS_API Session : public Module {
   std::unique_ptr<SignalGuard> signals_;
   std::vector<Due> validation_due_;
   std::unique_ptr<Due> save_due_;
-  std::vector<std::pair<std::string, Due>> every_due_;
+  struct Asked {  // an interval that `every` was asked for
+    std::string interval;
+    Due due;
+    std::int64_t attempt = -1, step = -1;  // of the answer
+    bool answer = false;
+  };
+  std::vector<Asked> asked_;
   std::function<Value()> get_loader_state_;
   std::function<void(const Value&)> set_loader_state_;
   Value waiting_loader_state_;  // restored before the loop has a loader
   Value extra_metadata_;
+  Value given_;             // configuration at the first begin of this object
+  Value ended_config_;      // at the end of its last run
   std::mutex flush_mutex_;  // takes and queues history in one go
   double last_flush_ = 0;
   bool saves_unsettled_ = false;
@@ -187,12 +232,17 @@ class PTUTILS_API Session : public Module {
   Status status_;
   Value latest_;
   std::atomic<Request> requested_{Request::kNone};
-  double seconds_before_ = 0;  // of earlier processes
+  std::atomic<bool> lost_{false};  // another process has the lease
+  double seconds_before_ = 0;      // of earlier processes
   double started_ = 0;
   std::int64_t first_step_ = 0;  // of this process, for the rate
   int signal_ = 0;
+  std::int64_t moves_ = 0;  // states loaded since the run began
   bool begun_ = false;
+  bool has_run_ = false;  // this object is not as it was built
   bool in_step_ = false;
+  bool ending_step_ = false;
+  bool save_asked_ = false;
   bool restoring_ = false;
   bool show_progress_ = true;
 };

@@ -61,8 +61,8 @@ SessionSettings SessionSettings::read(const Value& train,
   SessionSettings out;
   Dict t = dict_or_empty(train, "train_params");
   check_keys(t, {"num_epochs", "num_steps"}, "train_params");
-  out.num_epochs = count(t, "num_epochs", "train_params", 0, 0);
-  out.num_steps = count(t, "num_steps", "train_params", 0, 0);
+  out.num_epochs = count(t, "num_epochs", "train_params", 0, 1);
+  out.num_steps = count(t, "num_steps", "train_params", 0, 1);
   if (out.num_epochs == 0 && out.num_steps == 0) out.num_epochs = 1;
 
   for (const auto& [key, value] :

@@ -26,8 +26,8 @@ struct PTUTILS_API SessionSettings {
   // save_params: {every, keep_last, keep_best}
   std::optional<Interval> save_every;  ///< empty: 5 minutes and epochs' ends
   std::int64_t keep_last = 2;
-  std::string keep_best;       ///< a metric; empty: none
-  bool best_is_largest = true; ///< by name: loss, error … are best small
+  std::string keep_best;        ///< a metric; empty: none
+  bool best_is_largest = true;  ///< by name: loss, error … are best small
 
   static SessionSettings read(const Value& train, const Value& validation,
                               const Value& save);

@@ -1,9 +1,8 @@
 #include "ptutils/session/signals.h"
 
-#include <csignal>
-
 #include <array>
 #include <atomic>
+#include <csignal>
 
 namespace ptutils {
 
@@ -11,17 +10,16 @@ namespace {
 
 constexpr std::array<int, 2> kSignals = {SIGINT, SIGTERM};
 std::atomic<int> guards{0};
-volatile std::sig_atomic_t first_signal = 0;
+std::atomic<int> first_signal{0};  // lock-free: any thread may get it
+static_assert(std::atomic<int>::is_always_lock_free);
 std::array<struct sigaction, 2> before;
 
 std::size_t slot(int signal) { return signal == SIGINT ? 0 : 1; }
 
 /// Async-signal-safe: a flag, or the old action again.
 void on_signal(int signal) {
-  if (first_signal == 0) {
-    first_signal = signal;
-    return;
-  }
+  int none = 0;
+  if (first_signal.compare_exchange_strong(none, signal)) return;
   sigaction(signal, &before[slot(signal)], nullptr);
   raise(signal);
 }

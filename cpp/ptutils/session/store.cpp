@@ -1,7 +1,10 @@
 #include "ptutils/session/store.h"
 
 #include <algorithm>
-#include <cmath>
+#include <ctime>
+#include <limits>
+#include <mutex>
+#include <set>
 
 #include "ptutils/common/process.h"
 
@@ -46,12 +49,52 @@ std::string clock_time(double seconds) {
 
 }  // namespace
 
+/// A token in the record: who holds the current one may write. Those of this
+/// process are known, so that a run whose end could not be written (a full
+/// disk) can be taken up here again; its process is alive, after all.
+class RunStore::Lease {
+ public:
+  Lease() : token_(new_id()) {
+    std::lock_guard lock(mutex());
+    held().insert(token_);
+  }
+  ~Lease() {
+    std::lock_guard lock(mutex());
+    held().erase(token_);
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  const std::string& token() const { return token_; }
+  /// Of this process, and no object has it any more.
+  static bool abandoned(const Status& status, const Value* token) {
+    ProcessId mine = this_process();
+    if (status.host != host_name() || status.boot != boot_id() ||
+        status.process.pid != mine.pid || status.process.start != mine.start)
+      return false;
+    std::lock_guard lock(mutex());
+    return !token || !token->is_string() ||
+           !held().contains(token->as_string());
+  }
+
+ private:
+  static std::mutex& mutex() {
+    static auto& one = *new std::mutex();
+    return one;
+  }
+  static std::set<std::string>& held() {
+    static auto& all = *new std::set<std::string>();
+    return all;
+  }
+  std::string token_;
+};
+
 Value RunRecord::to_value() const {
   return Value(Dict{{"_id", Value(record_id(exp_id))},
                     {"kind", Value("run")},
                     {"exp_id", Value(exp_id)},
                     {"status", status.to_value()},
                     {"config", config},
+                    {"given", given},
                     {"edits", Value(edits)},
                     {"attempts", attempts_to_value(attempts)},
                     {"best", best},
@@ -66,6 +109,8 @@ RunRecord RunRecord::from_value(const Value& document) {
   out.exp_id = d.at("exp_id").as_string();
   out.status = Status::from_value(d.at("status"));
   out.config = d.at("config");
+  const Value* given = d.find("given");
+  out.given = given ? *given : out.config;
   out.edits = d.at("edits").as_list();
   out.attempts = attempts_from_value(d.at("attempts"));
   out.best = d.at("best");
@@ -85,30 +130,28 @@ std::optional<RunRecord> RunStore::find() const {
 }
 
 std::optional<RunRecord> RunStore::acquire(const Status& mine) {
-  // Compare and set on the token: of two processes exactly one wins.
+  // Compare and set on the token: of two processes exactly one wins. In
+  // progress from here on, so that it reads as lost should we die at once.
   for (int round = 0; round < 5; ++round) {
-    std::string token = new_id();
+    auto lease = std::make_shared<Lease>();
     auto found = db_->find(Value(Dict{{"_id", Value(record_id(exp_id_))}}));
     if (found.empty()) {
       RunRecord fresh;
       fresh.exp_id = exp_id_;
       fresh.status = mine;
-      fresh.status.state = Status::State::kPending;
+      fresh.status.state = Status::State::kInProgress;
       fresh.created = now();
       Value document = fresh.to_value();
-      document.as_dict()["token"] = token;
+      document.as_dict()["token"] = lease->token();
       if (!db_->insert(document)) continue;  // another was quicker: look again
-      token_ = token;
+      lease_ = std::move(lease);
       return std::nullopt;
     }
     const Value* held = found.front().as_dict().find("token");
     RunRecord record = RunRecord::from_value(found.front());
     const Status& s = record.status;
-    bool taken = s.state == Status::State::kInProgress ||
-                 (s.state == Status::State::kPending && s.process.pid != 0);
-    Status as_running = s;
-    as_running.state = Status::State::kInProgress;
-    if (taken && !as_running.lost())
+    if (s.state == Status::State::kInProgress && !s.lost() &&
+        !Lease::abandoned(s, held))
       fail(Kind::kBusy, exp_id_, "is running on ", s.host, ", pid ",
            s.process.pid, " (heartbeat ", clock_time(s.heartbeat),
            "): stop it there, or choose another exp_id");
@@ -119,31 +162,35 @@ std::optional<RunRecord> RunStore::acquire(const Status& mine) {
     starting.host = mine.host;
     starting.boot = mine.boot;
     starting.process = mine.process;
-    starting.state = Status::State::kPending;
-    if (!db_->update(query, Value(Dict{{"token", Value(token)},
+    starting.state = Status::State::kInProgress;
+    starting.outcome = Status::Outcome::kNone;
+    if (!db_->update(query, Value(Dict{{"token", Value(lease->token())},
                                        {"status", starting.to_value()}})))
       continue;
-    token_ = token;
+    lease_ = std::move(lease);
     return record;
   }
-  fail(Kind::kBusy, exp_id_, "several processes are starting it at once: try "
+  fail(Kind::kBusy, exp_id_,
+       "several processes are starting it at once: try "
        "again in a moment");
 }
 
 bool RunStore::write(const RunRecord& record) {
+  if (!lease_) return false;
   Value document = record.to_value();
   Dict& fields = document.as_dict();
   fields.erase("_id");
   return db_->update(Value(Dict{{"_id", Value(record_id(exp_id_))},
-                                {"token", Value(token_)}}),
+                                {"token", Value(lease_->token())}}),
                      document);
 }
 
 bool RunStore::beat(const Status& status, const Value& latest) {
-  return db_->update(Value(Dict{{"_id", Value(record_id(exp_id_))},
-                                {"token", Value(token_)}}),
-                     Value(Dict{{"status", status.to_value()},
-                                {"latest", latest}}));
+  if (!lease_) return false;
+  return db_->update(
+      Value(Dict{{"_id", Value(record_id(exp_id_))},
+                 {"token", Value(lease_->token())}}),
+      Value(Dict{{"status", status.to_value()}, {"latest", latest}}));
 }
 
 std::string RunStore::save_checkpoint(const Value& document) {
@@ -152,10 +199,11 @@ std::string RunStore::save_checkpoint(const Value& document) {
 
 std::vector<CheckpointInfo> RunStore::checkpoints() const {
   FindOptions options;
-  options.projection = Value(Dict{{"attempt", Value(1)}, {"step", Value(1)},
-                                  {"time", Value(1)}});
+  options.projection = Value(
+      Dict{{"attempt", Value(1)}, {"step", Value(1)}, {"time", Value(1)}});
   std::vector<CheckpointInfo> out;
-  for (const Value& found : db_->find(of_kind("checkpoint", exp_id_), options)) {
+  for (const Value& found :
+       db_->find(of_kind("checkpoint", exp_id_), options)) {
     const Dict& d = found.as_dict();
     out.push_back({d.at("_id").as_string(), d.at("attempt").as_int(),
                    d.at("step").as_int(), d.at("time").as_double()});
@@ -168,28 +216,52 @@ std::vector<CheckpointInfo> RunStore::checkpoints() const {
   return out;
 }
 
-std::optional<CheckpointInfo> RunStore::newest(
-    const std::vector<Attempt>& attempts) const {
-  auto all = checkpoints();
+namespace {
+
+/// Attempts before the last restart have lines of their own.
+bool begins_anew(const Attempt& attempt) {
+  return attempt.kind == "new" || attempt.kind == "restarted";
+}
+
+/// Those on the current line, newest first.
+std::vector<CheckpointInfo> current_line(const std::vector<CheckpointInfo>& all,
+                                         const std::vector<Attempt>& attempts) {
+  std::vector<CheckpointInfo> out;
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
   for (auto line = attempts.rbegin(); line != attempts.rend(); ++line) {
     for (auto it = all.rbegin(); it != all.rend(); ++it)
-      if (it->attempt == line->attempt && it->step <= limit) return *it;
+      if (it->attempt == line->attempt && it->step <= limit) out.push_back(*it);
     limit = std::min(limit, line->from_step);
+    if (begins_anew(*line)) break;
   }
-  return std::nullopt;
+  return out;
+}
+
+}  // namespace
+
+std::optional<CheckpointInfo> RunStore::newest(
+    const std::vector<Attempt>& attempts) const {
+  auto line = current_line(checkpoints(), attempts);
+  return line.empty() ? std::nullopt : std::optional(line.front());
+}
+
+void RunStore::retain(const std::vector<Attempt>& attempts, std::int64_t keep,
+                      const std::string& best) const {
+  auto all = checkpoints();
+  auto line = current_line(all, attempts);
+  std::set<std::string> wanted{best};
+  std::int64_t steps = 0;  // the one of step 0 is beyond the count
+  for (const CheckpointInfo& c : line)
+    if (c.step == 0 || steps++ < keep) wanted.insert(c.id);
+  std::int64_t first = 0;
+  for (const Attempt& a : attempts)
+    if (begins_anew(a)) first = a.attempt;
+  for (const CheckpointInfo& c : all)
+    if (c.attempt >= first && !wanted.contains(c.id)) db_->remove(c.id);
 }
 
 Value RunStore::load_checkpoint(const std::string& id) const {
   return db_->load_from_id(id);
-}
-
-void RunStore::retain(std::int64_t keep, const std::string& best) const {
-  auto all = checkpoints();
-  auto count = static_cast<std::int64_t>(all.size());
-  for (std::int64_t i = 0; i + keep < count; ++i)
-    if (all[static_cast<std::size_t>(i)].id != best)
-      db_->remove(all[static_cast<std::size_t>(i)].id);
 }
 
 void RunStore::save_history(const Value& columns) {

@@ -16,19 +16,20 @@ namespace ptutils {
 struct Attempt {
   std::int64_t attempt = 0;
   std::int64_t from_step = 0;
-  std::string kind;     ///< "new", "resumed", "restarted", "rollback"
-  double started = 0;   ///< seconds since the epoch
+  std::string kind;    ///< "new", "resumed", "restarted", "rollback"
+  double started = 0;  ///< seconds since the epoch
 };
 
 /// What a database says of a run: one document, {kind: "run"}.
 struct PTUTILS_API RunRecord {
   std::string exp_id;
   Status status;
-  Value config;   ///< effective configuration
-  List edits;     ///< [{attempt, step, path, old, new, cause}]
+  Value config;  ///< effective configuration
+  Value given;   ///< as it was built, before anything changed while it ran
+  List edits;    ///< [{attempt, step, path, old, new, cause}]
   std::vector<Attempt> attempts;
-  Value best;     ///< {metric, value, step, checkpoint}; null: none
-  Value latest;   ///< last value by metric
+  Value best;    ///< {metric, value, step, checkpoint}; null: none
+  Value latest;  ///< last value by metric
   double created = 0;
   std::string parent;
 
@@ -55,6 +56,9 @@ class PTUTILS_API RunStore {
   /// progress, or its process is lost; else Kind::kBusy naming host and pid.
   /// Returns the record as it was before (nullopt: none).
   std::optional<RunRecord> acquire(const Status& mine);
+  /// The run has ended here: another object of this process may take the
+  /// lease, even where the record could not say so.
+  void release() { lease_ = nullptr; }
   /// Writes the record, under the lease; false: another process took it.
   bool write(const RunRecord& record);
   /// Writes the status and the latest values only (the heartbeat).
@@ -68,8 +72,11 @@ class PTUTILS_API RunStore {
   std::optional<CheckpointInfo> newest(
       const std::vector<Attempt>& attempts) const;
   Value load_checkpoint(const std::string& id) const;
-  /// Removes all but the last `keep` and the one named.
-  void retain(std::int64_t keep, const std::string& best) const;
+  /// Keeps, of what was saved since the last restart: the last `keep` of the
+  /// current line, the one of step 0 (restart begins there), and the one
+  /// named. Older ones stay as they are.
+  void retain(const std::vector<Attempt>& attempts, std::int64_t keep,
+              const std::string& best) const;
 
   void save_history(const Value& columns);
   History load_history() const;
@@ -81,7 +88,8 @@ class PTUTILS_API RunStore {
  private:
   std::shared_ptr<DBInterface> db_;
   std::string exp_id_;
-  std::string token_;  // of the lease that this object holds
+  class Lease;
+  std::shared_ptr<Lease> lease_;  // that this object holds
 };
 
 }  // namespace ptutils

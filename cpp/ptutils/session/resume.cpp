@@ -1,0 +1,188 @@
+#include <algorithm>
+
+#include "ptutils/common/log.h"
+#include "ptutils/session/session.h"
+
+// From a checkpoint back to a running session: what changed in the
+// configuration meanwhile, and which attempt goes on.
+
+namespace ptutils {
+
+namespace {
+
+/// A part that applies at once and is no difference of structure.
+bool is_free(const Change& change) {
+  return change.path.starts_with("callbacks") || change.path == "exp_id";
+}
+
+std::string describe(const std::vector<Change>& changes) {
+  std::string out;
+  for (const Change& c : changes)
+    out +=
+        str("\n  ", c.path, ": ", c.before.repr(60), " -> ", c.after.repr(60));
+  return out;
+}
+
+Value* part_of(Value& state, std::string_view path) {
+  return const_cast<Value*>(state.find_path(path));
+}
+
+/// "model.optimizer.lr", "model.optimizer.betas.0" -> where a saved state has
+/// it: in the groups of the optimizer. Other options are not state.
+void apply_to_optimizer_state(const Change& change, Value& state) {
+  std::string_view path = change.path;
+  for (auto dot = path.rfind('.'); dot != std::string_view::npos && dot > 0;
+       dot = path.rfind('.', dot - 1)) {
+    Value* part = part_of(state, path.substr(0, dot));
+    if (!part || !part->is_dict()) continue;
+    Value* groups = part->as_dict().find("param_groups");
+    if (!groups || !groups->is_list()) continue;
+    std::string_view option = path.substr(dot + 1);
+    for (Value& group : groups->as_list().items)
+      if (group.find_path(option)) group.set_path(option, change.after);
+    return;
+  }
+}
+
+/// Another batch size: the loaders go on behind the last sample that was given.
+void rescale_positions(const Change& change, Value& state) {
+  if (change.path != "dataprovider.batch_size" || !change.before.is_int() ||
+      !change.after.is_int() || change.after.as_int() < 1)
+    return;
+  auto rescale = [&](Value* count) {
+    if (count && count->is_int())
+      *count = Value(count->as_int() * change.before.as_int() /
+                     change.after.as_int());
+  };
+  Value* loaders = part_of(state, "dataprovider");
+  if (!loaders || !loaders->is_dict()) return;
+  for (auto& [phase, loader] : loaders->as_dict())
+    if (loader.is_dict()) rescale(loader.as_dict().find("batch"));
+  rescale(part_of(state, "progress.step_in_epoch"));
+}
+
+}  // namespace
+
+void Session::restore(const RunRecord& before, const CheckpointInfo& from) {
+  Value document = store_->load_checkpoint(from.id);
+  const Dict& saved = document.as_dict();
+  Value state = saved.at("state");
+  const Value* given = saved.find("given");
+  auto changes = changed_values(given ? *given : saved.at("config"));
+  history_ = store_->load_history();
+  attempt_ = before.attempts.back().attempt;
+  bool again = repeats_steps(before, from);
+  if (again) begin_attempt(attempt_ + 1, from.step, "resumed");
+  record_.config = saved.at("config");
+  record_.best = saved.at("best");
+  // Its checkpoint may have gone since, for a better one.
+  if (const Value* best = record_.best.find_path("checkpoint")) {
+    auto all = store_->checkpoints();
+    if (std::none_of(all.begin(), all.end(), [&](const CheckpointInfo& c) {
+          return c.id == best->as_string();
+        }))
+      record_.best = before.best;
+  }
+  apply_changes(changes, from.step, state);
+  restoring_ = true;
+  struct Reset {
+    bool& flag;
+    ~Reset() { flag = false; }
+  } reset{restoring_};
+  load_state_dict(state);
+  has_run_ = true;
+  record_.config = effective_config();
+  seconds_before_ = saved.at("seconds").as_double();
+  last_saved_step_ = changes.empty() ? progress_.step : -1;
+  {
+    std::lock_guard lock(status_mutex_);
+    status_.run = Status::Run::kResumed;
+  }
+  update_status();
+  if (before.status.state != Status::State::kComplete || !done())
+    log::info(options_.exp_id, ": resumed at step ", progress_.step,
+              ", attempt ", attempt_);
+}
+
+/// Steps beyond the checkpoint are done again: another attempt, so that none
+/// counts twice. From a pause there are none; who was killed may have done
+/// some that nothing tells of.
+bool Session::repeats_steps(const RunRecord& before,
+                            const CheckpointInfo& from) {
+  if (before.status.state == Status::State::kInProgress) return true;
+  if (before.status.step > from.step || from.attempt != attempt_) return true;
+  for (const std::string& name : history_.names())
+    for (const History::Record& r : history_.records(name, true))
+      if (r.attempt == attempt_ && r.step > from.step) return true;
+  return false;
+}
+
+/// The values that the user has changed since. What changed while it ran (a
+/// callback's learning rate) is no such change: the state has it.
+std::vector<Change> Session::changed_values(const Value& given_before) {
+  Value given = effective_config();
+  if (has_run_) {
+    // Of this object: what it was given, and what was set by hand since its
+    // last run ended.
+    auto by_hand = compare(ended_config_, given);
+    given = given_;
+    for (const Change& change : by_hand)
+      given.set_path(change.path, change.after);
+  }
+  std::vector<Change> structural, values;
+  for (Change& change : compare(given_before, given)) {
+    if (is_structural(change) && !is_free(change)) {
+      structural.push_back(std::move(change));
+    } else if (change.path == "seed") {
+      log::warning(options_.exp_id, ": goes on with the seed it began with, ",
+                   change.before.repr(), ", not ", change.after.repr(),
+                   "; choose another exp_id, or restart");
+      options_.seed = static_cast<std::uint64_t>(change.before.as_int());
+      given.as_dict()["seed"] = change.before;
+    } else {
+      values.push_back(std::move(change));
+    }
+  }
+  if (!structural.empty())
+    fail(Kind::kState, options_.exp_id, "exists in ",
+         options_.dbinterface->location(),
+         " with another structure:", describe(structural),
+         "\n  choose another exp_id, or give back the structure it has");
+  record_.given = std::move(given);
+  return values;
+}
+
+void Session::apply_changes(const std::vector<Change>& changes,
+                            std::int64_t step, Value& state) {
+  for (const Change& change : changes) {
+    apply_to_optimizer_state(change, state);
+    rescale_positions(change, state);
+    add_edit(change, step, "changed on resume");
+    log::info(options_.exp_id, ": ", change.path, " ", change.before.repr(40),
+              " -> ", change.after.repr(40), " from step ", step);
+  }
+}
+
+/// The parts of this object have been trained: the state of step 0 puts them
+/// back. It is the run's, whatever else has changed in the configuration.
+void Session::back_to_start(const RunRecord& before) {
+  std::int64_t first = 0;
+  for (const Attempt& a : before.attempts)
+    if (a.kind == "new" || a.kind == "restarted") first = a.attempt;
+  for (const CheckpointInfo& c : store_->checkpoints()) {
+    if (c.attempt != first || c.step != 0) continue;
+    Value document = store_->load_checkpoint(c.id);
+    restoring_ = true;
+    struct Reset {
+      bool& flag;
+      ~Reset() { flag = false; }
+    } reset{restoring_};
+    load_state_dict(document.as_dict().at("state"));
+    return;
+  }
+  fail(Kind::kNotFound, options_.exp_id,
+       "has no state of step 0 any more, and its parts have been trained: "
+       "restart it with new ones");
+}
+
+}  // namespace ptutils
