@@ -1,0 +1,57 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <atomic>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "casters/child.h"
+#include "lifetime.h"
+#include "ptutils/data/loader.h"
+
+namespace ptutils::bindings {
+namespace py = pybind11;
+
+/// What the tensors of the samples were, once samples have been seen.
+class SeenOrigin {
+ public:
+  void note(const Value& sample);
+  Origin get() const { return seen_.load(std::memory_order_relaxed); }
+  void set(Origin origin) { seen_.store(origin, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<Origin> seen_{Origin::kNumpy};
+};
+
+/// The sample of a Python call; an exception gets the note "in sample 37".
+Value python_sample(std::int64_t index, SeenOrigin& origin,
+                    const std::function<py::object()>& get);
+/// The samples that __getitems__ gives, collated.
+Value python_batch(std::span<const std::int64_t> indices, SeenOrigin& origin,
+                   const Value& reuse,
+                   const std::function<py::object(const py::list&)>& get);
+
+/// A data set as it is; torch's, or any object with __len__ and __getitem__,
+/// wrapped. TypeError names what is missing.
+std::shared_ptr<data::Dataset> dataset_in(py::handle object,
+                                          std::string_view where);
+/// A sampler as it is; torch's, or any iterable of indices, wrapped.
+std::shared_ptr<data::Sampler> sampler_in(py::handle object,
+                                          std::string_view where);
+
+/// The options of a loader out of keyword arguments, which are taken out of
+/// `arguments`; torch's that mean something not done here, and unknown ones,
+/// are errors.
+data::DataLoader::Options loader_options(py::dict& arguments,
+                                         std::string_view where);
+/// The options as the keyword arguments that they were.
+py::dict options_to_python(const data::DataLoader::Options& options);
+
+void def_datasets(py::module_& m);
+void def_samplers(py::module_& m);
+void def_loader(py::module_& m);
+void def_provider(py::module_& m);
+
+}  // namespace ptutils::bindings

@@ -1,0 +1,376 @@
+#include <pybind11/stl.h>
+
+#include "casters/value.h"
+#include "data.h"
+#include "nn.h"
+#include "ptutils/common/names.h"
+
+// Loaders as Python iterates over them.
+
+namespace ptutils::bindings {
+
+namespace {
+
+using data::DataLoader;
+using data::Loader;
+
+/// A Python subclass gives batches by __next__ (StopIteration ends an epoch).
+template <class Base>
+class PyLoaderBase : public PyModule<Base> {
+ public:
+  using PyModule<Base>::PyModule;
+  bool next(Value& batch) override {
+    if (!this->overrides(Method::kNext)) {
+      if constexpr (std::is_abstract_v<Base>)
+        fail(Kind::kNotImplemented, this->class_name(),
+             "defines no __next__(self)");
+      else
+        return Base::next(batch);
+    }
+    py::gil_scoped_acquire gil;
+    try {
+      batch = to_value(this->call_python(Method::kNext), "batch");
+      return true;
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_StopIteration)) throw;
+      return false;
+    }
+  }
+  std::int64_t length() const override {
+    if (!this->overrides(Method::kLen)) return Base::length();
+    py::gil_scoped_acquire gil;
+    return py::cast<std::int64_t>(this->call_python(Method::kLen));
+  }
+  void rewind() override { named("rewind", [this] { Base::rewind(); }); }
+  void close() override { named("close", [this] { Base::close(); }); }
+
+ private:
+  /// Calls a Python method of that name, or the class's own.
+  template <class F>
+  void named(const char* name, F&& own) {
+    py::gil_scoped_acquire gil;
+    PyObject* found =
+        this->self() ? _PyType_Lookup(Py_TYPE(this->self()), py::str(name).ptr())
+                     : nullptr;
+    if (found && PyFunction_Check(found))
+      py::handle(this->self()).attr(name)();
+    else
+      own();
+  }
+};
+
+class PyDataLoader final : public PyLoaderBase<DataLoader> {
+ public:
+  using PyLoaderBase::PyLoaderBase;
+  void load_partial(const Value& state) override {
+    given_.reset();
+    PyLoaderBase::load_partial(state);
+  }
+
+  /// Begins an epoch, or goes on where a state was loaded.
+  std::uint64_t begin() {
+    bool abandoned = given_ && *given_ == std::pair(epoch(), batch());
+    if (abandoned && batch() > 0) set_position(epoch() + 1, 0);
+    given_.reset();
+    return ++iterations_;
+  }
+  py::object take() {
+    Value out;
+    bool more = false;
+    {
+      py::gil_scoped_release release;
+      more = DataLoader::next(out);
+    }
+    if (!more) {
+      given_.reset();
+      throw py::stop_iteration();
+    }
+    given_ = {epoch(), batch()};
+    return bindings::to_python(out);
+  }
+  std::uint64_t iterations() const { return iterations_; }
+
+  std::shared_ptr<PyOpaque> collate;  // collate_fn
+
+ private:
+  std::optional<std::pair<std::int64_t, std::int64_t>> given_;
+  std::uint64_t iterations_ = 0;
+};
+
+PyDataLoader& own(const py::object& self) {
+  auto* found = dynamic_cast<PyDataLoader*>(&py::cast<DataLoader&>(self));
+  if (!found) fail(Kind::kState, "DataLoader", "was not made in Python");
+  return *found;
+}
+
+/// One `for` over a loader.
+struct Iteration {
+  py::object loader;
+  std::uint64_t number;
+  bool ended = false;
+
+  py::object next() {
+    if (ended) throw py::stop_iteration();
+    PyDataLoader& self = own(loader);
+    if (number != self.iterations())
+      fail(Kind::kState, "DataLoader",
+           "a newer iteration over this loader began: it has one position. "
+           "Make a loader for each");
+    try {
+      return self.take();
+    } catch (py::stop_iteration&) {
+      ended = true;
+      throw;
+    }
+  }
+};
+
+void set_collate(PyDataLoader& self, const py::object& function) {
+  if (function.is_none()) return;
+  if (!PyCallable_Check(function.ptr()))
+    fail(Kind::kType, "DataLoader", "collate_fn is a ",
+         Py_TYPE(function.ptr())->tp_name, ", not a function");
+  auto held = std::make_shared<PyOpaque>(function);
+  self.collate = held;
+  self.set_collate([held](std::vector<Value>&& samples) {
+    if (finalizing()) fail(Kind::kState, "DataLoader", "the process ends");
+    py::gil_scoped_acquire gil;
+    py::list list;
+    for (const Value& sample : samples)
+      list.append(bindings::to_python(sample));
+    return to_value(py::handle(held->object())(list), "collate_fn");
+  });
+}
+
+PyDataLoader* make_loader(const py::object& dataset, const py::object& batch_size,
+                          const py::object& shuffle, const py::object& sampler,
+                          const py::kwargs& kwargs) {
+  py::dict arguments(kwargs);
+  py::object collate = py::none();
+  if (arguments.contains("collate_fn"))
+    collate = arguments.attr("pop")("collate_fn");
+  arguments["batch_size"] = batch_size;
+  arguments["shuffle"] = shuffle;
+  arguments["sampler"] = sampler;
+  DataLoader::Options options = loader_options(arguments, "DataLoader");
+  auto made = std::make_unique<PyDataLoader>(dataset_in(dataset, "DataLoader"),
+                                             std::move(options));
+  set_collate(*made, collate);
+  return made.release();
+}
+
+/// Arguments of torch's loader that are not there, with the value that asks
+/// for nothing.
+struct Unsupported {
+  const char* name;
+  const char* instead;
+};
+constexpr Unsupported kUnsupported[] = {
+    {"batch_sampler", "give batch_size and sampler"},
+    {"pin_memory", "call .pin_memory() on the batch"},
+    {"pin_memory_device", "call .pin_memory() on the batch"},
+    {"worker_init_fn", "workers are threads of this process"},
+    {"multiprocessing_context", "workers are threads of this process"},
+    {"generator", "give seed="},
+    {"persistent_workers", "the threads persist as long as the loader"},
+    {"in_order", "batches always come in order"},
+};
+
+void check_rest(const py::dict& rest, std::string_view where) {
+  static const std::vector<std::string> known = {
+      "dataset",   "batch_size",      "shuffle",    "sampler", "num_workers",
+      "drop_last", "prefetch_factor", "timeout",    "collate_fn",
+      "output",    "seed"};
+  for (auto [key, value] : rest) {
+    std::string name = py::str(key);
+    for (const Unsupported& no : kUnsupported) {
+      if (name != no.name) continue;
+      bool off = value.is_none() ||
+                 value.is(py::bool_(name == "in_order")) ||
+                 (PyUnicode_Check(value.ptr()) && py::len(value) == 0);
+      if (!off)
+        fail(Kind::kType, where, name, "=",
+             std::string(py::repr(value)).substr(0, 60),
+             " of torch's loader is not supported: ", no.instead);
+      name.clear();
+      break;
+    }
+    if (!name.empty())
+      fail(Kind::kType, where, "no argument '", name, "'",
+           did_you_mean(name, known));
+  }
+}
+
+void def_attributes(py::classh<DataLoader, Loader, PyDataLoader>& cls) {
+  cls.def_property_readonly("dataset", [](DataLoader& self) {
+    return child_out(self.dataset());
+  });
+  cls.def_property_readonly("sampler", [](DataLoader& self) {
+    struct Find final : Fields {
+      void child(std::string_view name, ChildSlot& slot) override {
+        if (name == "sampler") found = slot.share();
+      }
+      void value(std::string_view, ValueSlot&) override {}
+      ModulePtr found;
+    } find;
+    self.DataLoader::fields(find);
+    return child_out(find.found);
+  });
+  cls.def_property_readonly("collate_fn", [](const py::object& self) {
+    auto& held = own(self).collate;
+    return held ? py::reinterpret_borrow<py::object>(held->object())
+                : py::object(py::none());
+  });
+  auto option = [&](const char* name) {
+    cls.def_property_readonly(name, [name](DataLoader& self) {
+      return options_to_python(self.options())[name];
+    });
+  };
+  for (const char* name :
+       {"batch_size", "shuffle", "drop_last", "prefetch_factor", "timeout",
+        "output"})
+    option(name);
+  cls.def_property_readonly("num_workers", [](DataLoader& self) {
+    return self.options().num_workers.value_or(self.workers());
+  }, "Threads that were asked for, else those in use.");
+  cls.def_property("seed",
+                   [](DataLoader& self) {
+                     return self.DataLoader::state_dict().as_dict().at("seed");
+                   },
+                   &DataLoader::set_seed);
+  cls.def_property_readonly("epoch", &DataLoader::epoch);
+  cls.def_property_readonly("batch", &DataLoader::batch,
+                            "Batches given of this epoch.");
+}
+
+const char* const kLoaderDoc =
+    "Batches of a data set, loaded by threads into recycled buffers; its "
+    "position is its state. torch's arguments and attributes.\n\n"
+    "Parameters\n"
+    "----------\n"
+    "dataset : ours, torch's, or any object with __len__ and __getitem__\n"
+    "batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's\n"
+    "sampler : a Sampler, torch's, or any iterable of indices\n"
+    "num_workers : threads; None chooses (one where samples are made by "
+    "Python); 0 loads in the caller\n"
+    "collate_fn : list of samples -> batch; None stacks\n"
+    "output : 'numpy', 'torch' or 'native'; None: torch where the data set or "
+    "its samples are torch's, native where they are native tensors, else "
+    "NumPy\n"
+    "seed : of the order; an epoch's order depends on (seed, epoch) alone\n\n"
+    "A loop that was left by `break` is over: the next one begins a new epoch. "
+    "After load_state_dict the next one goes on where the state was taken.\n\n"
+    ">>> import numpy as np\n"
+    ">>> from ptutils.data import ArrayDataset, DataLoader\n"
+    ">>> loader = DataLoader(ArrayDataset(np.arange(5)), batch_size=2)\n"
+    ">>> [batch.tolist() for (batch,) in loader]\n"
+    "[[0, 1], [2, 3], [4]]";
+
+}  // namespace
+
+DataLoader::Options loader_options(py::dict& arguments,
+                                   std::string_view where) {
+  DataLoader::Options out;
+  auto take = [&](const char* name) -> py::object {
+    if (!arguments.contains(name)) return py::none();
+    return arguments.attr("pop")(name);
+  };
+  auto number = [&](const char* name, auto& field) {
+    py::object given = take(name);
+    if (given.is_none()) return;
+    try {
+      field = py::cast<std::remove_reference_t<decltype(field)>>(given);
+    } catch (py::cast_error&) {
+      fail(Kind::kType, where, name, "=", std::string(py::repr(given)),
+           " is a ", Py_TYPE(given.ptr())->tp_name);
+    }
+  };
+  if (arguments.contains("batch_size") &&
+      py::object(arguments["batch_size"]).is_none())
+    fail(Kind::kType, where, "batch_size=None (no batching) of torch's loader "
+         "is not supported: give 1 or more");
+  number("batch_size", out.batch_size);
+  number("shuffle", out.shuffle);
+  out.sampler = sampler_in(take("sampler"), where);
+  number("num_workers", out.num_workers);
+  number("drop_last", out.drop_last);
+  number("prefetch_factor", out.prefetch_factor);
+  number("timeout", out.timeout);
+  number("output", out.output);
+  number("seed", out.seed);
+  check_rest(arguments, where);
+  return out;
+}
+
+py::dict options_to_python(const DataLoader::Options& o) {
+  py::dict out;
+  out["batch_size"] = o.batch_size;
+  out["shuffle"] = o.shuffle ? py::object(py::bool_(*o.shuffle))
+                             : py::object(py::none());
+  out["num_workers"] = o.num_workers ? py::object(py::int_(*o.num_workers))
+                                     : py::object(py::none());
+  out["drop_last"] = o.drop_last;
+  out["prefetch_factor"] = o.prefetch_factor;
+  out["timeout"] = o.timeout;
+  out["output"] = o.output.empty() ? py::object(py::none())
+                                   : py::object(py::str(o.output));
+  return out;
+}
+
+void def_loader(py::module_& m) {
+  auto base = bind_module<Loader, Module, PyLoaderBase<Loader>, true>(
+      m, "Loader", "ptutils.data",
+      "Batches of one epoch after another. A subclass defines __next__ "
+      "(StopIteration at an epoch's end), and __len__, rewind and close where "
+      "they mean something.");
+  base.def("__iter__", [](py::object self) { return self; });
+  base.def("__bool__", [](const Loader&) { return true; });
+  base.def("rewind", [](Loader& self) {
+    if (!dynamic_cast<PySelf*>(&self)) self.rewind();
+  });
+  base.def("close", [](Loader& self) {
+    if (!dynamic_cast<PySelf*>(&self)) self.close();
+  });
+
+  py::class_<Iteration>(m, "_LoaderIteration")
+      .def("__iter__", [](py::object self) { return self; })
+      .def("__next__", &Iteration::next)
+      .def("__len__", [](Iteration& self) { return py::len(self.loader); });
+
+  auto cls = bind_module<DataLoader, Loader, PyDataLoader, false>(
+      m, "DataLoader", "ptutils.data", kLoaderDoc);
+  cls.def(py::init(&make_loader), py::arg("dataset"), py::arg("batch_size") = 1,
+          py::arg("shuffle") = py::none(), py::arg("sampler") = py::none());
+  def_attributes(cls);
+  cls.def("__len__", [](DataLoader& self) { return self.DataLoader::length(); });
+  cls.def("__iter__", [](const py::object& self) {
+    return Iteration{self, own(self).begin()};
+  });
+  cls.def("__next__", [](const py::object& self) { return own(self).take(); });
+  cls.def("rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
+          "Back to the begin of the epoch.");
+  cls.def("close", [](DataLoader& self) {
+    py::gil_scoped_release release;
+    self.DataLoader::close();
+  }, "Ends the threads; the next iteration starts them again.");
+  cls.def("set_position", [](const py::object& self, std::int64_t epoch,
+                             std::int64_t batch) {
+    own(self).set_position(epoch, batch);
+    own(self).load_partial(Value(Dict()));  // the next loop goes on there
+  }, py::arg("epoch"), py::arg("batch") = 0);
+  cls.def("__reduce_ex__", [](const py::object& self, int) {
+    auto& loader = py::cast<DataLoader&>(self);
+    py::dict arguments = options_to_python(loader.options());
+    arguments["dataset"] = self.attr("dataset");
+    if (py::object(arguments["shuffle"]).is_none())
+      arguments["sampler"] = self.attr("sampler");
+    arguments["collate_fn"] = self.attr("collate_fn");
+    return reduced(self, arguments,
+                   bindings::to_python(loader.DataLoader::state_dict()));
+  });
+  cls.def("_set_extra_state", [](DataLoader& self, const Value& state) {
+    self.load_partial(state);
+  });
+}
+
+}  // namespace ptutils::bindings

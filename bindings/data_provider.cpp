@@ -1,0 +1,159 @@
+#include <pybind11/stl.h>
+
+#include "casters/value.h"
+#include "data.h"
+#include "nn.h"
+
+// DataProvider: data by phase.
+
+namespace ptutils::bindings {
+
+namespace {
+
+using data::DataLoader;
+using data::DataProvider;
+using data::Loader;
+
+/// A loader for a phase: ours, or torch's in its wrapper.
+std::shared_ptr<Loader> loader_in(py::handle object, std::string_view where) {
+  if (py::isinstance<Loader>(object))
+    return py::cast<std::shared_ptr<Loader>>(object);
+  py::object wrapped = py::module_::import("ptutils.torch_loader")
+                           .attr("wrap")(object);
+  if (wrapped.is_none())
+    fail(Kind::kType, where, "a ", Py_TYPE(object.ptr())->tp_name,
+         " is neither a data set nor a loader");
+  return py::cast<std::shared_ptr<Loader>>(wrapped);
+}
+
+bool is_loader(py::handle object) {
+  if (py::isinstance<Loader>(object)) return true;
+  PyObject* torch =
+      PyDict_GetItemString(PyImport_GetModuleDict(), "torch.utils.data");
+  return torch &&
+         py::isinstance(object, py::handle(torch).attr("DataLoader"));
+}
+
+class PyProvider final : public PyModule<DataProvider> {
+ public:
+  using PyModule::PyModule;
+  std::shared_ptr<Loader> provide(const Value& request) override {
+    if (!overrides(Method::kProvide)) return DataProvider::provide(request);
+    py::gil_scoped_acquire gil;
+    py::object given =
+        call_python(Method::kProvide, bindings::to_python(request));
+    return loader_in(given, class_name() + ".provide");
+  }
+  py::dict arguments;  // as given, for copies
+};
+
+/// The phases: `datasets` and every argument that names a data set or loader.
+py::dict phases_of(const py::object& datasets, py::dict& arguments) {
+  py::dict out;
+  if (!datasets.is_none()) {
+    if (!PyDict_Check(datasets.ptr()))
+      fail(Kind::kType, "DataProvider", "datasets is a dict of data sets by "
+           "phase, {'train': …}, not a ", Py_TYPE(datasets.ptr())->tp_name);
+    out.attr("update")(datasets);
+  }
+  for (auto [key, value] : py::dict(arguments)) {
+    std::string name = py::str(key);
+    if (name == "sampler") continue;
+    bool data = is_loader(value) || py::isinstance<data::Dataset>(value) ||
+                (py::hasattr(value, "__getitem__") &&
+                 py::hasattr(value, "__len__") && !PyUnicode_Check(value.ptr()));
+    if (!data) continue;
+    if (out.contains(key))
+      fail(Kind::kValue, "DataProvider", "the phase '", name,
+           "' was given twice");
+    out[key] = value;
+    arguments.attr("pop")(key);
+  }
+  return out;
+}
+
+void init(DataProvider& self, const py::object& datasets,
+          const py::kwargs& kwargs) {
+  py::dict arguments(kwargs);
+  py::dict phases = phases_of(datasets, arguments);
+  py::dict rest(arguments);
+  DataLoader::Options options = loader_options(rest, "DataProvider");
+  DataProvider::Datasets sets;
+  std::vector<std::pair<std::string, std::shared_ptr<Loader>>> loaders;
+  for (auto [key, value] : phases) {
+    std::string phase = py::str(key);
+    std::string where = "DataProvider: " + phase;
+    if (is_loader(value))
+      loaders.emplace_back(phase, loader_in(value, where));
+    else
+      sets.emplace_back(phase, dataset_in(value, where));
+  }
+  self.assign(std::move(sets), std::move(options));
+  for (auto& [phase, loader] : loaders) self.set_loader(phase, loader);
+  if (auto* python = dynamic_cast<PyProvider*>(&self)) {
+    arguments["datasets"] = phases;
+    python->arguments = arguments;
+  }
+}
+
+py::dict loaders_of(DataProvider& self) {
+  py::dict out;
+  for (const std::string& phase : self.phases())
+    out[py::str(phase)] =
+        child_out(self.DataProvider::provide(Value(phase)));
+  return out;
+}
+
+const char* const kDoc =
+    "Data sets (or loaders: ours, torch's) by phase, and the loaders over "
+    "them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': "
+    "…}. The other arguments are DataLoader's, for all phases; shuffling and a "
+    "sampler are for 'train' alone, which is shuffled unless told otherwise. A "
+    "subclass may override provide(request).\n\n"
+    ">>> import numpy as np\n"
+    ">>> from ptutils.data import ArrayDataset, DataProvider\n"
+    ">>> data = DataProvider(train=ArrayDataset(np.arange(4)), batch_size=2)\n"
+    ">>> len(data.provide('train'))\n"
+    "2";
+
+}  // namespace
+
+void def_provider(py::module_& m) {
+  auto cls = bind_module<DataProvider, Module, PyProvider, true>(
+      m, "DataProvider", "ptutils.data", kDoc);
+  // A plain method: the object is there already, whether or not it is called.
+  cls.attr("__init__") = py::cpp_function(
+      &init, py::name("initialize"), py::is_method(cls),
+      py::arg("datasets") = py::none());
+  auto provide = [](DataProvider& self, const Value& request) {
+    return child_out(self.DataProvider::provide(request));
+  };
+  cls.def("provide", provide, py::arg("request"),
+          "The loader for {'phase': 'train'}, or 'train'; the same each time.");
+  cls.def("get_dataloader",
+          [](DataProvider& self, const Value& request) {
+            return child_out(self.provide(request));
+          },
+          py::arg("request"), "provide(request).");
+  cls.def_property_readonly("phases", &DataProvider::phases);
+  cls.def("set_seed", &DataProvider::set_seed, py::arg("seed"));
+  cls.def("set_output", &DataProvider::set_output, py::arg("output"));
+  cls.def("set_loader",
+          [](DataProvider& self, const std::string& phase,
+             const py::object& loader) {
+            self.set_loader(phase, loader_in(loader, "set_loader"));
+          },
+          py::arg("phase"), py::arg("loader"));
+  cls.def("__reduce_ex__", [](const py::object& self, int) {
+    auto& provider = py::cast<DataProvider&>(self);
+    auto* python = dynamic_cast<PyProvider*>(&provider);
+    return reduced(self, python ? python->arguments : py::dict(),
+                   loaders_of(provider));
+  });
+  cls.def("_set_extra_state", [](DataProvider& self, const py::dict& loaders) {
+    for (auto [phase, loader] : loaders)
+      self.set_loader(py::str(phase), loader_in(loader, "DataProvider"));
+  });
+}
+
+}  // namespace ptutils::bindings

@@ -1,0 +1,36 @@
+"""Data sets, samplers, loaders and the provider of data by phase.
+
+>>> import numpy as np
+>>> from ptutils.data import ArrayDataset, DataLoader
+>>> data = ArrayDataset(np.zeros((10, 3), np.float32), np.arange(10))
+>>> for x, y in DataLoader(data, batch_size=5):
+...     print(x.shape, y)
+(5, 3) [0 1 2 3 4]
+(5, 3) [5 6 7 8 9]
+"""
+
+from .._core import (
+    MNIST,
+    ArrayDataset,
+    DataLoader,
+    DataProvider,
+    Dataset,
+    FashionMNIST,
+    Loader,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
+
+__all__ = [
+    "MNIST",
+    "ArrayDataset",
+    "DataLoader",
+    "DataProvider",
+    "Dataset",
+    "FashionMNIST",
+    "Loader",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+]

@@ -1,0 +1,72 @@
+"""Samplers of other libraries as functions of (seed, epoch)."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from .. import _core
+
+
+@contextmanager
+def _python_seeded(seed: int) -> Iterator[None]:
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@contextmanager
+def _numpy_seeded(numpy_random: Any, seed: int) -> Iterator[None]:
+    before = numpy_random.get_state()
+    numpy_random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        numpy_random.set_state(before)
+
+
+@contextmanager
+def _torch_seeded(generator: Any, seed: int) -> Iterator[None]:
+    before = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(before)
+
+
+def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
+    """The sampler's indices of an epoch.
+
+    What it draws by torch's, NumPy's or Python's own generator (and by its
+    ``generator`` attribute) is then a function of seed and epoch, so that a
+    loader that goes on in mid-epoch finds the same order. Those generators are
+    left as they were.
+    """
+    if hasattr(sampler, "set_epoch"):  # torch's DistributedSampler
+        sampler.set_epoch(epoch)
+    key = _core._stream_key(seed, "sampler", epoch)
+    with ExitStack() as stack:
+        stack.enter_context(_python_seeded(key))
+        numpy_random = sys.modules.get("numpy.random")
+        if hasattr(numpy_random, "get_state"):
+            stack.enter_context(_numpy_seeded(numpy_random, key))
+        torch = sys.modules.get("torch")
+        if hasattr(torch, "default_generator"):
+            stack.enter_context(_torch_seeded(torch.default_generator, key))
+        own = getattr(sampler, "generator", None)
+        if own is not None and hasattr(own, "manual_seed"):
+            stack.enter_context(_torch_seeded(own, key))
+        order = list(sampler)
+    if order and not hasattr(order[0], "__index__"):
+        raise TypeError(
+            f"[DataLoader] the sampler {type(sampler).__name__} gives a "
+            f"{type(order[0]).__name__}, not indices"
+        )
+    return [int(index) for index in order]

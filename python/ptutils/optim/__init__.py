@@ -1,0 +1,14 @@
+"""Optimizers with torch's formulas, defaults and states.
+
+>>> import numpy as np
+>>> from ptutils import nn, optim
+>>> net = nn.Linear(2, 1)
+>>> optimizer = optim.Adam(net.parameters(), lr=1e-2)
+>>> net(np.ones((3, 2), np.float32)).sum().backward()
+>>> optimizer.step()
+>>> optimizer.zero_grad()
+"""
+
+from .._core import SGD, Adam, Optimizer
+
+__all__ = ["SGD", "Adam", "Optimizer"]
