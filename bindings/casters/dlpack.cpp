@@ -41,10 +41,24 @@ struct DLManagedTensorVersioned {
   std::uint64_t flags;
   DLTensor dl_tensor;
 };
-constexpr std::uint64_t kReadOnly = 1;
+/// What torch.Tensor.__dlpack_c_exchange_api__ holds (DLPack 1.2). Only the
+/// members that are used have their type.
+struct ExchangeApi {
+  DLPackVersion version;
+  ExchangeApi* previous;
+  void* allocate;
+  int (*from_object)(void* object, DLManagedTensorVersioned** out);
+  int (*to_object)(DLManagedTensorVersioned* tensor, void** out);
+};
+constexpr std::uint64_t kReadOnly = 1, kCopied = 2;
 constexpr std::int32_t kCPU = 1;
 enum Code : std::uint8_t {
-  kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kComplex = 5, kBool = 6,
+  kInt = 0,
+  kUInt = 1,
+  kFloat = 2,
+  kBfloat = 4,
+  kComplex = 5,
+  kBool = 6,
 };
 
 DLDataType to_code(DType dtype) {
@@ -131,9 +145,9 @@ std::optional<Tensor> view_of(const DLTensor& dl, std::shared_ptr<void> owner,
       extent += (shape[i] - 1) * strides[i];
   }
   auto* data = static_cast<std::byte*>(dl.data) + dl.byte_offset;
-  auto storage = Storage::wrap(
-      data, static_cast<std::size_t>(extent) * item_size(*dtype),
-      std::move(owner), read_only);
+  auto storage =
+      Storage::wrap(data, static_cast<std::size_t>(extent) * item_size(*dtype),
+                    std::move(owner), read_only);
   return Tensor::view(std::move(storage), *dtype, std::move(shape),
                       std::move(strides));
 }
@@ -147,6 +161,17 @@ std::shared_ptr<void> own(Managed* managed) {
           }};
 }
 
+std::optional<Tensor> take(DLManagedTensorVersioned* managed,
+                           std::string& why) {
+  if (managed->version.major > 1) {
+    why = str("DLPack version ", managed->version.major, " is too new");
+    if (managed->deleter) managed->deleter(managed);
+    return std::nullopt;
+  }
+  return view_of(managed->dl_tensor, own(managed),
+                 (managed->flags & kReadOnly) != 0, why);
+}
+
 py::object ask_capsule(py::handle object) {
   py::object method = object.attr("__dlpack__");
   try {
@@ -157,40 +182,58 @@ py::object ask_capsule(py::handle object) {
   }
 }
 
+DLManagedTensorVersioned* versioned_of(const Tensor& tensor, bool copied) {
+  auto context = std::make_unique<Context>(
+      Context{tensor.storage(), tensor.shape(), tensor.strides()});
+  auto* managed = new DLManagedTensorVersioned{};
+  managed->version = {1, 0};
+  managed->deleter = delete_managed<DLManagedTensorVersioned>;
+  managed->flags =
+      (tensor.read_only() ? kReadOnly : 0) | (copied ? kCopied : 0);
+  fill(managed->dl_tensor, tensor, *context);
+  managed->manager_ctx = context.release();
+  return managed;
+}
+
+/// torch's table of C functions; null where this torch has none of version 1.
+const ExchangeApi* torch_api() {
+  static const ExchangeApi* api = [] {
+    py::object type = py::module_::import("torch").attr("Tensor");
+    py::object capsule =
+        py::getattr(type, "__dlpack_c_exchange_api__", py::none());
+    if (!PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api"))
+      return static_cast<const ExchangeApi*>(nullptr);
+    auto* found = static_cast<const ExchangeApi*>(
+        PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+    while (found && found->version.major > 1) found = found->previous;
+    return found && found->version.major == 1 ? found : nullptr;
+  }();
+  return api;
+}
+
 }  // namespace
 
-py::capsule to_dlpack(const Tensor& tensor, bool versioned) {
-  auto* context =
-      new Context{tensor.storage(), tensor.shape(), tensor.strides()};
-  if (versioned) {
-    auto* managed = new DLManagedTensorVersioned{};
-    managed->version = {1, 0};
-    managed->manager_ctx = context;
-    managed->deleter = delete_managed<DLManagedTensorVersioned>;
-    managed->flags = tensor.read_only() ? kReadOnly : 0;
-    fill(managed->dl_tensor, tensor, *context);
-    return capsule_of(managed, "dltensor_versioned");
-  }
+py::capsule to_dlpack(const Tensor& tensor, bool versioned, bool copied) {
+  if (versioned)
+    return capsule_of(versioned_of(tensor, copied), "dltensor_versioned");
+  auto context = std::make_unique<Context>(
+      Context{tensor.storage(), tensor.shape(), tensor.strides()});
   auto* managed = new DLManagedTensor{};
-  managed->manager_ctx = context;
   managed->deleter = delete_managed<DLManagedTensor>;
   fill(managed->dl_tensor, tensor, *context);
+  managed->manager_ctx = context.release();
   return capsule_of(managed, "dltensor");
 }
 
 std::optional<Tensor> from_dlpack(py::handle object, std::string& why) {
   py::object capsule = ask_capsule(object);
   const char* name = PyCapsule_GetName(capsule.ptr());
+  if (!name) PyErr_Clear();  // not a capsule at all
   if (name && std::string_view(name) == "dltensor_versioned") {
     auto* managed = static_cast<DLManagedTensorVersioned*>(
         PyCapsule_GetPointer(capsule.ptr(), name));
-    if (managed->version.major > 1) {
-      why = str("DLPack version ", managed->version.major, " is too new");
-      return std::nullopt;
-    }
     PyCapsule_SetName(capsule.ptr(), "used_dltensor_versioned");
-    return view_of(managed->dl_tensor, own(managed),
-                   (managed->flags & kReadOnly) != 0, why);
+    return take(managed, why);
   }
   if (name && std::string_view(name) == "dltensor") {
     auto* managed = static_cast<DLManagedTensor*>(
@@ -200,6 +243,31 @@ std::optional<Tensor> from_dlpack(py::handle object, std::string& why) {
   }
   why = "__dlpack__ gave no DLPack capsule";
   return std::nullopt;
+}
+
+std::optional<Tensor> from_torch_dlpack(py::handle tensor, std::string& why) {
+  const ExchangeApi* api = torch_api();
+  try {
+    if (!api) return from_dlpack(tensor.attr("detach")(), why);
+    DLManagedTensorVersioned* managed = nullptr;
+    if (api->from_object(tensor.ptr(), &managed) != 0)
+      throw py::error_already_set();
+    return take(managed, why);
+  } catch (py::error_already_set& e) {  // a dtype that DLPack has no code for
+    why = py::str(e.value());
+    return std::nullopt;
+  }
+}
+
+py::object to_torch_dlpack(const Tensor& tensor) {
+  const ExchangeApi* api = torch_api();
+  if (!api)
+    return py::module_::import("torch").attr("from_dlpack")(
+        to_dlpack(tensor, false));
+  void* out = nullptr;
+  DLManagedTensorVersioned* managed = versioned_of(tensor, false);
+  if (api->to_object(managed, &out) != 0) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(static_cast<PyObject*>(out));
 }
 
 }  // namespace ptutils::bindings

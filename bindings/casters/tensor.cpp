@@ -6,7 +6,9 @@
 
 #include <cstring>
 
+#include "casters/buffer.h"
 #include "casters/dlpack.h"
+#include "casters/literal.h"
 #include "casters/value.h"
 #include "ptutils/tensor/ops.h"
 
@@ -14,38 +16,47 @@ namespace ptutils::bindings {
 
 namespace {
 
-/// A class of a library that is loaded; never imports it.
-py::object loaded_type(const char* module, const char* name) {
-  PyObject* found = PyDict_GetItemString(PyImport_GetModuleDict(), module);
-  if (!found) return py::none();
-  return py::getattr(py::handle(found), name, py::none());
-}
+/// A class of a library that may be loaded by now; never imports it.
+class LoadedType {
+ public:
+  LoadedType(const char* module, const char* name)
+      : module_(module), name_(name) {}
+  /// Null while the library is not loaded.
+  PyTypeObject* get() {
+    if (type_) return type_;
+    PyObject* found = PyDict_GetItemString(PyImport_GetModuleDict(), module_);
+    if (!found) return nullptr;
+    py::object type = py::getattr(py::handle(found), name_, py::none());
+    if (PyType_Check(type.ptr()))
+      type_ = reinterpret_cast<PyTypeObject*>(type.release().ptr());
+    return type_;
+  }
+  bool has(py::handle object) {
+    return get() && PyObject_TypeCheck(object.ptr(), type_);
+  }
+  bool is_exactly(py::handle object) {
+    return get() && Py_TYPE(object.ptr()) == type_;
+  }
 
-bool is_numpy_array(py::handle object) {
-  static PyTypeObject* type = nullptr;
-  if (!type) {
-    py::object found = loaded_type("numpy", "ndarray");
-    if (found.is_none()) return false;
-    type = reinterpret_cast<PyTypeObject*>(found.release().ptr());
-  }
-  return PyObject_TypeCheck(object.ptr(), type);
-}
-bool is_numpy_scalar(py::handle object) {
-  static PyObject* type = nullptr;
-  if (!type) {
-    py::object found = loaded_type("numpy", "generic");
-    if (found.is_none()) return false;
-    type = found.release().ptr();
-  }
-  return PyObject_IsInstance(object.ptr(), type) == 1;
-}
+ private:
+  const char* module_;
+  const char* name_;
+  PyTypeObject* type_ = nullptr;
+};
+
+LoadedType numpy_array("numpy", "ndarray");
+LoadedType numpy_scalar("numpy", "generic");
+LoadedType numpy_memmap("numpy", "memmap");
+LoadedType numpy_masked("numpy.ma", "MaskedArray");
+LoadedType torch_tensor("torch", "Tensor");
 
 /// The DType of a NumPy dtype's kind and size, native byte order only.
 std::optional<DType> numpy_dtype(const py::dtype& dtype) {
   if (dtype.byteorder() == '>') return std::nullopt;
   auto size = dtype.itemsize();
   switch (dtype.kind()) {
-    case 'b': return DType::kBool;
+    case 'b':
+      return DType::kBool;
     case 'u':
       return size == 1   ? DType::kU8
              : size == 2 ? DType::kU16
@@ -65,7 +76,8 @@ std::optional<DType> numpy_dtype(const py::dtype& dtype) {
       if (size == 8) return DType::kC64;
       if (size == 16) return DType::kC128;
       return std::nullopt;
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -73,123 +85,184 @@ std::shared_ptr<void> keep(py::object object) {
   return std::make_shared<PyOpaque>(std::move(object));
 }
 
-std::optional<Tensor> from_numpy(py::array array, std::string& why) {
+std::string no_counterpart(const py::dtype& dtype) {
+  const char* advice = "convert it with .astype first";
+  switch (dtype.kind()) {
+    case 'O':
+      advice = "give its elements one type, .astype('f4')";
+      break;
+    case 'M':
+    case 'm':
+      advice = "its counts are in .view('i8')";
+      break;
+    case 'S':
+    case 'U':
+    case 'T':
+      advice = "keep text in a list, .tolist()";
+      break;
+    case 'V':
+      advice = "take its fields one by one";
+      break;
+    default:
+      if (dtype.byteorder() == '>')
+        advice = "make it native, .astype(a.dtype.newbyteorder('='))";
+      else if (dtype.itemsize() >= 16)
+        advice = "round it to double, .astype('f8') or .astype('c16')";
+  }
+  return str("NumPy's dtype ", std::string(py::str(dtype)),
+             " has no counterpart: ", advice);
+}
+
+/// The array with strides that Tensor can have: as it is, or a copy.
+py::array regular(const py::array& array) {
+  for (py::ssize_t i = 0; i < array.ndim(); ++i)
+    if (array.strides(i) < 0 || array.strides(i) % array.itemsize() != 0)
+      return array.attr("copy")(py::arg("order") = "C");
+  return array;
+}
+
+std::optional<Tensor> from_numpy(py::handle object, std::string& why) {
+  auto array = regular(py::reinterpret_borrow<py::array>(object));
   auto dtype = numpy_dtype(array.dtype());
   if (!dtype) {
-    why = str("NumPy's dtype ", std::string(py::str(array.dtype())),
-              " has no counterpart");
+    why = no_counterpart(array.dtype());
     return std::nullopt;
   }
   auto item = static_cast<std::int64_t>(item_size(*dtype));
   Dims shape, strides;
-  bool regular = true;
+  std::int64_t extent = array.size() == 0 ? 0 : 1;
   for (py::ssize_t i = 0; i < array.ndim(); ++i) {
     shape.push_back(array.shape(i));
-    regular = regular && array.strides(i) >= 0 && array.strides(i) % item == 0;
     strides.push_back(array.strides(i) / item);
+    if (extent) extent += (shape.back() - 1) * strides.back();
   }
-  if (!regular) {  // negative strides, fields of records: a contiguous copy
-    array = py::array::ensure(
-        py::module_::import("numpy").attr("ascontiguousarray")(array));
-    return from_numpy(array.reshape(std::vector<py::ssize_t>(
-                          shape.begin(), shape.end())), why);
-  }
-  std::int64_t extent = array.size() == 0 ? 0 : 1;
-  if (extent)
-    for (std::size_t i = 0; i < shape.size(); ++i)
-      extent += (shape[i] - 1) * strides[i];
-  if (array.size() == 0) strides = contiguous_strides(shape);
-  auto storage =
-      Storage::wrap(const_cast<void*>(array.data()),
-                    static_cast<std::size_t>(extent * item), keep(array),
-                    !array.writeable());
+  if (!extent) strides = contiguous_strides(shape);
+  auto storage = Storage::wrap(const_cast<void*>(array.data()),
+                               static_cast<std::size_t>(extent * item),
+                               keep(array), !array.writeable());
   Tensor out = Tensor::view(std::move(storage), *dtype, std::move(shape),
                             std::move(strides));
   out.origin = Origin::kNumpy;
   return out;
 }
 
+/// Whether the array means what its elements say; a subclass that would come
+/// back as a plain array is for those who ask for its elements.
+bool is_plain_array(py::handle object, bool any_buffer, std::string& why) {
+  if (numpy_array.is_exactly(object) || numpy_memmap.is_exactly(object))
+    return true;
+  const char* type = Py_TYPE(object.ptr())->tp_name;
+  if (numpy_masked.has(object)) {
+    why = str("a ", type, " has masked elements, a tensor has not: ",
+              "fill them first, .filled(value)");
+    return false;
+  }
+  if (any_buffer) return true;
+  why = str("a ", type, " would come back as numpy.ndarray: ",
+            "take its elements, numpy.asarray(it)");
+  return false;
+}
+
 std::optional<Tensor> from_numpy_scalar(py::handle object, std::string& why) {
-  py::array array = py::array::ensure(
-      py::module_::import("numpy").attr("array")(object));
-  auto out = from_numpy(array, why);
+  auto out =
+      from_numpy(py::module_::import("numpy").attr("array")(object), why);
   if (out) out->numpy_scalar = true;
   return out;
 }
 
-bool is_torch_tensor(py::handle object) {
-  static PyObject* type = nullptr;
-  if (!type) {
-    py::object found = loaded_type("torch", "Tensor");
-    if (found.is_none()) return false;
-    type = found.release().ptr();
-  }
-  return PyObject_IsInstance(object.ptr(), type) == 1;
+bool flag(py::handle object, const char* attribute) {
+  py::object value = object.attr(attribute);
+  return value.ptr() == Py_True;
 }
 
 std::optional<Tensor> from_torch(py::handle object, std::string& why) {
-  py::object tensor = object.attr("detach")();
-  if (py::cast<bool>(tensor.attr("is_meta"))) {
+  auto tensor = py::reinterpret_borrow<py::object>(object);
+  if (flag(tensor, "is_meta")) {
     why = "a torch tensor on the meta device has no data";
     return std::nullopt;
   }
   std::string layout = py::str(tensor.attr("layout"));
-  if (layout != "torch.strided" ||
-      py::cast<bool>(tensor.attr("is_quantized"))) {
+  if (layout != "torch.strided") {
     why = str("a torch tensor of layout ", layout,
-              " or quantised: convert it with .to_dense() or .dequantize()");
+              " has no strides: .to_dense() first");
     return std::nullopt;
   }
-  tensor = tensor.attr("cpu")().attr("resolve_conj")().attr("resolve_neg")();
-  auto out = from_dlpack(tensor, why);
+  if (flag(tensor, "is_quantized")) {
+    why = "a quantised torch tensor: .dequantize() it first";
+    return std::nullopt;
+  }
+  if (!flag(tensor, "is_cpu")) tensor = tensor.attr("detach")().attr("cpu")();
+  if (tensor.attr("is_conj")().ptr() == Py_True ||
+      tensor.attr("is_neg")().ptr() == Py_True)
+    tensor =
+        tensor.attr("detach")().attr("resolve_conj")().attr("resolve_neg")();
+  auto out = from_torch_dlpack(tensor, why);
   if (out) out->origin = Origin::kTorch;
+  if (!out)
+    why = str("a torch tensor of ", std::string(py::str(tensor.attr("dtype"))),
+              ": ", why);
+  return out;
+}
+
+/// What offers its memory by a protocol.
+std::optional<Tensor> from_protocol(py::handle object, std::string& why) {
+  if (PyType_Check(object.ptr())) return std::nullopt;
+  if (py::hasattr(object, "__dlpack__")) return from_dlpack(object, why);
+  if (PyObject_CheckBuffer(object.ptr())) return from_buffer(object, why);
+  if (!py::hasattr(object, "__array__")) return std::nullopt;
+  py::object array = py::module_::import("numpy").attr("asarray")(object);
+  auto out = from_numpy(array, why);
+  if (out) out->origin = Origin::kNative;
   return out;
 }
 
 py::dtype dtype_to_numpy(DType dtype) {
-  static const char* names[] = {"bool",    "uint8",   "uint16",   "uint32",
-                                "uint64",  "int8",    "int16",    "int32",
-                                "int64",   "float16", "",         "float32",
+  static const char* names[] = {"bool",    "uint8",     "uint16",    "uint32",
+                                "uint64",  "int8",      "int16",     "int32",
+                                "int64",   "float16",   "",          "float32",
                                 "float64", "complex64", "complex128"};
-  return py::dtype(names[static_cast<int>(dtype)]);
+  static PyObject* made[kDTypeCount] = {};
+  auto index = static_cast<std::size_t>(dtype);
+  if (!made[index]) made[index] = py::dtype(names[index]).release().ptr();
+  return py::reinterpret_borrow<py::dtype>(made[index]);
 }
 
 /// Keeps a tensor's memory alive from Python.
 py::capsule keep_storage(const Tensor& tensor) {
   auto* owner = new std::shared_ptr<Storage>(tensor.storage());
-  return py::capsule(owner, [](void* p) {
-    delete static_cast<std::shared_ptr<Storage>*>(p);
-  });
+  return py::capsule(
+      owner, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });
 }
 
 }  // namespace
 
 std::optional<Tensor> tensor_from(py::handle object, std::string& why,
                                   bool any_buffer) {
-  if (py::isinstance<PyTensor>(object))
-    return object.cast<PyTensor&>().tensor;
-  if (is_numpy_array(object))
-    return from_numpy(py::reinterpret_borrow<py::array>(object), why);
-  if (is_numpy_scalar(object)) return from_numpy_scalar(object, why);
-  if (is_torch_tensor(object)) return from_torch(object, why);
-  if (!any_buffer) return std::nullopt;
-  if (py::hasattr(object, "__dlpack__")) return from_dlpack(object, why);
-  if (PyObject_CheckBuffer(object.ptr())) {
-    py::array array = py::array::ensure(
-        py::module_::import("numpy").attr("asarray")(object));
-    auto out = from_numpy(array, why);
-    if (out) out->origin = Origin::kNative;
+  if (py::isinstance<PyTensor>(object)) {
+    Tensor out = object.cast<PyTensor&>().tensor;
+    out.origin = Origin::kNative;
+    out.numpy_scalar = false;
     return out;
   }
+  if (numpy_array.has(object)) {
+    if (!is_plain_array(object, any_buffer, why)) return std::nullopt;
+    return from_numpy(object, why);
+  }
+  if (numpy_scalar.has(object)) return from_numpy_scalar(object, why);
+  if (torch_tensor.has(object)) return from_torch(object, why);
+  if (any_buffer) return from_protocol(object, why);
   return std::nullopt;
 }
 
 Tensor tensor_or_fail(py::handle object, std::string_view where) {
+  PyObject* o = object.ptr();
   std::string why;
+  if (PyList_Check(o) || PyTuple_Check(o) || is_number(object))
+    return tensor_of(object, {}, where);
   if (auto tensor = tensor_from(object, why, true)) return *tensor;
   if (why.empty())
-    why = str("a ", Py_TYPE(object.ptr())->tp_name,
-              " is not a tensor or an array");
+    why = str("a ", Py_TYPE(o)->tp_name, " is not a tensor, an array, a ",
+              "number or a list of these");
   fail(Kind::kType, where, why);
 }
 
@@ -211,11 +284,9 @@ py::object tensor_to_numpy(const Tensor& source) {
 }
 
 py::object tensor_to_torch(const Tensor& source) {
-  Tensor tensor = source.aligned() ? source : source.clone();
-  py::module_ torch = py::module_::import("torch");
   // torch ignores read-only memory and would write through: a copy instead.
-  if (tensor.read_only()) tensor = tensor.clone();
-  return torch.attr("from_dlpack")(to_dlpack(tensor, false));
+  bool copy = source.read_only() || !source.aligned();
+  return to_torch_dlpack(copy ? source.clone() : source);
 }
 
 py::object tensor_to(const Tensor& tensor) {
@@ -241,12 +312,19 @@ py::object tensor_to(const Tensor& tensor) {
 namespace pybind11::detail {
 
 bool type_caster<ptutils::Tensor>::load(handle source, bool convert) {
+  using namespace ptutils::bindings;
   std::string why;
-  if (auto tensor = ptutils::bindings::tensor_from(source, why, convert)) {
-    value = *tensor;
+  PyObject* o = source.ptr();
+  if (convert && (PyList_Check(o) || PyTuple_Check(o) || is_number(source))) {
+    value = tensor_of(source, {}, "Tensor");
     return true;
   }
-  return false;
+  auto tensor = tensor_from(source, why, convert);
+  if (tensor) value = *tensor;
+  // An array that is refused says why; pybind11 would only list signatures.
+  if (!tensor && convert && !why.empty())
+    ptutils::fail(ptutils::Kind::kType, "Tensor", why);
+  return tensor.has_value();
 }
 
 }  // namespace pybind11::detail

@@ -15,15 +15,18 @@ struct PyTensor {
   Tensor tensor;
 };
 
-/// A tensor that shares the object's memory and keeps it alive: ptutils.Tensor,
-/// a NumPy array or scalar, a torch tensor (detached; conj / neg bits
-/// materialised, other devices copied to the CPU), else anything with DLPack or
-/// the buffer protocol when `any_buffer`. Empty when the object is none of
-/// these, or its element type has no DType (then `why` says so).
+/// A tensor that shares the object's memory and keeps it alive: ptutils.Tensor
+/// (as native, whatever memory it has), a NumPy array (a subclass other than
+/// memmap only when `any_buffer`; a masked one never) or scalar, a torch tensor
+/// (detached; conj / neg bits materialised, other devices copied to the CPU),
+/// else anything with DLPack, the buffer protocol or __array__ when
+/// `any_buffer`. Negative or odd strides are copied. Empty when the object is
+/// none of these, or its element type has no DType (then `why` says so, and
+/// what to do).
 std::optional<Tensor> tensor_from(py::handle object, std::string& why,
                                   bool any_buffer = false);
 
-/// tensor_from, or TypeError "[where] …".
+/// tensor_from of any buffer, a number or nested lists; else TypeError.
 Tensor tensor_or_fail(py::handle object, std::string_view where);
 
 /// The object of the tensor's origin that shares its memory: ptutils.Tensor,
@@ -35,12 +38,33 @@ py::object tensor_to(const Tensor& tensor);
 py::object tensor_to_numpy(const Tensor& tensor);
 py::object tensor_to_torch(const Tensor& tensor);
 
+/// "f32", "float32", a NumPy or torch dtype, bool, int, float (f64) or complex
+/// (c128). Empty for objects of another kind; Kind::kValue for a text or a
+/// dtype that names none of ours.
+std::optional<DType> dtype_from(py::handle object);
+
 }  // namespace ptutils::bindings
 
 namespace pybind11::detail {
 
-/// Functions that take a Tensor accept whatever tensor_from does, numbers and
-/// nested lists; results are ptutils.Tensor.
+/// Arguments as dtype_from has it; results are the short name.
+template <>
+struct type_caster<ptutils::DType> {
+ public:
+  PYBIND11_TYPE_CASTER(ptutils::DType, const_name("str"));
+  bool load(handle source, bool) {
+    auto dtype = ptutils::bindings::dtype_from(source);
+    if (dtype) value = *dtype;
+    return dtype.has_value();
+  }
+  static handle cast(ptutils::DType dtype, return_value_policy, handle) {
+    std::string_view text = ptutils::name(dtype);
+    return pybind11::str(text.data(), text.size()).release();
+  }
+};
+
+/// Functions that take a Tensor accept whatever tensor_or_fail does; an array
+/// that it refuses is an error of its own. Results are ptutils.Tensor.
 template <>
 struct type_caster<ptutils::Tensor> {
   PYBIND11_TYPE_CASTER(ptutils::Tensor, const_name("ptutils.Tensor"));
