@@ -1,0 +1,173 @@
+#include <set>
+
+#include "ptutils/common/names.h"
+#include "ptutils/module/state_visit.h"
+
+// Whether a state fits a module: every name and shape, before anything changes.
+
+namespace ptutils {
+
+using detail::Active;
+using detail::Found;
+using detail::is_state;
+using detail::look_up;
+
+namespace {
+
+bool is_callback(std::string_view name) {
+  return name.starts_with("callbacks.");
+}
+
+std::string describe(const Value& v) {
+  if (!v.is_tensor()) return std::string(v.type_name());
+  const Tensor& t = v.as_tensor();
+  return str("shape ", t.shape_str(), " ", name(t.dtype()));
+}
+
+/// Leaf names of a state, for "missing" lists.
+void list_leaves(const Value& state, const std::string& prefix,
+                 std::vector<std::string>& out) {
+  if (!state.is_dict() || state.as_dict().empty()) {
+    out.push_back(prefix);
+    return;
+  }
+  for (const auto& [key, value] : state.as_dict())
+    list_leaves(value, prefix + "." + to_string(key), out);
+}
+
+class StateChecker final : public Fields {
+ public:
+  StateChecker(const Meta& meta, const Dict& state, const std::string& prefix,
+               bool strict, Mismatch& out)
+      : meta_(meta),
+        state_(state),
+        prefix_(prefix),
+        strict_(strict),
+        out_(out) {}
+
+  void child(std::string_view name, ChildSlot& slot) override {
+    Module* module = slot.get();
+    if (!module || Active::has(module)) return;
+    if (!is_state(meta_, name.substr(0, name.find('.')))) return;
+    seen_.insert(std::string(name));
+    Found found;
+    look_up(state_, name, found);
+    if (!found.value) {
+      Value state = module->state_dict(false);
+      bool empty = state.is_dict() && state.as_dict().empty();
+      if (!empty && !is_callback(name))
+        list_leaves(state, prefix_ + std::string(name), out_.missing);
+      return;
+    }
+    module->check_state(*found.value, prefix_ + std::string(name) + ".",
+                        strict_, out_);
+  }
+
+  void value(std::string_view name, ValueSlot& slot) override {
+    if (!is_state(meta_, name.substr(0, name.find('.')))) return;
+    if (!slot.representable()) return;
+    seen_.insert(std::string(name));
+    Found found;
+    look_up(state_, name, found);
+    if (!found.value) {
+      out_.missing.push_back(prefix_ + std::string(name));
+      return;
+    }
+    if (!slot.fixed()) return;
+    Value mine = slot.get();
+    const Value& theirs = *found.value;
+    bool same = mine.type() == theirs.type();
+    if (same && mine.is_tensor())
+      same = mine.as_tensor().shape() == theirs.as_tensor().shape() &&
+             mine.as_tensor().dtype() == theirs.as_tensor().dtype();
+    if (!same)
+      out_.different.push_back(str(prefix_, name, ": ", describe(theirs),
+                                   ", here ", describe(mine)));
+  }
+
+  /// Names of the state that no field asked for.
+  void finish() {
+    for (const auto& [key, value] : state_) {
+      std::string name = to_string(key);
+      if (seen_.contains(name) || is_callback(name) || name == "callbacks")
+        continue;
+      if (!is_state(meta_, name.substr(0, name.find('.')))) continue;
+      if (group_seen(name)) {
+        unexpected_in_group(name, value);
+      } else if (!prefix_seen(name)) {
+        list_leaves(value, prefix_ + name, out_.unexpected);
+      }
+    }
+  }
+
+ private:
+  bool group_seen(const std::string& name) const {
+    auto next = seen_.lower_bound(name + ".");
+    return next != seen_.end() && next->starts_with(name + ".");
+  }
+  bool prefix_seen(const std::string& name) const {
+    for (auto dot = name.find('.'); dot != std::string::npos;
+         dot = name.find('.', dot + 1))
+      if (seen_.contains(name.substr(0, dot))) return true;
+    return false;
+  }
+  void unexpected_in_group(const std::string& name, const Value& value) {
+    if (!value.is_dict()) return;
+    for (const auto& [key, item] : value.as_dict()) {
+      std::string full = name + "." + to_string(key);
+      if (seen_.contains(full) || prefix_seen(full)) continue;
+      if (group_seen(full)) {
+        unexpected_in_group(full, item);
+      } else {
+        list_leaves(item, prefix_ + full, out_.unexpected);
+      }
+    }
+  }
+
+  const Meta& meta_;
+  const Dict& state_;
+  const std::string& prefix_;
+  bool strict_;
+  Mismatch& out_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace
+
+void Mismatch::raise(std::string_view where) const {
+  std::string text;
+  if (!missing.empty()) {
+    text += "\n  missing in the state: ";
+    for (std::size_t i = 0; i < missing.size(); ++i) {
+      if (i) text += ", ";
+      text += missing[i];
+      auto near = nearest_names(missing[i], unexpected, 1);
+      if (!near.empty()) text += " (the state has " + near[0] + ")";
+    }
+  }
+  if (!unexpected.empty())
+    text += "\n  unexpected in the state: " +
+            join(unexpected, ", ", unexpected.size());
+  for (const std::string& line : different) text += "\n  differs: " + line;
+  fail(Kind::kState, where,
+       "the state does not fit; nothing was changed:", text,
+       "\n  load a part with only=…, rename with remap={old: new}, or accept "
+       "other names with strict=False");
+}
+
+void Module::check_state(const Value& state, const std::string& prefix,
+                         bool strict, Mismatch& out) {
+  if (!state.is_dict()) {
+    out.different.push_back(
+        str(prefix.empty() ? "state" : prefix.substr(0, prefix.size() - 1),
+            ": a ", state.type_name(), ", not a dict"));
+    return;
+  }
+  Active guard(this);
+  Meta choices = meta();
+  StateChecker checker(choices, state.as_dict(), prefix, strict, out);
+  visit(checker);
+  checker.finish();
+}
+
+}  // namespace ptutils
