@@ -1,7 +1,6 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
-#include <cstring>
 #include <filesystem>
 
 #include "areas.h"
@@ -219,30 +218,6 @@ void def_flatten(py::module_& m) {
           return tensor_or_fail(tensors[key], where).to_contiguous();
         },
         where);
-  });
-  // A native tensor in a pickle: (bytes, dtype, shape).
-  m.def("_tensor_parts", [](const PyTensor& object) {
-    const Tensor tensor = object.tensor.to_contiguous();
-    return py::make_tuple(
-        py::bytes(reinterpret_cast<const char*>(tensor.bytes()),
-                  tensor.nbytes()),
-        std::string(name(tensor.dtype())), py::tuple(py::cast(tensor.shape())));
-  });
-  m.def("_tensor_from_bytes", [](const py::bytes& content,
-                                 const std::string& dtype, const Dims& shape) {
-    auto known = parse_dtype(dtype);
-    std::string_view bytes = content;
-    std::size_t wanted = known ? item_size(*known) : 0;
-    for (std::int64_t n : shape)
-      if (n < 0 ||
-          __builtin_mul_overflow(wanted, static_cast<std::size_t>(n), &wanted))
-        fail(Kind::kFormat, "Tensor", "an impossible shape");
-    if (!known || wanted != bytes.size())
-      fail(Kind::kFormat, "Tensor", bytes.size(), " bytes of dtype '", dtype,
-           "' do not fill the shape");
-    Tensor out = Tensor::empty(shape, *known);
-    if (!bytes.empty()) std::memcpy(out.bytes(), bytes.data(), bytes.size());
-    return PyTensor{out};
   });
   m.def("_as", [](const Value& value, const std::string& origin) {
     if (origin == "numpy") return with_origin(value, Origin::kNumpy);

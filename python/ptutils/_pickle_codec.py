@@ -38,13 +38,17 @@ class _Pickler(pickle.Pickler):
     """Refuses what reading would refuse."""
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+        if (
+            isinstance(value, type)
+            or callable(value)
+            and hasattr(value, "__qualname__")
+        ):
             name = getattr(value, "__module__", "?"), value.__qualname__
             if name not in _LOOKED_UP:
                 _unpickle.find(*name)
             return NotImplemented
         if isinstance(value, _core.Tensor):
-            return _unpickle._native, _core._tensor_parts(value)
+            return _unpickle._native, value.__reduce_ex__(4)[1]
         if _is_torch_tensor(value):
             return _torch_reduced(value)
         if not _is_readable(value):
@@ -101,6 +105,9 @@ def _torch_reduced(value: Any) -> Any:
         plain = plain.clone()  # not the whole storage for a small view
     if type(value) is torch.nn.Parameter:
         return torch._utils._rebuild_parameter, (plain, value.requires_grad, None)
+    name = str(plain.dtype).removeprefix("torch.")
+    if name in ("uint16", "uint32", "uint64"):
+        return _unpickle._unsigned, (plain.view(getattr(torch, name[1:])), name)
     plain.requires_grad_(value.requires_grad)
     return plain.__reduce_ex__(2)
 
@@ -128,7 +135,9 @@ class PickleCodec:
         except Error as error:
             raise WrongType(f"[pickle] {path}: {error}") from error
         except RecursionError as error:
-            raise WrongType(f"[pickle] {path}: nested too deep, or in itself") from error
+            raise WrongType(
+                f"[pickle] {path}: nested too deep, or in itself"
+            ) from error
         except (TypeError, ValueError, pickle.PicklingError, AttributeError) as error:
             raise WrongType(f"[pickle] {path}: {error}") from error
         _core.write_file(path, content, durable)

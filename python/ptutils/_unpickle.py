@@ -16,6 +16,7 @@ import io
 import math
 import pickle
 import re
+import struct
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -194,6 +195,17 @@ def _parameter(data: Any, requires_grad: Any, _hooks: Any = None) -> Any:
     return torch.nn.Parameter(data, requires_grad=bool(requires_grad))
 
 
+def _unsigned(signed: Any, name: Any) -> Any:
+    """A tensor of the unsigned dtypes, which torch's own pickles lose."""
+    import torch
+
+    if name not in ("uint16", "uint32", "uint64") or not isinstance(
+        signed, torch.Tensor
+    ):
+        raise _malformed("an unsigned torch tensor without its tensor")
+    return signed.view(getattr(torch, name))
+
+
 def _size(content: Any = ()) -> Any:
     import torch
 
@@ -219,6 +231,12 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return str(text).encode("latin1")
 
 
+def _bytes(*args: Any) -> bytes:
+    if args and not isinstance(args[0], bytes):
+        raise _malformed("bytes that are not made of bytes")
+    return args[0] if args else b""
+
+
 def _bytearray(*args: Any) -> bytearray:
     if args and isinstance(args[0], str) and len(args) == 2:
         return bytearray(_encode(*args))
@@ -227,12 +245,16 @@ def _bytearray(*args: Any) -> bytearray:
     return bytearray(*args[:1])
 
 
-def _native(content: Any, dtype: Any, shape: Any) -> Any:
+def _native(dtype: Any, shape: Any, content: Any) -> Any:
     from . import _core
 
-    if not isinstance(content, (bytes, bytearray)):
+    if not isinstance(content, (bytes, bytearray)) or not isinstance(shape, tuple):
         raise _malformed("a tensor without its bytes")
-    return _core._tensor_from_bytes(bytes(content), str(dtype), tuple(shape))
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise _malformed("a tensor of an impossible shape")
+    if math.prod(shape) > len(content):
+        raise _malformed(f"a tensor of shape {shape} with {len(content)} bytes")
+    return _core._rebuild_tensor(str(dtype), shape, content)
 
 
 _NUMPY = {
@@ -262,11 +284,13 @@ CALLS: dict[tuple[str, str], Any] = {
     ("builtins", "complex"): complex,
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
+    ("builtins", "bytes"): _bytes,
     ("builtins", "bytearray"): _bytearray,
     ("builtins", "range"): range,
     ("builtins", "slice"): slice,
     ("_codecs", "encode"): _encode,
     ("ptutils._unpickle", "_native"): _native,
+    ("ptutils._unpickle", "_unsigned"): _unsigned,
 }
 _FUNCTION_IDS = {id(call) for call in CALLS.values() if not isinstance(call, type)}
 _CALL_IDS = {id(call) for call in CALLS.values()}
@@ -420,6 +444,13 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         for key in [key for key, value in self.memo.items() if value is old]:
             self.memo[key] = new
 
+    def load_frame(self) -> None:
+        start = self._file.tell()
+        (size,) = struct.unpack("<Q", self.read(8))
+        if size > self._length - start:
+            raise _malformed("a frame beyond the end of the file")
+        self._unframer.load_frame(size)
+
     def load_bytearray8(self) -> None:
         size = int.from_bytes(self.read(8), "little")
         if size > self._length:
@@ -433,6 +464,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         pickle.NEWOBJ_EX[0]: load_newobj_ex,
         pickle.BUILD[0]: load_build,
         pickle.BYTEARRAY8[0]: load_bytearray8,
+        pickle.FRAME[0]: load_frame,
     }
 
     def at_end(self) -> bool:

@@ -91,9 +91,7 @@ def read(
     {'lr': 0.001, 'sizes': (3, 4)}
     """
     if as_ not in (None, "torch", "native", "numpy"):
-        raise WrongValue(
-            f"[read] as_ is 'torch', 'native' or 'numpy', not {as_!r}"
-        )
+        raise WrongValue(f"[read] as_ is 'torch', 'native' or 'numpy', not {as_!r}")
     path = os.fspath(path)
     codec = _core._codec_for_reading(path)
     if codec is None:

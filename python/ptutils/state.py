@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import ItemsView, Mapping, ValuesView
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from . import _core, _tree
 from .errors import UnknownName, WrongType, WrongValue
@@ -247,26 +247,20 @@ class State(DotDict):
         >>> State.from_flat({'conv1.weight': 1, 'conv1.bias': 2}).conv1.bias
         2
         """
-        out = State()
+        parts = {"": State()}
         for name, value in flat.items():
             *parents, last = str(name).split(".")
-            here: State = out
+            path = ""
             for parent in parents:
-                here = here._own(parent) if parent in here else here._new(parent)
-                if not isinstance(here, State):
-                    break
-            if not isinstance(here, State) or last in here:
-                raise WrongValue(
-                    f"[State.from_flat] {name!r} and a shorter or equal name "
-                    "are both there: one would hide the other"
-                )
-            dict.__setitem__(here, last, value)
-        return out
-
-    def _new(self, key: str) -> State:
-        made = State()
-        dict.__setitem__(self, key, made)
-        return made
+                here, path = parts[path], f"{path}.{parent}"
+                if path not in parts and parent not in here:
+                    parts[path] = here[parent] = State()
+                if path not in parts:
+                    _fail_hidden(name)
+            if last in parts[path]:
+                _fail_hidden(name)
+            parts[path][last] = value
+        return parts[""]
 
 
 class Branch(State):
@@ -340,6 +334,13 @@ Config = Configuration
 
 def _kind(of: DotDict) -> str:
     return "Configuration" if isinstance(of, Configuration) else "State"
+
+
+def _fail_hidden(name: str) -> NoReturn:
+    raise WrongValue(
+        f"[State.from_flat] {name!r} and a shorter or equal name are both there: "
+        "one would hide the other"
+    )
 
 
 def _keys(of: Mapping[Any, Any]) -> str:
