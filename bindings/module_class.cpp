@@ -95,18 +95,30 @@ py::object reduce(py::handle self) {
   return py::make_tuple(
       py::module_::import("ptutils._core").attr("_rebuild"),
       py::make_tuple(type, arguments),
-      py::make_tuple(reader.out, dict_of(self), extra));
+      py::make_tuple(reader.out, dict_of(self), extra, module.training()));
+}
+
+/// Its own mode; train() would set that of all below.
+void set_training(Module& module, bool mode) {
+  if (module.training() == mode) return;
+  std::vector<std::pair<ModulePtr, bool>> below;
+  for (auto& [name, child] : module.named_modules())
+    if (!dynamic_cast<PyHolder*>(child.get()))
+      below.emplace_back(child, child->training());
+  module.train(mode);
+  for (auto& [child, before] : below) child->train(before);  // parents first
 }
 
 void set_state(py::handle self, py::handle state) {
   auto parts = py::cast<py::tuple>(state);
-  if (parts.size() != 3)
+  if (parts.size() != 4)
     fail(Kind::kFormat, "pickle", "not the state of a ptutils.Module");
   auto& module = py::cast<Module&>(self);
   FieldWriter writer{py::cast<py::dict>(parts[0])};
   module.fields(writer);
   dict_of(self).attr("update")(parts[1]);
   if (!parts[2].is_none()) self.attr("_set_extra_state")(parts[2]);
+  set_training(module, py::cast<bool>(parts[3]));
 }
 
 py::object arguments_of(const py::args& args, const py::kwargs& kwargs) {

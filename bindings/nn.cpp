@@ -320,7 +320,7 @@ py::tuple reduced(py::handle self, const py::dict& arguments,
       py::module_::import("ptutils._core").attr("_rebuild"),
       py::make_tuple(py::type::of(self), arguments),
       py::make_tuple(py::dict(), py::reinterpret_steal<py::object>(dict),
-                     extra));
+                     extra, py::cast<Module&>(self).training()));
 }
 
 std::vector<nn::Variable> variables_of(py::handle iterable,

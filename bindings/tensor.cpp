@@ -1,5 +1,6 @@
 #include "tensor.h"
 
+#include <pybind11/complex.h>
 #include <pybind11/stl.h>
 
 #include "areas.h"

@@ -72,18 +72,21 @@ const Row<Binary> kBinary[] = {
     {"minimum", minimum,
      "The smaller one of two; NaN wins.\n\n"
      ">>> pt.ops.minimum([1, 5], 3)\nTensor([1, 3])"},
-    {"eq", eq, ">>> pt.ops.eq([1, 2], 2)\nTensor([False,  True])"},
-    {"ne", ne, ">>> pt.ops.ne([1, 2], 2)\nTensor([ True, False])"},
-    {"lt", lt, ">>> pt.ops.lt([1, 2], 2)\nTensor([ True, False])"},
-    {"le", le, ">>> pt.ops.le([1, 2], 1)\nTensor([ True, False])"},
-    {"gt", gt, ">>> pt.ops.gt([1, 2], 1)\nTensor([False,  True])"},
-    {"ge", ge, ">>> pt.ops.ge([1, 2], 2)\nTensor([False,  True])"},
     {"logical_and", logical_and,
      ">>> pt.ops.logical_and([True, True], [True, False])\n"
      "Tensor([ True, False])"},
     {"logical_or", logical_or,
      ">>> pt.ops.logical_or([True, False], [False, False])\n"
      "Tensor([ True, False])"},
+};
+
+const Row<int> kComparisons[] = {
+    {"eq", Py_EQ, ">>> pt.ops.eq([1, 2], 2)\nTensor([False,  True])"},
+    {"ne", Py_NE, ">>> pt.ops.ne([1, 2], 2)\nTensor([ True, False])"},
+    {"lt", Py_LT, ">>> pt.ops.lt([1, 2], 2)\nTensor([ True, False])"},
+    {"le", Py_LE, ">>> pt.ops.le([1, 2], 1)\nTensor([ True, False])"},
+    {"gt", Py_GT, ">>> pt.ops.gt([1, 2], 1)\nTensor([False,  True])"},
+    {"ge", Py_GE, ">>> pt.ops.ge([1, 2], 2)\nTensor([False,  True])"},
 };
 
 // Truth along dimensions is counted: an empty row has no true element.
@@ -228,23 +231,33 @@ std::pair<Tensor, Tensor> pair_of(py::handle a, py::handle b,
   return {x, tensor_or_fail(b, where)};
 }
 
+/// By the operators: they know what a number beyond the dtype compares to.
+Tensor compared(py::handle a, py::handle b, int op, std::string_view where) {
+  auto side = [&](py::handle o, bool keep) {
+    if (keep && is_number(o)) return py::reinterpret_borrow<py::object>(o);
+    return py::cast(tensor_or_fail(o, where));
+  };
+  py::object x = side(a, !is_number(b)), y = side(b, true);
+  PyObject* out = PyObject_RichCompare(x.ptr(), y.ptr(), op);
+  if (!out) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(out).cast<Tensor>();
+}
+
 void def_binary(py::module_& m) {
   for (const Row<Binary>& row : kBinary)
     m.def(
         row.name,
         [&row](py::object a, py::object b) {
-          // The operators know what a number beyond the dtype compares to.
-          if (py::isinstance<PyTensor>(a) && is_number(b) &&
-              (row.op == static_cast<Binary>(eq) ||
-               row.op == static_cast<Binary>(ne) ||
-               row.op == static_cast<Binary>(lt) ||
-               row.op == static_cast<Binary>(le) ||
-               row.op == static_cast<Binary>(gt) ||
-               row.op == static_cast<Binary>(ge)))
-            return a.attr(str("__", row.name, "__").c_str())(b).cast<Tensor>();
           auto [x, y] = pair_of(a, b, row.name);
           return compute(std::max(x.numel(), y.numel()),
-                         [&] { return row.op(x, y); });
+                         [&, &x = x, &y = y] { return row.op(x, y); });
+        },
+        py::arg("input"), py::arg("other"), row.doc);
+  for (const Row<int>& row : kComparisons)
+    m.def(
+        row.name,
+        [&row](py::object a, py::object b) {
+          return compared(a, b, row.op, row.name);
         },
         py::arg("input"), py::arg("other"), row.doc);
 }

@@ -1,3 +1,4 @@
+#include <pybind11/complex.h>
 #include <pybind11/stl.h>
 
 #include "casters/literal.h"

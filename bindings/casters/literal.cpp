@@ -1,5 +1,7 @@
 #include "casters/literal.h"
 
+#include <pybind11/complex.h>
+
 #include <cmath>
 #include <complex>
 #include <cstring>

@@ -97,7 +97,7 @@ def test_a_mismatch_lists_everything_and_changes_nothing():
     text = str(caught.value)
     for part in ("inner.weights", "inner.weigths", "surplus", "rate"):
         assert part in text
-    assert "layers.0.weights: shape (5) f32, here shape (2) f32" in text
+    assert "layers.0.weights: shape (5,) f32, here shape (2,) f32" in text
     assert module.tags == ["kept"]
 
 
@@ -172,7 +172,7 @@ def test_an_overridden_state_is_used_by_the_parent():
 
         def load_state_dict(self, state, **_):
             state = dict(state)
-            self.extra = state.pop("extra")
+            self._extra = state.pop("extra")
             super().load_state_dict(state)
 
     class Parent(pt.Module):
@@ -186,7 +186,7 @@ def test_an_overridden_state_is_used_by_the_parent():
     state["extends"]["count"] = 8
     parent.load_state_dict(state)
     assert parent.own.loaded == 6
-    assert parent.extends.count == 8 and parent.extends.extra == 1
+    assert parent.extends.count == 8 and parent.extends._extra == 1
 
 
 def test_native_children_keep_their_python_attributes_and_identity():

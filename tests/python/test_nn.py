@@ -290,6 +290,9 @@ def test_a_copy_stays_in_evaluation() -> None:
     other = copy.deepcopy(net)
     assert not other.training
     assert not other[0].training
+    net[0].train(True)
+    other = copy.deepcopy(net)
+    assert (other.training, other[0].training) == (False, True)
 
 
 def flat_torch(state) -> dict[str, torch.Tensor]:
@@ -316,9 +319,7 @@ def test_states_go_to_torch_and_back() -> None:
 def test_a_state_of_a_net_in_python_comes_back() -> None:
     net, other, reference = Net(), Net(), TorchNet()
     other.load_state_dict(net.state_dict())
-    reference.load_state_dict(
-        {k: v for k, v in flat_torch_without(net.state_dict(), "seen").items()}
-    )
+    reference.load_state_dict(flat_torch_without(net.state_dict(), "seen"))
     x = np.ones((2, 4), np.float32)
     np.testing.assert_array_equal(net(x).numpy(), other(x).numpy())
     weight = other.scale
@@ -431,7 +432,7 @@ def test_cycles_through_a_net_are_collected() -> None:
     owner = Owner()
     owner.net = Net()
     owner.net.owner = owner
-    owner.net.hook = lambda: owner
+    owner.net.hook = owner.net.forward
     gone = weakref.finalize(owner.net, lambda: None)
     del owner
     gc.collect()

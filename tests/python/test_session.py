@@ -147,7 +147,7 @@ def test_checkpoints_keep_the_last_and_the_best(tmp_path):
 
 
 def test_a_nan_ends_as_failure_and_the_last_state_stays(tmp_path):
-    s = session(tmp_path / "a.db", callbacks=["NaNDetector"])
+    s = session(tmp_path / "a.db", callbacks=[pt.callbacks.NaNDetector])
 
     def poison(step, session):
         if step == 6:
@@ -158,7 +158,7 @@ def test_a_nan_ends_as_failure_and_the_last_state_stays(tmp_path):
         s.run()
     assert (s.status.state, s.status.outcome) == ("complete", "failure")
     assert "NaN" in s.status.exception
-    s = session(tmp_path / "a.db", callbacks=["NaNDetector"]).run()
+    s = session(tmp_path / "a.db", callbacks=[pt.callbacks.NaNDetector]).run()
     assert s.status.outcome == "success" and s.attempt == 1
     assert same(
         s.state_dict()["model"], session(tmp_path / "b.db").run().state_dict()["model"]

@@ -65,7 +65,7 @@ PTUTILS_API Tensor read_idx(const std::filesystem::path& path);
 /// root/NAME/raw, plain or .gz; else, FashionMNIST, Debian's package
 /// (/usr/share/datasets/fashion-mnist); else fetched into root/NAME/raw when
 /// `download` (checksums verified, of the published .gz or, FashionMNIST, of
-/// what is in it; `url` overrides the source).
+/// what is in it; `url` names another source, and the package is not used).
 class PTUTILS_API IdxImages : public Dataset {
  public:
   struct Options {

@@ -41,4 +41,6 @@ def fetch(url: str, path: str) -> None:
         raise IOFailed(f"[download] {shown}: {error.code} {error.reason}") from error
     except (urllib.error.URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
-        raise IOFailed(f"[download] {shown}: {reason}; is the address right?") from error
+        raise IOFailed(
+            f"[download] {shown}: {reason}; is the address right?"
+        ) from error

@@ -50,16 +50,20 @@ std::optional<fs::path> file_in(const fs::path& folder, std::string_view name) {
   return {};
 }
 
-std::vector<fs::path> folders(const IdxSource& source, const fs::path& root) {
+/// A url names the source: then the package is not looked at.
+std::vector<fs::path> folders(const IdxSource& source, const fs::path& root,
+                              const std::string& url) {
   std::vector<fs::path> out{root, root / source.name / "raw"};
-  if (!source.debian_folder.empty()) out.emplace_back(source.debian_folder);
+  if (url.empty() && !source.debian_folder.empty())
+    out.emplace_back(source.debian_folder);
   return out;
 }
 
 [[noreturn]] void not_found(const IdxSource& source, const fs::path& root,
-                            const IdxFile& images, const IdxFile& labels) {
+                            const std::string& url, const IdxFile& images,
+                            const IdxFile& labels) {
   std::vector<std::string> looked;
-  for (const fs::path& folder : folders(source, root))
+  for (const fs::path& folder : folders(source, root, url))
     looked.push_back(folder.string());
   std::string debian;
   if (!source.debian_package.empty())
@@ -143,12 +147,12 @@ IdxPaths find_idx_files(const IdxSource& source, const std::string& root,
                         bool train, bool download, const std::string& url) {
   const IdxFile& images = source.files[train ? 0 : 2];
   const IdxFile& labels = source.files[train ? 1 : 3];
-  for (const fs::path& folder : folders(source, root)) {
+  for (const fs::path& folder : folders(source, root, url)) {
     auto first = file_in(folder, images.name);
     auto second = file_in(folder, labels.name);
     if (first && second) return {*first, *second};
   }
-  if (!download) not_found(source, root, images, labels);
+  if (!download) not_found(source, root, url, images, labels);
   std::vector<std::string> bases(source.mirrors.begin(), source.mirrors.end());
   if (!url.empty()) bases = {url};
   fs::path folder = fs::path(root) / source.name / "raw";
