@@ -110,7 +110,8 @@ Value sizes(const Runs& runs) {
   Dict out;
   auto* sqlite = dynamic_cast<SQLiteInterface*>(&runs.db());
   if (!sqlite) return Value(std::move(out));
-  for (const Value& row : sqlite->execute(kQuery).as_list().items) {
+  const Value rows = sqlite->execute(kQuery);
+  for (const Value& row : rows.as_list().items) {
     const Dict& d = row.as_dict();
     out.set(d.at("exp_id").as_string(), d.at("bytes"));
   }
