@@ -33,7 +33,7 @@ const Row<Unary> kUnary[] = {
     {"exp", exp, ">>> pt.ops.exp([0., 1.])\nTensor([1.0000, 2.7183])"},
     {"log", log_e,
      "The natural logarithm.\n\n"
-     ">>> pt.ops.log([1., 0.])\nTensor([0., -inf])"},
+     ">>> pt.ops.log([1., 0.])\nTensor([  0., -inf])"},
     {"sqrt", sqrt, ">>> pt.ops.sqrt([4., 9.])\nTensor([2., 3.])"},
     {"tanh", tanh, ">>> pt.ops.tanh([0., 1.])\nTensor([0.0000, 0.7616])"},
     {"sigmoid", sigmoid,
