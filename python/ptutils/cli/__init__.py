@@ -1,0 +1,150 @@
+"""The command line: ``ptutils check | run | ls | show | resume | diff``.
+
+Each command answers in text, or with ``--json`` in JSON on stdout. Exit
+statuses: 0 done, 1 an error (one message on stderr), 2 wrong usage, 130 paused
+by Ctrl-C, 143 paused by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from .. import __version__
+from .common import Reported, Terminal
+
+_EPILOG = "An argument that is an existing path is a file, else an exp_id."
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ptutils",
+        description="Neural network experiments: run, watch, resume exactly.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ptutils {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (help_text, add) in _COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=help_text, description=help_text, allow_abbrev=False
+        )
+        add(sub)
+        sub.add_argument(
+            "--db",
+            metavar="PATH",
+            help="the database; default $PTUTILS_DB, else 'dbinterface' in "
+            "ptutils.yaml, else runs.db",
+        )
+        sub.add_argument("--json", action="store_true", help="answer in JSON")
+        sub.add_argument(
+            "--debug", action="store_true", help="show tracebacks of errors"
+        )
+    return parser
+
+
+def _overrides(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "-o",
+        metavar="PATH=VALUE",
+        dest="overrides",
+        action="append",
+        default=[],
+        help="another value: -o model.optimizer.lr=3e-4 (repeatable)",
+    )
+    sub.add_argument("--seed", type=int, metavar="N", help="as -o seed=N")
+    sub.add_argument(
+        "--trust",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="a package or class that a stored configuration may import",
+    )
+
+
+def _check(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", help="an experiment file")
+    _overrides(sub)
+
+
+def _run(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("what", help="an experiment file, or an exp_id to go on with")
+    _overrides(sub)
+
+
+def _resume(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("exp_id")
+    _overrides(sub)
+
+
+def _ls(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "filter",
+        nargs="*",
+        help="a glob of exp_ids, status:WORD, path<value: 'status:in-progress lr<1e-2'",
+    )
+
+
+def _show(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("exp_id")
+    sub.add_argument("--config", action="store_true", help="its configuration as YAML")
+    sub.add_argument("--edits", action="store_true", help="what was changed, and when")
+    sub.add_argument("--history", action="store_true", help="its metrics")
+
+
+def _diff(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("a", help="an exp_id or an experiment file")
+    sub.add_argument("b", help="another")
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "check": ("build an experiment, one batch each way; write nothing", _check),
+    "run": ("run an experiment file; go on where it ended", _run),
+    "resume": ("go on with a stored run", _resume),
+    "ls": ("the runs of a database", _ls),
+    "show": ("one run", _show),
+    "diff": ("what differs between two configurations", _diff),
+}
+
+
+def _dispatch(args: argparse.Namespace, terminal: Terminal) -> int:
+    # Each command's imports are its own: `ls` should not wait for `run`.
+    if args.command == "check":
+        from . import checking
+
+        return checking.check(args, terminal)
+    if args.command in ("run", "resume"):
+        from . import running
+
+        return running.run(args, terminal)
+    from . import showing
+
+    command: Callable[[argparse.Namespace, Terminal], int] = getattr(
+        showing, args.command
+    )
+    return command(args, terminal)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status."""
+    args = _parser().parse_args(argv)
+    terminal = Terminal(args.json)
+    try:
+        status = _dispatch(args, terminal)
+        sys.stdout.flush()
+        return status
+    except Reported as reported:
+        return reported.status
+    except KeyboardInterrupt:
+        terminal.note("interrupted")
+        return 130
+    except BrokenPipeError:  # `ptutils ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if args.debug:
+            raise
+        terminal.error(error)
+        return 1

@@ -1,0 +1,150 @@
+"""What the commands share: where they print, and which database they mean."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import _core
+from ..errors import Error, UnknownName, WrongType, WrongValue
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..runs import Runs
+
+SETTINGS = "ptutils.yaml"
+
+
+class Reported(Exception):
+    """An end with an exit status; what there is to say was said."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Terminal:
+    """Answers on stdout, notes and errors on stderr."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def answer(self, data: Any, text: str) -> None:
+        """The command's answer: `data` with --json, else `text`."""
+        if self.as_json:
+            text = json.dumps(plain(data), ensure_ascii=False, indent=1)
+        if text:
+            print(text)
+
+    def note(self, text: str) -> None:
+        """Something on the way, on stderr."""
+        begin = "\r\x1b[K" if sys.stderr.isatty() else ""
+        print(f"{begin}ptutils: {text}", file=sys.stderr, flush=True)
+
+    def error(self, error: BaseException) -> None:
+        """One message: ours as they are, others with their type."""
+        text = str(error)
+        if not isinstance(error, (Error, OSError, ImportError)):
+            text = f"{type(error).__name__}: {text}  (--debug shows where)"
+        if self.as_json:
+            print(json.dumps({"error": text, "type": type(error).__name__}))
+        self.note(text)
+
+    @property
+    def colour(self) -> bool:
+        """Colours on a terminal only, and not where NO_COLOR is set."""
+        dumb = os.environ.get("TERM", "") in ("", "dumb")
+        return sys.stdout.isatty() and not dumb and not os.environ.get("NO_COLOR")
+
+
+def plain(value: Any) -> Any:
+    """What JSON has, from anything that a database holds."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def _setting() -> str | None:
+    """The database that the project's settings file names."""
+    path = Path(SETTINGS)
+    if not path.is_file():
+        return None
+    settings = _core.parse_yaml(path.read_text(encoding="utf-8"), SETTINGS)
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise WrongType(f"[{SETTINGS}] is a dictionary: dbinterface: runs.db")
+    for key in settings:
+        if key not in ("dbinterface", "db"):
+            hint = _core._did_you_mean(str(key), ["dbinterface", "db"])
+            raise UnknownName(f"[{SETTINGS}] unknown {key!r}{hint}")
+    found = settings.get("dbinterface", settings.get("db"))
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    if isinstance(found, dict):
+        found = found.get("path")
+    if found is not None and not isinstance(found, str):
+        raise WrongType(f"[{SETTINGS}] dbinterface is a path, not {found!r}")
+    return found
+
+
+def database(args: argparse.Namespace) -> str:
+    """--db, else $PTUTILS_DB, else ptutils.yaml, else runs.db."""
+    return args.db or os.environ.get("PTUTILS_DB") or _setting() or "runs.db"
+
+
+def open_runs(args: argparse.Namespace) -> Runs:
+    """The runs of the database that is meant, read-only."""
+    from ..runs import Runs
+
+    return Runs(database(args))
+
+
+def load_config(path: str, overrides: list[str], seed: int | None) -> Any:
+    """An experiment file with what the command line changes."""
+    from ..state import Configuration
+
+    if os.path.isdir(path):
+        raise WrongValue(f"[{path}] is a folder; give the experiment file in it")
+    if path.endswith(".py"):
+        raise WrongValue(
+            f"[{path}] is a script: start it with `python {path}`; a loop in a "
+            "Session goes on where it ended"
+        )
+    if not os.path.exists(path):
+        raise FileNotFoundError(no_file(path))
+    return changed(Configuration(path), overrides, seed)
+
+
+def changed(config: Any, overrides: list[str], seed: int | None) -> Any:
+    """A configuration with `-o a.b=c` and --seed in it."""
+    for assignment in overrides:
+        config = _core._apply_override(config, assignment)
+    if seed is not None:
+        config["seed"] = seed
+    return config
+
+
+def no_file(path: str) -> str:
+    """'no such file', with the nearest names beside it."""
+    folder, name = os.path.split(path)
+    try:
+        here = [n for n in os.listdir(folder or ".") if "." in n and n[0] != "."]
+    except OSError:
+        return f"[{path}] there is no folder {folder!r}"
+    near = _core._nearest_names(name, here, 2)
+    hint = f"; did you mean {' or '.join(os.path.join(folder, n) for n in near)}?"
+    return f"[{path}] no such file{hint if near else ''}"
