@@ -253,6 +253,7 @@ void def_session_loop(py::classh<Session, Module, PySession>& cls) {
     return s.progress().step_in_epoch;
   });
   cls.def("_set_metadata", &Session::set_metadata);
+  cls.def_property_readonly("_latest", &Session::latest);
   cls.def("_set_progress_output", &Session::set_progress_output);
   cls.def_property_readonly("_signal", &Session::signal);
   cls.def("_set_loader_state",

@@ -151,6 +151,10 @@ class _Ending:
 
     def __enter__(self) -> None:
         self.session._set_metadata(_metadata())
+        if "ipykernel" in sys.modules:
+            from . import notebook
+
+            notebook.attach(self.session)
 
     def __exit__(
         self,
@@ -159,6 +163,10 @@ class _Ending:
         trace: TracebackType | None,
     ) -> None:
         _core._log_flush()
+        if "ipykernel" in sys.modules:
+            from . import notebook
+
+            notebook.finish(self.session)
         if kind is KeyboardInterrupt and self.session._signal == signal.SIGTERM:
             raise SystemExit(143) from None
 

@@ -75,6 +75,8 @@ Value Session::write_config(const std::function<Value(Module&)>& describe) {
   List callbacks_config;
   if (has_callbacks())
     for (auto& callback : callbacks().list()) {
+      // A plain function (callbacks.on) has no name to be built by again.
+      if (callback->class_name() == "function") continue;
       Dict one{{"func", Value(callback->class_name())}};
       callbacks_config.items.push_back(Value(std::move(one)));
     }

@@ -97,6 +97,11 @@ Status Session::status() const {
   return status_;
 }
 
+Value Session::latest() const {
+  std::lock_guard lock(status_mutex_);
+  return latest_;
+}
+
 double Session::seconds() const {
   return seconds_before_ + (started_ > 0 ? now() - started_ : 0);
 }

@@ -84,7 +84,8 @@ class PTUTILS_API Session : public Module {
 
   const std::string& exp_id() const { return options_.exp_id; }
   std::uint64_t seed() const { return options_.seed; }
-  Status status() const;                   ///< a snapshot, from any thread
+  Status status() const;  ///< a snapshot, from any thread
+  Value latest() const;   ///< last value by metric, from any thread
   History& history() { return history_; }  ///< reads what waits first
   void read_pending();
   const std::shared_ptr<Model>& model() const { return options_.model; }
