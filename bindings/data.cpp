@@ -119,9 +119,8 @@ class WrappedDataset final : public Dataset, public PyHolder {
   Value get(std::int64_t index, Random) override {
     check_running();
     py::gil_scoped_acquire gil;
-    return python_sample(index, origin_, [&] {
-      return py::object(handle()[py::int_(index)]);
-    });
+    return python_sample(index, origin_,
+                         [&] { return py::object(handle()[py::int_(index)]); });
   }
   Value get_batch(std::span<const std::int64_t> indices,
                   const std::vector<Random>& random,
@@ -213,8 +212,8 @@ void def_get(Class& cls) {
 
 template <class T>
 void def_images(py::module_& m, const char* name, const char* doc) {
-  auto cls = bind_module<T, Dataset, PyDataset<T>, false>(
-      m, name, "ptutils.data", doc);
+  auto cls = bind_module<T, Dataset, PyDataset<T>, false>(m, name,
+                                                          "ptutils.data", doc);
   cls.def(py::init([](const py::object& root, bool train, bool download,
                       const std::string& url) {
             data::IdxImages::Options options;
@@ -229,12 +228,12 @@ void def_images(py::module_& m, const char* name, const char* doc) {
           py::arg("root") = "data", py::arg("train") = true,
           py::arg("download") = false, py::arg("url") = "");
   def_get<T>(cls);
-  cls.def_property_readonly("images", [](T& self) {
-    return tensor_to_numpy(self.images());
-  }, "All images, uint8 (n, 28, 28).");
-  cls.def_property_readonly("labels", [](T& self) {
-    return tensor_to_numpy(self.labels());
-  }, "All labels, uint8 (n).");
+  cls.def_property_readonly(
+      "images", [](T& self) { return tensor_to_numpy(self.images()); },
+      "All images, uint8 (n, 28, 28).");
+  cls.def_property_readonly(
+      "labels", [](T& self) { return tensor_to_numpy(self.labels()); },
+      "All labels, uint8 (n).");
   cls.def("_constructor", [](T& self) {
     py::dict arguments = bindings::to_python(self.T::to_config());
     arguments.attr("pop")("func");
@@ -254,16 +253,15 @@ PyDataset<data::ArrayDataset>* make_arrays(const py::args& arrays,
 
 void def_arrays(py::module_& m) {
   using data::ArrayDataset;
-  auto cls =
-      bind_module<ArrayDataset, Dataset, PyDataset<ArrayDataset>, false>(
-          m, "ArrayDataset", "ptutils.data",
-          "Arrays (or one dict of them) of the same length; a sample is a "
-          "tuple (or dict) of their rows. Memory is shared.\n\n"
-          ">>> import numpy as np\n"
-          ">>> from ptutils.data import ArrayDataset\n"
-          ">>> data = ArrayDataset(np.arange(6).reshape(3, 2), np.arange(3))\n"
-          ">>> len(data), data[1][0]\n"
-          "(3, array([2, 3]))");
+  auto cls = bind_module<ArrayDataset, Dataset, PyDataset<ArrayDataset>, false>(
+      m, "ArrayDataset", "ptutils.data",
+      "Arrays (or one dict of them) of the same length; a sample is a "
+      "tuple (or dict) of their rows. Memory is shared.\n\n"
+      ">>> import numpy as np\n"
+      ">>> from ptutils.data import ArrayDataset\n"
+      ">>> data = ArrayDataset(np.arange(6).reshape(3, 2), np.arange(3))\n"
+      ">>> len(data), data[1][0]\n"
+      "(3, array([2, 3]))");
   cls.def(py::init(&make_arrays), py::kw_only(),
           py::arg("_arrays") = py::none());
   def_get<ArrayDataset>(cls);
@@ -280,17 +278,17 @@ void def_arrays(py::module_& m) {
 
 /// Downloads go through Python (ptutils.data._fetch).
 void install_fetcher() {
-  data::set_fetcher([](const std::string& url,
-                       const std::filesystem::path& to) {
-    py::gil_scoped_acquire gil;
-    try {
-      py::module_::import("ptutils.data._fetch")
-          .attr("fetch")(url, to.string());
-    } catch (py::error_already_set& error) {
-      if (!error.matches(error_class(Kind::kIO))) throw;
-      throw Error(Kind::kIO, py::cast<std::string>(py::str(error.value())));
-    }
-  });
+  data::set_fetcher(
+      [](const std::string& url, const std::filesystem::path& to) {
+        py::gil_scoped_acquire gil;
+        try {
+          py::module_::import("ptutils.data._fetch")
+              .attr("fetch")(url, to.string());
+        } catch (py::error_already_set& error) {
+          if (!error.matches(error_class(Kind::kIO))) throw;
+          throw Error(Kind::kIO, py::cast<std::string>(py::str(error.value())));
+        }
+      });
 }
 
 }  // namespace
@@ -380,7 +378,8 @@ void def_datasets(py::module_& m) {
       "[3 4] [ 9 16]");
   cls.def("__len__", [](Dataset& self) -> std::int64_t {
     if (dynamic_cast<PySelf*>(&self))
-      fail(Kind::kNotImplemented, self.class_name(), "defines no __len__(self)");
+      fail(Kind::kNotImplemented, self.class_name(),
+           "defines no __len__(self)");
     return self.size();
   });
   cls.def("__getitem__", [](Dataset& self, const py::object& index) {
@@ -415,22 +414,27 @@ void def_samplers(py::module_& m) {
       ">>> class Backwards(Sampler):\n"
       "...     def order(self, n, seed, epoch):\n"
       "...         return range(n - 1, -1, -1)");
-  cls.def("order", [](Sampler& self, std::int64_t n, std::uint64_t seed,
-                      std::int64_t epoch) {
-    if (dynamic_cast<PySampler<Sampler>*>(&self))
-      fail(Kind::kNotImplemented, self.class_name(),
-           "defines no order(self, n, seed, epoch)");
-    return tensor_to_numpy(self.order(n, seed, epoch));
-  }, py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
+  cls.def(
+      "order",
+      [](Sampler& self, std::int64_t n, std::uint64_t seed,
+         std::int64_t epoch) {
+        if (dynamic_cast<PySampler<Sampler>*>(&self))
+          fail(Kind::kNotImplemented, self.class_name(),
+               "defines no order(self, n, seed, epoch)");
+        return tensor_to_numpy(self.order(n, seed, epoch));
+      },
+      py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
 
   using data::RandomSampler;
   using data::SequentialSampler;
   auto order = [](auto& bound, auto tag) {
     using T = typename decltype(tag)::type;
-    bound.def("order", [](T& self, std::int64_t n, std::uint64_t seed,
-                          std::int64_t epoch) {
-      return tensor_to_numpy(self.T::order(n, seed, epoch));
-    }, py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
+    bound.def(
+        "order",
+        [](T& self, std::int64_t n, std::uint64_t seed, std::int64_t epoch) {
+          return tensor_to_numpy(self.T::order(n, seed, epoch));
+        },
+        py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
   };
   auto sequential =
       bind_module<SequentialSampler, Sampler, PySampler<SequentialSampler>,
@@ -441,16 +445,14 @@ void def_samplers(py::module_& m) {
           m, "RandomSampler", "ptutils.data",
           "A permutation of all samples, or num_samples of them (None: as "
           "many as there are), with or without replacement.");
-  random.def(py::init([](bool replacement, std::optional<std::int64_t> count) {
-               return new PySampler<RandomSampler>(replacement,
-                                                   count.value_or(0));
-             }),
-             py::arg("replacement") = false,
-             py::arg("num_samples") = py::none());
+  random.def(
+      py::init([](bool replacement, std::optional<std::int64_t> count) {
+        return new PySampler<RandomSampler>(replacement, count.value_or(0));
+      }),
+      py::arg("replacement") = false, py::arg("num_samples") = py::none());
   order(random, std::type_identity<RandomSampler>());
   random.def("_constructor", [](RandomSampler& self) {
-    py::dict arguments =
-        bindings::to_python(self.RandomSampler::to_config());
+    py::dict arguments = bindings::to_python(self.RandomSampler::to_config());
     arguments.attr("pop")("func");
     return arguments;
   });
@@ -462,10 +464,10 @@ void def_data(py::module_& m) {
   def_loader(m);
   def_provider(m);
   // A number of 63 bits for the generators of other libraries.
-  m.def("_stream_key", [](std::uint64_t seed, const std::string& name,
-                          std::uint64_t index) {
-    return Random::named(seed, name).at(index).next_u64() >> 1;
-  });
+  m.def("_stream_key",
+        [](std::uint64_t seed, const std::string& name, std::uint64_t index) {
+          return Random::named(seed, name).at(index).next_u64() >> 1;
+        });
   install_fetcher();
 }
 

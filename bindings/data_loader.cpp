@@ -41,17 +41,21 @@ class PyLoaderBase : public PyModule<Base> {
     py::gil_scoped_acquire gil;
     return py::cast<std::int64_t>(this->call_python(Method::kLen));
   }
-  void rewind() override { named("rewind", [this] { Base::rewind(); }); }
-  void close() override { named("close", [this] { Base::close(); }); }
+  void rewind() override {
+    named("rewind", [this] { Base::rewind(); });
+  }
+  void close() override {
+    named("close", [this] { Base::close(); });
+  }
 
  private:
   /// Calls a Python method of that name, or the class's own.
   template <class F>
   void named(const char* name, F&& own) {
     py::gil_scoped_acquire gil;
-    PyObject* found =
-        this->self() ? _PyType_Lookup(Py_TYPE(this->self()), py::str(name).ptr())
-                     : nullptr;
+    PyObject* found = this->self() ? _PyType_Lookup(Py_TYPE(this->self()),
+                                                    py::str(name).ptr())
+                                   : nullptr;
     if (found && PyFunction_Check(found))
       py::handle(this->self()).attr(name)();
     else
@@ -142,7 +146,8 @@ void set_collate(PyDataLoader& self, const py::object& function) {
   });
 }
 
-PyDataLoader* make_loader(const py::object& dataset, const py::object& batch_size,
+PyDataLoader* make_loader(const py::object& dataset,
+                          const py::object& batch_size,
                           const py::object& shuffle, const py::object& sampler,
                           const py::kwargs& kwargs) {
   py::dict arguments(kwargs);
@@ -178,15 +183,14 @@ constexpr Unsupported kUnsupported[] = {
 
 void check_rest(const py::dict& rest, std::string_view where) {
   static const std::vector<std::string> known = {
-      "dataset",   "batch_size",      "shuffle",    "sampler", "num_workers",
-      "drop_last", "prefetch_factor", "timeout",    "collate_fn",
-      "output",    "seed"};
+      "dataset",   "batch_size",      "shuffle", "sampler",    "num_workers",
+      "drop_last", "prefetch_factor", "timeout", "collate_fn", "output",
+      "seed"};
   for (auto [key, value] : rest) {
     std::string name = py::str(key);
     for (const Unsupported& no : kUnsupported) {
       if (name != no.name) continue;
-      bool off = value.is_none() ||
-                 value.is(py::bool_(name == "in_order")) ||
+      bool off = value.is_none() || value.is(py::bool_(name == "in_order")) ||
                  (PyUnicode_Check(value.ptr()) && py::len(value) == 0);
       if (!off)
         fail(Kind::kType, where, name, "=",
@@ -202,9 +206,8 @@ void check_rest(const py::dict& rest, std::string_view where) {
 }
 
 void def_attributes(py::classh<DataLoader, Loader, PyDataLoader>& cls) {
-  cls.def_property_readonly("dataset", [](DataLoader& self) {
-    return child_out(self.dataset());
-  });
+  cls.def_property_readonly(
+      "dataset", [](DataLoader& self) { return child_out(self.dataset()); });
   cls.def_property_readonly("sampler", [](DataLoader& self) {
     struct Find final : Fields {
       void child(std::string_view name, ChildSlot& slot) override {
@@ -223,21 +226,25 @@ void def_attributes(py::classh<DataLoader, Loader, PyDataLoader>& cls) {
   });
   auto option = [&](const char* name) {
     cls.def_property_readonly(name, [name](DataLoader& self) {
-      return options_to_python(self.options())[name];
+      py::dict options = options_to_python(self.options());
+      return py::object(options[name]);
     });
   };
-  for (const char* name :
-       {"batch_size", "shuffle", "drop_last", "prefetch_factor", "timeout",
-        "output"})
+  for (const char* name : {"batch_size", "shuffle", "drop_last",
+                           "prefetch_factor", "timeout", "output"})
     option(name);
-  cls.def_property_readonly("num_workers", [](DataLoader& self) {
-    return self.options().num_workers.value_or(self.workers());
-  }, "Threads that were asked for, else those in use.");
-  cls.def_property("seed",
-                   [](DataLoader& self) {
-                     return self.DataLoader::state_dict().as_dict().at("seed");
-                   },
-                   &DataLoader::set_seed);
+  cls.def_property_readonly(
+      "num_workers",
+      [](DataLoader& self) {
+        return self.options().num_workers.value_or(self.workers());
+      },
+      "Threads that were asked for, else those in use.");
+  cls.def_property(
+      "seed",
+      [](DataLoader& self) {
+        return self.DataLoader::state_dict().as_dict().at("seed");
+      },
+      &DataLoader::set_seed);
   cls.def_property_readonly("epoch", &DataLoader::epoch);
   cls.def_property_readonly("batch", &DataLoader::batch,
                             "Batches given of this epoch.");
@@ -287,7 +294,8 @@ DataLoader::Options loader_options(py::dict& arguments,
   };
   if (arguments.contains("batch_size") &&
       py::object(arguments["batch_size"]).is_none())
-    fail(Kind::kType, where, "batch_size=None (no batching) of torch's loader "
+    fail(Kind::kType, where,
+         "batch_size=None (no batching) of torch's loader "
          "is not supported: give 1 or more");
   number("batch_size", out.batch_size);
   number("shuffle", out.shuffle);
@@ -305,15 +313,15 @@ DataLoader::Options loader_options(py::dict& arguments,
 py::dict options_to_python(const DataLoader::Options& o) {
   py::dict out;
   out["batch_size"] = o.batch_size;
-  out["shuffle"] = o.shuffle ? py::object(py::bool_(*o.shuffle))
-                             : py::object(py::none());
+  out["shuffle"] =
+      o.shuffle ? py::object(py::bool_(*o.shuffle)) : py::object(py::none());
   out["num_workers"] = o.num_workers ? py::object(py::int_(*o.num_workers))
                                      : py::object(py::none());
   out["drop_last"] = o.drop_last;
   out["prefetch_factor"] = o.prefetch_factor;
   out["timeout"] = o.timeout;
-  out["output"] = o.output.empty() ? py::object(py::none())
-                                   : py::object(py::str(o.output));
+  out["output"] =
+      o.output.empty() ? py::object(py::none()) : py::object(py::str(o.output));
   return out;
 }
 
@@ -342,22 +350,29 @@ void def_loader(py::module_& m) {
   cls.def(py::init(&make_loader), py::arg("dataset"), py::arg("batch_size") = 1,
           py::arg("shuffle") = py::none(), py::arg("sampler") = py::none());
   def_attributes(cls);
-  cls.def("__len__", [](DataLoader& self) { return self.DataLoader::length(); });
+  cls.def("__len__",
+          [](DataLoader& self) { return self.DataLoader::length(); });
   cls.def("__iter__", [](const py::object& self) {
     return Iteration{self, own(self).begin()};
   });
   cls.def("__next__", [](const py::object& self) { return own(self).take(); });
-  cls.def("rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
-          "Back to the begin of the epoch.");
-  cls.def("close", [](DataLoader& self) {
-    py::gil_scoped_release release;
-    self.DataLoader::close();
-  }, "Ends the threads; the next iteration starts them again.");
-  cls.def("set_position", [](const py::object& self, std::int64_t epoch,
-                             std::int64_t batch) {
-    own(self).set_position(epoch, batch);
-    own(self).load_partial(Value(Dict()));  // the next loop goes on there
-  }, py::arg("epoch"), py::arg("batch") = 0);
+  cls.def(
+      "rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
+      "Back to the begin of the epoch.");
+  cls.def(
+      "close",
+      [](DataLoader& self) {
+        py::gil_scoped_release release;
+        self.DataLoader::close();
+      },
+      "Ends the threads; the next iteration starts them again.");
+  cls.def(
+      "set_position",
+      [](const py::object& self, std::int64_t epoch, std::int64_t batch) {
+        own(self).set_position(epoch, batch);
+        own(self).load_partial(Value(Dict()));  // the next loop goes on there
+      },
+      py::arg("epoch"), py::arg("batch") = 0);
   cls.def("__reduce_ex__", [](const py::object& self, int) {
     auto& loader = py::cast<DataLoader&>(self);
     py::dict arguments = options_to_python(loader.options());

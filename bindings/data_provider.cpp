@@ -18,8 +18,8 @@ using data::Loader;
 std::shared_ptr<Loader> loader_in(py::handle object, std::string_view where) {
   if (py::isinstance<Loader>(object))
     return py::cast<std::shared_ptr<Loader>>(object);
-  py::object wrapped = py::module_::import("ptutils.torch_loader")
-                           .attr("wrap")(object);
+  py::object wrapped =
+      py::module_::import("ptutils.torch_loader").attr("wrap")(object);
   if (wrapped.is_none())
     fail(Kind::kType, where, "a ", Py_TYPE(object.ptr())->tp_name,
          " is neither a data set nor a loader");
@@ -30,8 +30,7 @@ bool is_loader(py::handle object) {
   if (py::isinstance<Loader>(object)) return true;
   PyObject* torch =
       PyDict_GetItemString(PyImport_GetModuleDict(), "torch.utils.data");
-  return torch &&
-         py::isinstance(object, py::handle(torch).attr("DataLoader"));
+  return torch && py::isinstance(object, py::handle(torch).attr("DataLoader"));
 }
 
 class PyProvider final : public PyModule<DataProvider> {
@@ -44,7 +43,6 @@ class PyProvider final : public PyModule<DataProvider> {
         call_python(Method::kProvide, bindings::to_python(request));
     return loader_in(given, class_name() + ".provide");
   }
-  py::dict arguments;  // as given, for copies
 };
 
 /// The phases: `datasets` and every argument that names a data set or loader.
@@ -52,16 +50,19 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
   py::dict out;
   if (!datasets.is_none()) {
     if (!PyDict_Check(datasets.ptr()))
-      fail(Kind::kType, "DataProvider", "datasets is a dict of data sets by "
-           "phase, {'train': …}, not a ", Py_TYPE(datasets.ptr())->tp_name);
+      fail(Kind::kType, "DataProvider",
+           "datasets is a dict of data sets by "
+           "phase, {'train': …}, not a ",
+           Py_TYPE(datasets.ptr())->tp_name);
     out.attr("update")(datasets);
   }
   for (auto [key, value] : py::dict(arguments)) {
     std::string name = py::str(key);
     if (name == "sampler") continue;
-    bool data = is_loader(value) || py::isinstance<data::Dataset>(value) ||
-                (py::hasattr(value, "__getitem__") &&
-                 py::hasattr(value, "__len__") && !PyUnicode_Check(value.ptr()));
+    bool data =
+        is_loader(value) || py::isinstance<data::Dataset>(value) ||
+        (py::hasattr(value, "__getitem__") && py::hasattr(value, "__len__") &&
+         !PyUnicode_Check(value.ptr()));
     if (!data) continue;
     if (out.contains(key))
       fail(Kind::kValue, "DataProvider", "the phase '", name,
@@ -72,8 +73,12 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
   return out;
 }
 
-void init(DataProvider& self, const py::object& datasets,
+/// Attribute with the arguments as given, for copies: the collector sees it.
+constexpr char kArguments[] = "_arguments";
+
+void init(const py::object& object, const py::object& datasets,
           const py::kwargs& kwargs) {
+  auto& self = py::cast<DataProvider&>(object);
   py::dict arguments(kwargs);
   py::dict phases = phases_of(datasets, arguments);
   py::dict rest(arguments);
@@ -90,18 +95,26 @@ void init(DataProvider& self, const py::object& datasets,
   }
   self.assign(std::move(sets), std::move(options));
   for (auto& [phase, loader] : loaders) self.set_loader(phase, loader);
-  if (auto* python = dynamic_cast<PyProvider*>(&self)) {
-    arguments["datasets"] = phases;
-    python->arguments = arguments;
-  }
+  arguments["datasets"] = phases;
+  py::setattr(object, kArguments, arguments);
 }
 
 py::dict loaders_of(DataProvider& self) {
   py::dict out;
   for (const std::string& phase : self.phases())
-    out[py::str(phase)] =
-        child_out(self.DataProvider::provide(Value(phase)));
+    out[py::str(phase)] = child_out(self.DataProvider::provide(Value(phase)));
   return out;
+}
+
+/// Loaders of a provider are Python's DataLoader.
+std::shared_ptr<DataLoader> make_loader(std::shared_ptr<data::Dataset> dataset,
+                                        DataLoader::Options options) {
+  py::gil_scoped_acquire gil;
+  py::dict arguments = options_to_python(options);
+  arguments["dataset"] = child_out(dataset);
+  arguments["sampler"] = child_out(options.sampler);
+  return py::cast<std::shared_ptr<DataLoader>>(
+      py::type::of<DataLoader>()(**arguments));
 }
 
 const char* const kDoc =
@@ -121,33 +134,35 @@ const char* const kDoc =
 void def_provider(py::module_& m) {
   auto cls = bind_module<DataProvider, Module, PyProvider, true>(
       m, "DataProvider", "ptutils.data", kDoc);
+  data::set_loader_factory(&make_loader);
   // A plain method: the object is there already, whether or not it is called.
-  cls.attr("__init__") = py::cpp_function(
-      &init, py::name("initialize"), py::is_method(cls),
-      py::arg("datasets") = py::none());
+  cls.attr("__init__") =
+      py::cpp_function(&init, py::name("initialize"), py::is_method(cls),
+                       py::arg("datasets") = py::none());
   auto provide = [](DataProvider& self, const Value& request) {
     return child_out(self.DataProvider::provide(request));
   };
   cls.def("provide", provide, py::arg("request"),
           "The loader for {'phase': 'train'}, or 'train'; the same each time.");
-  cls.def("get_dataloader",
-          [](DataProvider& self, const Value& request) {
-            return child_out(self.provide(request));
-          },
-          py::arg("request"), "provide(request).");
+  cls.def(
+      "get_dataloader",
+      [](DataProvider& self, const Value& request) {
+        return child_out(self.provide(request));
+      },
+      py::arg("request"), "provide(request).");
   cls.def_property_readonly("phases", &DataProvider::phases);
   cls.def("set_seed", &DataProvider::set_seed, py::arg("seed"));
   cls.def("set_output", &DataProvider::set_output, py::arg("output"));
-  cls.def("set_loader",
-          [](DataProvider& self, const std::string& phase,
-             const py::object& loader) {
-            self.set_loader(phase, loader_in(loader, "set_loader"));
-          },
-          py::arg("phase"), py::arg("loader"));
+  cls.def(
+      "set_loader",
+      [](DataProvider& self, const std::string& phase,
+         const py::object& loader) {
+        self.set_loader(phase, loader_in(loader, "set_loader"));
+      },
+      py::arg("phase"), py::arg("loader"));
   cls.def("__reduce_ex__", [](const py::object& self, int) {
     auto& provider = py::cast<DataProvider&>(self);
-    auto* python = dynamic_cast<PyProvider*>(&provider);
-    return reduced(self, python ? python->arguments : py::dict(),
+    return reduced(self, py::getattr(self, kArguments, py::dict()),
                    loaders_of(provider));
   });
   cls.def("_set_extra_state", [](DataProvider& self, const py::dict& loaders) {

@@ -93,8 +93,7 @@ double scalar(const Node& node) {
 
 py::object item(const NodePtr& node) {
   double value = scalar(*node);
-  if (is_integer(node->data.dtype()))
-    return py::int_(node->data.item_i64());
+  if (is_integer(node->data.dtype())) return py::int_(node->data.item_i64());
   return py::float_(value);
 }
 
@@ -103,14 +102,15 @@ std::string repr(const NodePtr& node) {
   std::string text;
   if (data.dtype() != DType::kBF16 && data.numel() <= 1000) {
     data.origin = Origin::kNative;
-    text = py::cast<std::string>(py::module_::import("numpy").attr(
-        "array2string")(tensor_to_numpy(data), py::arg("precision") = 4,
-                        py::arg("separator") = ", ",
-                        py::arg("prefix") = "Variable("));
+    text =
+        py::cast<std::string>(py::module_::import("numpy").attr("array2string")(
+            tensor_to_numpy(data), py::arg("precision") = 4,
+            py::arg("separator") = ", ", py::arg("prefix") = "Variable("));
   } else {
     text = str("shape=", data.shape_str(), ", dtype=", name(data.dtype()));
   }
-  return str("Variable(", text, node->requires_grad ? ", requires_grad=True" : "",
+  return str("Variable(", text,
+             node->requires_grad ? ", requires_grad=True" : "",
              node->leaf ? ")" : ", result)");
 }
 
@@ -168,13 +168,13 @@ void def_data(VariableClass& cls) {
   cls.def_property(
       "requires_grad", [](const NodePtr& n) { return n->requires_grad; },
       &set_requires_grad);
-  cls.def_property_readonly("is_leaf", [](const NodePtr& n) { return n->leaf; });
+  cls.def_property_readonly("is_leaf",
+                            [](const NodePtr& n) { return n->leaf; });
   cls.def_property_readonly("shape", [](const NodePtr& n) {
     return py::tuple(py::cast(n->data.shape()));
   });
-  cls.def_property_readonly("dtype", [](const NodePtr& n) {
-    return tensor_attribute(n, "dtype");
-  });
+  cls.def_property_readonly(
+      "dtype", [](const NodePtr& n) { return tensor_attribute(n, "dtype"); });
   cls.def_property_readonly("ndim",
                             [](const NodePtr& n) { return n->data.dim(); });
   cls.def("numel", [](const NodePtr& n) { return n->data.numel(); });
@@ -185,17 +185,20 @@ void def_data(VariableClass& cls) {
   cls.def("backward", &run_backward,
           "Gradients of this scalar for every leaf that requires one, added "
           "to their .grad; frees the tape.");
-  cls.def("detach", [](const NodePtr& n) { return Variable(n->data).node(); },
-          "The same memory without the tape.");
+  cls.def(
+      "detach", [](const NodePtr& n) { return Variable(n->data).node(); },
+      "The same memory without the tape.");
   cls.def("item", &item, "The one element as a Python number.");
-  cls.def("numpy", [](const NodePtr& n) { return tensor_to_numpy(n->data); },
-          "The values as a NumPy array that shares their memory.");
-  cls.def("__array__",
-          [](const NodePtr& n, const py::object& dtype, const py::object&) {
-            py::object array = tensor_to_numpy(n->data);
-            return dtype.is_none() ? array : array.attr("astype")(dtype);
-          },
-          py::arg("dtype") = py::none(), py::arg("copy") = py::none());
+  cls.def(
+      "numpy", [](const NodePtr& n) { return tensor_to_numpy(n->data); },
+      "The values as a NumPy array that shares their memory.");
+  cls.def(
+      "__array__",
+      [](const NodePtr& n, const py::object& dtype, const py::object&) {
+        py::object array = tensor_to_numpy(n->data);
+        return dtype.is_none() ? array : array.attr("astype")(dtype);
+      },
+      py::arg("dtype") = py::none(), py::arg("copy") = py::none());
   cls.attr("__array_ufunc__") = py::none();  // array + variable is ours
   cls.def("__float__", [](const NodePtr& n) { return scalar(*n); });
   cls.def("__len__", [](const NodePtr& n) { return n->data.size(0); });
@@ -210,12 +213,13 @@ void def_data(VariableClass& cls) {
 template <class F>
 void def_operator(VariableClass& cls, const char* name, const char* reflected,
                   F function) {
-  cls.def(name, [function](const NodePtr& n, const py::object& o) -> py::object {
-    if (!is_operand(o))
-      return py::reinterpret_borrow<py::object>(Py_NotImplemented);
-    Variable a(n);
-    return variable_out(function(a, operand(o, a)));
-  });
+  cls.def(name,
+          [function](const NodePtr& n, const py::object& o) -> py::object {
+            if (!is_operand(o))
+              return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+            Variable a(n);
+            return variable_out(function(a, operand(o, a)));
+          });
   cls.def(reflected,
           [function](const NodePtr& n, const py::object& o) -> py::object {
             if (!is_operand(o))
@@ -230,25 +234,34 @@ void def_operations(VariableClass& cls) {
   def_operator(cls, "__sub__", "__rsub__", nn::sub);
   def_operator(cls, "__mul__", "__rmul__", nn::mul);
   def_operator(cls, "__matmul__", "__rmatmul__", nn::matmul);
-  cls.def("__truediv__", [](const NodePtr& n, double number) {
-    Variable a(n);
-    return variable_out(
-        nn::mul(a, Variable(scalar_like(a.data(), 1 / number))));
-  }, py::is_operator());
+  cls.def(
+      "__truediv__",
+      [](const NodePtr& n, double number) {
+        Variable a(n);
+        return variable_out(
+            nn::mul(a, Variable(scalar_like(a.data(), 1 / number))));
+      },
+      py::is_operator());
   cls.def("__neg__", [](const NodePtr& n) {
     Variable a(n);
     return variable_out(nn::mul(a, Variable(scalar_like(a.data(), -1.0))));
   });
-  cls.def("sum", [](const NodePtr& n) { return variable_out(nn::sum(Variable(n))); },
-          "The sum of all elements, 0-d.");
-  cls.def("mean",
-          [](const NodePtr& n) { return variable_out(nn::mean(Variable(n))); },
-          "The mean of all elements, 0-d.");
+  cls.def(
+      "sum",
+      [](const NodePtr& n) { return variable_out(nn::sum(Variable(n))); },
+      "The sum of all elements, 0-d.");
+  cls.def(
+      "mean",
+      [](const NodePtr& n) { return variable_out(nn::mean(Variable(n))); },
+      "The mean of all elements, 0-d.");
   cls.def("relu",
           [](const NodePtr& n) { return variable_out(nn::relu(Variable(n))); });
-  cls.def("reshape", [](const NodePtr& n, const py::args& sizes) {
-    return variable_out(nn::reshape(Variable(n), shape_of(sizes)));
-  }, "reshape(2, 3) or reshape((2, 3)); one -1 is inferred.");
+  cls.def(
+      "reshape",
+      [](const NodePtr& n, const py::args& sizes) {
+        return variable_out(nn::reshape(Variable(n), shape_of(sizes)));
+      },
+      "reshape(2, 3) or reshape((2, 3)); one -1 is inferred.");
 }
 
 /// `with nn.no_grad():` — may be entered again while inside.
@@ -277,11 +290,12 @@ void def_functions(py::module_& m) {
         variable_or_fail(x, "linear"), variable_or_fail(weight, "linear"),
         bias.is_none() ? Variable() : variable_or_fail(bias, "linear")));
   });
-  m.def("_cross_entropy", [](const py::object& input, const py::object& target) {
-    return output_of(
-        nn::cross_entropy(variable_or_fail(input, "cross_entropy"),
-                          variable_or_fail(target, "cross_entropy").data()));
-  });
+  m.def("_cross_entropy",
+        [](const py::object& input, const py::object& target) {
+          return output_of(nn::cross_entropy(
+              variable_or_fail(input, "cross_entropy"),
+              variable_or_fail(target, "cross_entropy").data()));
+        });
   m.def("_grad_enabled", &nn::grad_enabled);
   py::class_<NoGradContext>(m, "_NoGrad")
       .def(py::init<>())
@@ -319,14 +333,15 @@ py::tuple reduced(py::handle self, const py::dict& arguments,
   return py::make_tuple(
       py::module_::import("ptutils._core").attr("_rebuild"),
       py::make_tuple(py::type::of(self), arguments),
-      py::make_tuple(py::dict(), py::reinterpret_steal<py::object>(dict),
-                     extra, py::cast<Module&>(self).training()));
+      py::make_tuple(py::dict(), py::reinterpret_steal<py::object>(dict), extra,
+                     py::cast<Module&>(self).training()));
 }
 
 std::vector<nn::Variable> variables_of(py::handle iterable,
                                        std::string_view where) {
   if (py::isinstance<Node>(iterable))
-    fail(Kind::kType, where, "params is an iterable of Variables, such as "
+    fail(Kind::kType, where,
+         "params is an iterable of Variables, such as "
          "net.parameters(), not one Variable");
   std::vector<Variable> out;
   for (py::handle each : iterable) {

@@ -126,8 +126,8 @@ py::object call_layer(const py::object& self, const py::args& args,
   }
   if (args.size() != 1 || !kwargs.empty())
     fail(Kind::kType, layer.class_name(),
-         "takes one array, Tensor or Variable, not ", args.size() + kwargs.size(),
-         " arguments");
+         "takes one array, Tensor or Variable, not ",
+         args.size() + kwargs.size(), " arguments");
   Variable x = variable_or_fail(args[0], layer.class_name());
   Variable out;
   {
@@ -139,10 +139,13 @@ py::object call_layer(const py::object& self, const py::args& args,
 
 template <class T, class Class>
 void def_forward(Class& cls) {
-  cls.def("forward", [](T& self, const py::object& input) {
-    Variable x = variable_or_fail(input, self.class_name());
-    return output_of(self.T::forward(x));
-  }, py::arg("x"));
+  cls.def(
+      "forward",
+      [](T& self, const py::object& input) {
+        Variable x = variable_or_fail(input, self.class_name());
+        return output_of(self.T::forward(x));
+      },
+      py::arg("x"));
 }
 
 /// `_constructor` of a class whose configuration is its arguments.
@@ -164,33 +167,36 @@ void def_option(Class& cls, const char* name) {
 
 template <class Class>
 void def_parameters(Class& cls) {
-  cls.def("named_parameters",
-          [](nn::Module& self) {
-            py::list out;
-            for (auto& [name, parameter] : self.named_parameters())
-              out.append(py::make_tuple(name, variable_out(parameter)));
-            return py::iter(out);
-          },
-          "(name, Variable) of this net and all below it; own ones first, as "
-          "torch; what is shared appears once.");
-  cls.def("parameters",
-          [](nn::Module& self) {
-            py::list out;
-            for (Variable& parameter : self.parameters())
-              out.append(variable_out(parameter));
-            return py::iter(out);
-          },
-          "The Variables of named_parameters().");
+  cls.def(
+      "named_parameters",
+      [](nn::Module& self) {
+        py::list out;
+        for (auto& [name, parameter] : self.named_parameters())
+          out.append(py::make_tuple(name, variable_out(parameter)));
+        return py::iter(out);
+      },
+      "(name, Variable) of this net and all below it; own ones first, as "
+      "torch; what is shared appears once.");
+  cls.def(
+      "parameters",
+      [](nn::Module& self) {
+        py::list out;
+        for (Variable& parameter : self.parameters())
+          out.append(variable_out(parameter));
+        return py::iter(out);
+      },
+      "The Variables of named_parameters().");
   cls.def("zero_grad", [](nn::Module& self) {
     for (Variable& parameter : self.parameters()) parameter.zero_grad();
   });
-  cls.def("requires_grad_",
-          [](const py::object& self, bool value) {
-            for (auto& p : py::cast<nn::Module&>(self).parameters())
-              variable_out(p).attr("requires_grad") = value;
-            return self;
-          },
-          py::arg("requires_grad") = true);
+  cls.def(
+      "requires_grad_",
+      [](const py::object& self, bool value) {
+        for (auto& p : py::cast<nn::Module&>(self).parameters())
+          variable_out(p).attr("requires_grad") = value;
+        return self;
+      },
+      py::arg("requires_grad") = true);
 }
 
 void def_base(py::module_& m) {
@@ -261,8 +267,10 @@ void def_linear(py::module_& m) {
   cls.def_property(
       "bias", [](nn::Linear& l) { return variable_out(l.bias); },
       [](nn::Linear& l, const py::object& v) {
-        if (v.is_none()) l.bias = Variable();
-        else set_parameter(l.bias, v, "Linear.bias");
+        if (v.is_none())
+          l.bias = Variable();
+        else
+          set_parameter(l.bias, v, "Linear.bias");
       });
   // With the Variables themselves: tied ones stay tied, in an optimizer too.
   cls.def("__reduce_ex__", [](const py::object& self, int) {
@@ -324,8 +332,8 @@ py::object sequential_item(const py::object& self, const py::object& index) {
     return py::type::of<Module>().attr("__getitem__")(self, index);
   py::list part;
   std::size_t start = 0, stop = 0, step = 0, count = 0;
-  if (!py::reinterpret_borrow<py::slice>(index).compute(
-          layers.size(), &start, &stop, &step, &count))
+  if (!py::reinterpret_borrow<py::slice>(index).compute(layers.size(), &start,
+                                                        &stop, &step, &count))
     throw py::error_already_set();
   for (std::size_t i = 0; i < count; ++i, start += step)
     part.append(child_out(layers.at(static_cast<std::int64_t>(start))));
@@ -355,16 +363,23 @@ void def_sequential(py::module_& m) {
   cls.def("__getitem__", &sequential_item);
   cls.def("__iter__",
           [](nn::Sequential& self) { return py::iter(layers_of(self)); });
-  cls.def("append", [](const py::object& self, const py::object& layer) {
-    py::cast<nn::Sequential&>(self).append(child_in(layer, "Sequential"));
-    return self;
-  }, py::arg("layer"), "Adds a layer at the end; returns itself.");
-  cls.def_static("_from_arguments", [](const py::object& layers) {
-    return py::type::of<nn::Sequential>()(
-        *(layers.is_none() ? py::tuple() : py::tuple(layers)));
-  }, py::arg("layers") = py::none());
+  cls.def(
+      "append",
+      [](const py::object& self, const py::object& layer) {
+        py::cast<nn::Sequential&>(self).append(child_in(layer, "Sequential"));
+        return self;
+      },
+      py::arg("layer"), "Adds a layer at the end; returns itself.");
+  cls.def_static(
+      "_from_arguments",
+      [](const py::object& layers) {
+        return py::type::of<nn::Sequential>()(
+            *(layers.is_none() ? py::tuple() : py::tuple(layers)));
+      },
+      py::arg("layers") = py::none());
   cls.def("__reduce_ex__", [](const py::object& self, int) {
-    return reduced(self, py::dict(), layers_of(py::cast<nn::Sequential&>(self)));
+    return reduced(self, py::dict(),
+                   layers_of(py::cast<nn::Sequential&>(self)));
   });
   cls.def("_set_extra_state", [](nn::Sequential& self, const py::list& layers) {
     for (ModulePtr& layer : modules_of(layers)) self.append(std::move(layer));
@@ -398,24 +413,27 @@ void def_losses(py::module_& m) {
           ">>> float(MSE()(np.ones(2, np.float32), np.zeros(2, np.float32)))\n"
           "1.0");
   base.def("__call__", &call_criterion, py::arg("input"), py::arg("target"));
-  base.def("loss", [](nn::Criterion& self, const py::object&,
-                      const py::object&) -> py::object {
-    fail(Kind::kNotImplemented, self.class_name(),
-         "defines no loss(self, outputs, targets)");
-  });
+  base.def("loss",
+           [](nn::Criterion& self, const py::object&,
+              const py::object&) -> py::object {
+             fail(Kind::kNotImplemented, self.class_name(),
+                  "defines no loss(self, outputs, targets)");
+           });
 
   using Entropy = nn::CrossEntropyLoss;
   auto cls = bind_module<Entropy, nn::Criterion, PyCriterion<Entropy>, true>(
       m, "CrossEntropyLoss", "ptutils.nn",
       "Mean over the batch of -log softmax(input)[target]; input (n, classes), "
       "target (n) of an integer dtype.");
-  cls.def("loss", [](Entropy& self, const py::object& outputs,
-                     const py::object& targets) {
-    Value loss = self.Entropy::loss(
-        nn::wrap(variable_or_fail(outputs, "CrossEntropyLoss")),
-        Value(variable_or_fail(targets, "CrossEntropyLoss").data()));
-    return output_of(nn::variable_in(loss));
-  }, py::arg("outputs"), py::arg("targets"));
+  cls.def(
+      "loss",
+      [](Entropy& self, const py::object& outputs, const py::object& targets) {
+        Value loss = self.Entropy::loss(
+            nn::wrap(variable_or_fail(outputs, "CrossEntropyLoss")),
+            Value(variable_or_fail(targets, "CrossEntropyLoss").data()));
+        return output_of(nn::variable_in(loss));
+      },
+      py::arg("outputs"), py::arg("targets"));
 }
 
 }  // namespace

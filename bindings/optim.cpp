@@ -1,10 +1,11 @@
+#include "ptutils/nn/optim.h"
+
 #include <pybind11/stl.h>
 
 #include "casters/value.h"
 #include "lifetime.h"
 #include "nn.h"
 #include "ptutils/common/names.h"
-#include "ptutils/nn/optim.h"
 
 namespace ptutils::bindings {
 
@@ -30,8 +31,10 @@ class PyOptimizer final : public PyModule<Optimizer> {
   }
   void zero_grad() override {
     py::gil_scoped_acquire gil;
-    if (overrides(Method::kZeroGrad)) call_python(Method::kZeroGrad);
-    else zero_params();
+    if (overrides(Method::kZeroGrad))
+      call_python(Method::kZeroGrad);
+    else
+      zero_params();
   }
   void step() override {
     py::gil_scoped_acquire gil;
@@ -125,8 +128,7 @@ void write_group(T& self, const std::string& key, const py::object& value) {
   if (key == "params")
     return self.set_parameters(variables_of(value, self.class_name()));
   Value state = self.T::state_dict(true);
-  Dict& group =
-      state.as_dict()["param_groups"].as_list().items.at(0).as_dict();
+  Dict& group = state.as_dict()["param_groups"].as_list().items.at(0).as_dict();
   if (!group.contains(key))
     fail(Kind::kKey, self.class_name(), "param_groups has no '", key, "'",
          did_you_mean(key, group.keys()));
@@ -140,12 +142,11 @@ void write_group(T& self, const std::string& key, const py::object& value) {
 template <class T>
 py::list param_groups(const py::object& owner) {
   auto& self = native<T>(owner);
-  ParamGroup group{
-      owner, [&self] { return group_of<T>(self); },
-      [&self](const std::string& key, const py::object& value) {
-        write_group<T>(self, key, value);
-      },
-      [&self] { return self.parameters; }};
+  ParamGroup group{owner, [&self] { return group_of<T>(self); },
+                   [&self](const std::string& key, const py::object& value) {
+                     write_group<T>(self, key, value);
+                   },
+                   [&self] { return self.parameters; }};
   py::list out;
   out.append(py::cast(std::move(group)));
   return out;
@@ -156,15 +157,15 @@ void def_group(py::module_& m) {
   cls.def("__getitem__", &ParamGroup::get);
   cls.def("__setitem__", [](const ParamGroup& g, const std::string& key,
                             const py::object& value) { g.write(key, value); });
-  cls.def("get",
-          [](const ParamGroup& g, const std::string& key,
-             const py::object& fallback) {
-            return g.all().attr("get")(key, fallback);
-          },
-          py::arg("key"), py::arg("default") = py::none());
+  cls.def(
+      "get",
+      [](const ParamGroup& g, const std::string& key,
+         const py::object& fallback) {
+        return g.all().attr("get")(key, fallback);
+      },
+      py::arg("key"), py::arg("default") = py::none());
   for (const char* name : {"keys", "values", "items"})
-    cls.def(name,
-            [name](const ParamGroup& g) { return g.all().attr(name)(); });
+    cls.def(name, [name](const ParamGroup& g) { return g.all().attr(name)(); });
   cls.def("__contains__", [](const ParamGroup& g, const py::object& key) {
     return g.all().contains(key);
   });
@@ -177,16 +178,17 @@ void def_group(py::module_& m) {
 /// What SGD and Adam share. step(closure) as torch's.
 template <class T, class Class>
 void def_native(Class& cls) {
-  cls.def("step",
-          [](T& self, const py::object& closure) {
-            py::object loss =
-                closure.is_none() ? py::object(py::none()) : closure();
-            py::gil_scoped_release release;
-            self.T::step();
-            return loss;
-          },
-          py::arg("closure") = py::none(),
-          "Updates every parameter that has a gradient.");
+  cls.def(
+      "step",
+      [](T& self, const py::object& closure) {
+        py::object loss =
+            closure.is_none() ? py::object(py::none()) : closure();
+        py::gil_scoped_release release;
+        self.T::step();
+        return loss;
+      },
+      py::arg("closure") = py::none(),
+      "Updates every parameter that has a gradient.");
   cls.def("zero_grad", [](T& self) { self.T::zero_grad(); });
   cls.def_property(
       "lr", [](T& self) { return self.T::lr(); },
@@ -196,11 +198,12 @@ void def_native(Class& cls) {
   cls.def_property_readonly("params", [](const py::object& self) {
     return variable_list(native<T>(self).parameters);
   });
-  cls.def("set_parameters",
-          [](T& self, const py::object& params) {
-            self.set_parameters(variables_of(params, self.class_name()));
-          },
-          py::arg("params"), "Replaces what it updates; options stay.");
+  cls.def(
+      "set_parameters",
+      [](T& self, const py::object& params) {
+        self.set_parameters(variables_of(params, self.class_name()));
+      },
+      py::arg("params"), "Replaces what it updates; options stay.");
   // With the Variables themselves, so that a copy of a net and its optimizer
   // belong together.
   cls.def("__reduce_ex__", [](const py::object& self, int) {
@@ -211,9 +214,8 @@ void def_native(Class& cls) {
     return reduced(self, arguments,
                    bindings::to_python(optimizer.T::state_dict(true)));
   });
-  cls.def("_set_extra_state", [](T& self, const Value& state) {
-    self.T::load_partial(state);
-  });
+  cls.def("_set_extra_state",
+          [](T& self, const Value& state) { self.T::load_partial(state); });
 }
 
 void def_base(py::module_& m) {
@@ -238,8 +240,10 @@ void def_base(py::module_& m) {
     fail(Kind::kNotImplemented, self.class_name(), "defines no step(self)");
   });
   cls.def("zero_grad", [](Optimizer& self) {
-    if (auto* python = dynamic_cast<PyOptimizer*>(&self)) python->zero_params();
-    else self.zero_grad();
+    if (auto* python = dynamic_cast<PyOptimizer*>(&self))
+      python->zero_params();
+    else
+      self.zero_grad();
   });
 }
 
@@ -265,30 +269,28 @@ PyNative<optim::Adam>* make_adam(const py::object& params, double lr,
 void def_optim(py::module_& m) {
   def_group(m);
   def_base(m);
-  auto sgd =
-      bind_module<optim::SGD, Optimizer, PyNative<optim::SGD>, false>(
-          m, "SGD", "ptutils.optim",
-          "Stochastic gradient descent, as torch.optim.SGD (formulas, "
-          "defaults, state). Without params the Model gives the net's.\n\n"
-          ">>> from ptutils import nn, optim\n"
-          ">>> net = nn.Linear(2, 1)\n"
-          ">>> optim.SGD(net.parameters(), lr=0.1, momentum=0.9).lr\n"
-          "0.1");
+  auto sgd = bind_module<optim::SGD, Optimizer, PyNative<optim::SGD>, false>(
+      m, "SGD", "ptutils.optim",
+      "Stochastic gradient descent, as torch.optim.SGD (formulas, "
+      "defaults, state). Without params the Model gives the net's.\n\n"
+      ">>> from ptutils import nn, optim\n"
+      ">>> net = nn.Linear(2, 1)\n"
+      ">>> optim.SGD(net.parameters(), lr=0.1, momentum=0.9).lr\n"
+      "0.1");
   sgd.def(py::init(&make_sgd), py::arg("params") = py::tuple(),
           py::arg("lr") = 1e-3, py::arg("momentum") = 0.0,
           py::arg("dampening") = 0.0, py::arg("weight_decay") = 0.0,
           py::arg("nesterov") = false);
   def_native<optim::SGD>(sgd);
 
-  auto adam =
-      bind_module<optim::Adam, Optimizer, PyNative<optim::Adam>, false>(
-          m, "Adam", "ptutils.optim",
-          "Adam (Kingma and Ba 2015), as torch.optim.Adam (formulas, "
-          "defaults, state). Without params the Model gives the net's.\n\n"
-          ">>> from ptutils import nn, optim\n"
-          ">>> net = nn.Linear(2, 1)\n"
-          ">>> optim.Adam(net.parameters()).param_groups[0]['betas']\n"
-          "(0.9, 0.999)");
+  auto adam = bind_module<optim::Adam, Optimizer, PyNative<optim::Adam>, false>(
+      m, "Adam", "ptutils.optim",
+      "Adam (Kingma and Ba 2015), as torch.optim.Adam (formulas, "
+      "defaults, state). Without params the Model gives the net's.\n\n"
+      ">>> from ptutils import nn, optim\n"
+      ">>> net = nn.Linear(2, 1)\n"
+      ">>> optim.Adam(net.parameters()).param_groups[0]['betas']\n"
+      "(0.9, 0.999)");
   adam.def(py::init(&make_adam), py::arg("params") = py::tuple(),
            py::arg("lr") = 1e-3,
            py::arg("betas") = std::pair<double, double>(0.9, 0.999),

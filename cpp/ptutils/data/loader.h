@@ -146,6 +146,12 @@ class PTUTILS_API DataProvider : public Module {
   ~DataProvider() override;
 };
 
+/// How a DataProvider makes its loaders (bindings: objects that have their
+/// Python side). Empty: plain DataLoaders.
+using LoaderFactory = std::function<std::shared_ptr<DataLoader>(
+    std::shared_ptr<Dataset>, DataLoader::Options)>;
+PTUTILS_API void set_loader_factory(LoaderFactory factory);
+
 PTUTILS_API void register_data(Registry& registry);
 
 }  // namespace ptutils::data

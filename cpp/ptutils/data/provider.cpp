@@ -29,6 +29,11 @@ std::string phase_in(const Value& request) {
        request.repr());
 }
 
+LoaderFactory& loader_factory() {
+  static auto* factory = new LoaderFactory;  // set once, before any provider
+  return *factory;
+}
+
 /// The non-default options, as the keyword arguments that they were.
 void put_options(const DataLoader::Options& o,
                  const std::shared_ptr<Sampler>& sampler, Dict& config) {
@@ -60,6 +65,10 @@ struct DataProvider::Impl {
   DataLoader::Options options;  // as given
 };
 
+void set_loader_factory(LoaderFactory factory) {
+  loader_factory() = std::move(factory);
+}
+
 DataProvider::DataProvider() : impl_(std::make_unique<Impl>()) {}
 
 DataProvider::DataProvider(Datasets datasets, DataLoader::Options options)
@@ -83,8 +92,11 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
     } else if (!mine.sampler && !mine.shuffle) {
       mine.shuffle = true;
     }
+    const LoaderFactory& make = loader_factory();
     made->phases.push_back(
-        {phase, std::make_shared<DataLoader>(std::move(dataset), mine)});
+        {phase, make ? make(std::move(dataset), std::move(mine))
+                     : std::make_shared<DataLoader>(std::move(dataset),
+                                                    std::move(mine))});
   }
   impl_ = std::move(made);
   set_seed(options.seed);

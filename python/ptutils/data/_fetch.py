@@ -22,12 +22,12 @@ def fetch(url: str, path: str) -> None:
     IOFailed
         The server could not be reached, refused, or stopped in the middle.
     """
-    host = urllib.parse.urlsplit(url).hostname
+    parts = urllib.parse.urlsplit(url)
     # A proxy of the environment has no way to this machine's own servers.
-    proxies = {} if host in _LOCAL else None
+    proxies = {} if parts.hostname in _LOCAL else None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     request = urllib.request.Request(url, headers={"User-Agent": "ptutils"})
-    shown = urllib.parse.urlsplit(url)._replace(netloc=host or "").geturl()
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
         with opener.open(request, timeout=TIMEOUT) as response, open(path, "wb") as f:
             shutil.copyfileobj(response, f, CHUNK)
