@@ -240,6 +240,7 @@ def test_cycles_with_a_loader_are_collected() -> None:
     provider = DataProvider(train=dataset)
     provider.me = provider
     del dataset, provider
+    gc.collect()  # the provider's cycle, which held the data set's
     gc.collect()
     assert gone() is None
 
