@@ -9,6 +9,7 @@
 #include "ptutils/common/names.h"
 #include "ptutils/common/process.h"
 #include "ptutils/common/thread_pool.h"
+#include "ptutils/formats/json_text.h"
 #include "ptutils/tensor/ops.h"
 
 namespace ptutils {
@@ -27,13 +28,24 @@ std::string first_line(const std::string& path, const std::string& key) {
   return "";
 }
 
+/// A record is UTF-8; file names and arguments may be any bytes.
+Value text(std::string bytes) {
+  try {
+    to_json(Value(bytes));  // refuses what is not
+  } catch (const Error&) {
+    for (char& c : bytes)
+      if ((c & 0x80) != 0) c = '?';
+  }
+  return Value(std::move(bytes));
+}
+
 Value command_line() {
   std::ifstream in("/proc/self/cmdline", std::ios::binary);
   std::string all((std::istreambuf_iterator<char>(in)), {});
   List out;
   std::istringstream parts(all);
   for (std::string part; std::getline(parts, part, '\0');)
-    out.items.emplace_back(hide_secrets(hide_uri_passwords(part)));
+    out.items.push_back(text(hide_secrets(hide_uri_passwords(part))));
   return Value(std::move(out));
 }
 
@@ -56,7 +68,7 @@ Value git() {
   while (cut && !diff.output.empty() && (diff.output.back() & 0x80) != 0)
     diff.output.pop_back();
   return Value(Dict{{"commit", Value(trimmed(head.output))},
-                    {"branch", Value(trimmed(branch.output))},
+                    {"branch", text(trimmed(branch.output))},
                     {"changed", Value(!diff.output.empty())},
                     {"diff", Value(Bytes{hide_secrets(diff.output)})},
                     {"diff_cut", Value(cut)}});
@@ -65,6 +77,8 @@ Value git() {
 }  // namespace
 
 Value process_metadata() {
+  std::error_code gone;  // the working directory may have been removed
+  auto directory = std::filesystem::current_path(gone);
   utsname system{};
   uname(&system);
   Dict machine{{"host", Value(host_name())},
@@ -75,14 +89,13 @@ Value process_metadata() {
                {"threads", Value(thread_budget())}};
   Dict versions{{"ptutils", Value(PTUTILS_VERSION)},
                 {"isa", Value(isa_level())}};
-  return Value(
-      Dict{{"time", Value(now())},
-           {"pid", Value(this_process().pid)},
-           {"directory", Value(std::filesystem::current_path().string())},
-           {"command", command_line()},
-           {"machine", Value(std::move(machine))},
-           {"versions", Value(std::move(versions))},
-           {"git", git()}});
+  return Value(Dict{{"time", Value(now())},
+                    {"pid", Value(this_process().pid)},
+                    {"directory", text(directory.string())},
+                    {"command", command_line()},
+                    {"machine", Value(std::move(machine))},
+                    {"versions", Value(std::move(versions))},
+                    {"git", git()}});
 }
 
 }  // namespace ptutils

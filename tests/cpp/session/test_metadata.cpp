@@ -53,6 +53,20 @@ TEST_CASE("Outside a repository there is no git entry") {
   CHECK(process_metadata().find_path("git")->is_null());
 }
 
+TEST_CASE("A folder of any bytes, or one that is gone, stops no run") {
+  Folder folder;
+  auto odd = folder / "w\xff\xfe";
+  std::filesystem::create_directory(odd);
+  Inside inside(odd);
+  auto session = make(folder / "a.db");
+  session->step(1);
+  session->finish(false);
+  Value stored = ptutils::open(folder / "a.db")["blobs"].metadata().at(0);
+  CHECK(contains(stored.find_path("directory")->as_string(), "w??"));
+  std::filesystem::remove(odd);
+  CHECK(process_metadata().find_path("directory")->as_string().empty());
+}
+
 TEST_CASE("A run stores one record of each process, with its seed") {
   Folder folder;
   auto session = make(folder / "runs.db");
