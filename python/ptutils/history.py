@@ -22,11 +22,11 @@ def needs(module: str, where: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        library = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != library:
             raise
         raise ModuleNotFoundError(
-            f"[{where}] needs {error.name}: pip install 'ptutils[plot]'",
-            name=error.name,
+            f"[{where}] needs {library}: pip install 'ptutils[plot]'", name=library
         ) from None
 
 
@@ -132,7 +132,8 @@ def _draw(ax: Any, name: str, data: dict[str, Any], smooth: float) -> None:
         ax.plot(step, value, label=name, **style)
         return
     (line,) = ax.plot(step, smoothed(value, smooth), label=name)
-    ax.plot(step, value, color=line.get_color(), alpha=0.25, linewidth=0.8, zorder=1)
+    style = {"marker": "o", "markersize": 3} if few else {"linewidth": 0.8}
+    ax.plot(step, value, color=line.get_color(), alpha=0.3, zorder=1, **style)
 
 
 def _panels(names: list[str]) -> dict[str, list[str]]:

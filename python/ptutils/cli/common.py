@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
-from ..errors import Error, UnknownName, WrongType, WrongValue
+from ..errors import Error, NotFound, UnknownName, WrongType, WrongValue
 
 if TYPE_CHECKING:
     import argparse
@@ -110,7 +110,13 @@ def open_runs(args: argparse.Namespace) -> Runs:
     """The runs of the database that is meant, read-only."""
     from ..runs import Runs
 
-    return Runs(database(args))
+    where = database(args)
+    if "://" not in where and not os.path.exists(where):
+        raise NotFound(
+            f"[{where}] there is no database of this name here; --db PATH, "
+            f"PTUTILS_DB or dbinterface in {SETTINGS} name another"
+        )
+    return Runs(where)
 
 
 def load_config(path: str, overrides: list[str], seed: int | None) -> Any:

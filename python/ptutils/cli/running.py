@@ -27,7 +27,9 @@ class _Notes(logging.Handler):
         self.terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.terminal.note(record.getMessage())
+        text = record.getMessage()
+        if ": complete · " not in text:  # the answer says it
+            self.terminal.note(text)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
