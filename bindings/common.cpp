@@ -1,4 +1,5 @@
 #include <array>
+#include <cstring>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -80,8 +81,11 @@ void raise(const Error& error) {
     Py_XDECREF(trace);
     cause = py::reinterpret_steal<py::object>(value);
   }
-  py::object made =
-      py::handle(error_class(error.kind()))(py::str(error.what()));
+  // A message may quote bytes of a malformed file.
+  py::object text = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+      error.what(), static_cast<Py_ssize_t>(std::strlen(error.what())),
+      "backslashreplace"));
+  py::object made = py::handle(error_class(error.kind()))(text);
   if (!cause.is_none())
     PyException_SetCause(made.ptr(), cause.release().ptr());
   PyErr_SetObject(error_class(error.kind()), made.ptr());

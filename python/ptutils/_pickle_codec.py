@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from . import _core, _unpickle
+from . import _core, _rebuild, _unpickle
 from .errors import Error, Malformed, Untrusted, WrongType
 
 _PLAIN = (
@@ -48,7 +48,7 @@ class _Pickler(pickle.Pickler):
                 _unpickle.find(*name)
             return NotImplemented
         if isinstance(value, _core.Tensor):
-            return _unpickle._native, value.__reduce_ex__(4)[1]
+            return _rebuild.native, value.__reduce_ex__(4)[1]
         if _is_torch_tensor(value):
             return _torch_reduced(value)
         if not _is_readable(value):
@@ -107,7 +107,7 @@ def _torch_reduced(value: Any) -> Any:
         return torch._utils._rebuild_parameter, (plain, value.requires_grad, None)
     name = str(plain.dtype).removeprefix("torch.")
     if name in ("uint16", "uint32", "uint64"):
-        return _unpickle._unsigned, (plain.view(getattr(torch, name[1:])), name)
+        return _rebuild.unsigned, (plain.view(getattr(torch, name[1:])), name)
     plain.requires_grad_(value.requires_grad)
     return plain.__reduce_ex__(2)
 

@@ -128,7 +128,9 @@ def _skeleton_of(path: str) -> str | None:
             if info.compress_type != zipfile.ZIP_STORED:
                 raise Malformed(f"[torch] {path}: its skeleton is compressed")
             return archive.read(info).decode()
-    except (zipfile.BadZipFile, OSError, UnicodeDecodeError, ValueError) as error:
+    except Malformed:
+        raise
+    except Exception as error:  # BadZipFile, RuntimeError, NotImplementedError …
         raise Malformed(f"[torch] {path}: a damaged archive: {error}") from error
 
 

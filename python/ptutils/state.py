@@ -147,7 +147,7 @@ class DotDict(dict[Any, Any]):
     def copy(self: _Self) -> _Self:
         return type(self)(self)
 
-    def __or__(self: _Self, other: Any) -> _Self:  # type: ignore[override]
+    def __or__(self: _Self, other: Any) -> _Self:
         if not isinstance(other, dict):
             return NotImplemented
         out = self.copy()

@@ -148,7 +148,8 @@ QUERIES = [
     ({"$and": [{"n": {"$gt": 0}}, {"s": "abc"}]}, "a"),
     ({"$or": [{"n": 1}, {"n": 3}]}, "ac"), ({"n": {"$not": {"$gt": 1}}}, "ad"),
     ({"xs": {"$elemMatch": {"k": 1, "v": 2}}}, "c"), ({"xs.k": 1}, "c"),
-    ({"xs.0.v": 2}, "c"), ({"deep.er.est": True}, "d"), ({"n": None}, "d"), ({}, "abcd"),
+    ({"xs.0.v": 2}, "c"), ({"deep.er.est": True}, "d"), ({"n": None}, "d"),
+    ({}, "abcd"),
 ]  # fmt: skip
 
 

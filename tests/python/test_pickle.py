@@ -190,7 +190,8 @@ FORGED = {
     "unfinished": reduced("numpy.core.multiarray", "_reconstruct",
                           b"cnumpy\nndarray\n", b"(K\x00t", b"U\x01b"),
     "a function": b"\x80\x02cnumpy\ndtype\n.",
-    "set class": b"\x80\x02ccollections\nOrderedDict\n)\x81N}U\x09__class__K\x01s\x86b.",
+    "set class": b"\x80\x02ccollections\nOrderedDict\n)\x81"
+                 b"N}U\x09__class__K\x01s\x86b.",
 }  # fmt: skip
 
 

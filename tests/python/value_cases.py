@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import ptutils as pt
 
-NUMPY = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128"]
+NUMPY = ["bool", *(f"{k}{n}" for k in ("uint", "int") for n in (8, 16, 32, 64))]
+NUMPY += ["float16", "float32", "float64", "complex64", "complex128"]
 TORCH = [*NUMPY, "bfloat16"]
 
 
@@ -133,7 +134,7 @@ values = nested(3)
 def bits_of(value: Any) -> tuple[Any, ...]:
     """Type, dtype, shape and bytes of an array of whatever library."""
     if isinstance(value, torch.Tensor):
-        flat = value.detach().contiguous().reshape(-1)
+        flat = value.detach().clone(memory_format=torch.contiguous_format).reshape(-1)
         raw = bytes(flat.view(torch.uint8).numpy()) if flat.numel() else b""
         return torch.Tensor, str(value.dtype), tuple(value.shape), raw
     if isinstance(value, pt.Tensor):
