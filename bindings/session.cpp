@@ -216,17 +216,41 @@ void def_session_parts(py::classh<Session, Module, PySession>& cls) {
                             [](const Session& s) { return s.status().stage; });
 }
 
+/// Calls into the core without the interpreter's lock: loader threads may need
+/// it, and every way back to Python takes it. Meanwhile the collector leaves
+/// the session's tree alone.
+template <class F>
+auto unlocked(F f) {
+  return [f](Session& self, auto... args) {
+    struct Running {
+      Module& module;
+      explicit Running(Module& m) : module(m) { ++module.running; }
+      ~Running() { --module.running; }
+    } running(self);
+    py::gil_scoped_release release;
+    return f(self, args...);
+  };
+}
+template <class R, class... Args>
+auto without_gil(R (Session::*method)(Args...)) {
+  return [method](Session& self, Args... args) -> R {
+    return unlocked([method](Session& s, Args... a) -> R {
+      return (s.*method)(a...);
+    })(self, args...);
+  };
+}
+
 void def_session_loop(py::classh<Session, Module, PySession>& cls) {
   cls.def("_run", [](Session& self) {
     direct(self, Method::kRun);
-    self.run();
+    without_gil(&Session::run)(self);
   });
-  cls.def("_resume", &Session::resume);
-  cls.def("_restart", &Session::restart);
-  cls.def("_step", &Session::step, py::arg("n") = 1);
+  cls.def("_resume", without_gil(&Session::resume));
+  cls.def("_restart", without_gil(&Session::restart));
+  cls.def("_step", without_gil(&Session::step), py::arg("n") = 1);
   cls.def("_pause", &Session::pause);
   cls.def("_stop", &Session::stop);
-  cls.def("save", &Session::save, "Saves a checkpoint now.");
+  cls.def("save", without_gil(&Session::save), "Saves a checkpoint now.");
   cls.def("log", &log_all, py::arg("metrics") = py::none(),
           "Metrics of the current step: s.log(loss=loss), or a dict of names "
           "with '/': s.log({'val/accuracy': .9}). No '.item()': scalars on "
@@ -234,19 +258,24 @@ void def_session_loop(py::classh<Session, Module, PySession>& cls) {
   cls.def("every", &Session::every, py::arg("interval"),
           "Whether an interval ends with this step: 500, '1 epoch', '10 min'.");
   cls.def("_begin", [](Session& self, const std::string& mode) {
-    return self.begin(mode == "restart"  ? Session::Mode::kRestart
-                      : mode == "resume" ? Session::Mode::kResume
-                                         : Session::Mode::kAuto);
+    return without_gil(&Session::begin)(
+        self, mode == "restart"  ? Session::Mode::kRestart
+              : mode == "resume" ? Session::Mode::kResume
+                                 : Session::Mode::kAuto);
   });
   cls.def_property_readonly("_begun", &Session::begun);
   cls.def("_begin_step", &Session::begin_step);
   cls.def("_end_step", [](Session& self, bool ended) {
+    py::gil_scoped_release release;
     return self.end_step(Value(), ended);
   });
-  cls.def("_end_epoch", &Session::end_epoch);
+  cls.def("_end_epoch", without_gil(&Session::end_epoch));
   cls.def("_done", &Session::done);
-  cls.def("_finish", &Session::finish);
-  cls.def("_abort", &Session::abort);
+  cls.def("_finish", without_gil(&Session::finish));
+  cls.def("_abort", [](Session& self, const std::string& exception) {
+    py::gil_scoped_release release;
+    self.abort(exception);
+  });
   cls.def("_set_aim", &Session::set_aim);
   cls.def("_set_steps_per_epoch", &Session::set_steps_per_epoch);
   cls.def_property_readonly("_step_in_epoch", [](const Session& s) {

@@ -288,8 +288,13 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
     while not self._done():
         if self._step_in_epoch == 0:
             self.callbacks.call("start_of_epoch", epoch=self.epoch)
-        empty = True
+        empty, ended = True, False
         for batch in source.epoch():
+            if ended:
+                raise _core.WrongState(
+                    f"[{self.exp_id}] the loader gave more batches than its "
+                    f"length, {length}"
+                )
             empty = False
             self._begin_step()
             self.callbacks.call("start_of_training_step", step=self.step_count + 1)
@@ -300,12 +305,12 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
             if not go_on or self._done():
                 self._finish(self._done())
                 return
-            if moved or ended:
+            if moved:
                 break
         else:
             if empty and self._step_in_epoch == 0:
                 raise ValueError(f"[{self.exp_id}] the loader gave no batches")
-            if not source.moved and length == 0 and not self._end_epoch():
+            if not ended and not self._end_epoch():
                 break
     self._finish(self._done())
 

@@ -150,11 +150,11 @@ def test_a_nan_ends_as_failure_and_the_last_state_stays(tmp_path):
     s = session(tmp_path / "a.db", callbacks=[pt.callbacks.NaNDetector])
 
     def poison(step, session):
-        if step == 6:
+        if step == 5:
             session.model.net[0].weight.data[...] = float("nan")
 
     s.callbacks.on("end_of_training_step", poison)
-    with pytest.raises(ValueError, match="NaN at step 7"):
+    with pytest.raises(ValueError, match="NaN at step 6"):
         s.run()
     assert (s.status.state, s.status.outcome) == ("complete", "failure")
     assert "NaN" in s.status.exception
