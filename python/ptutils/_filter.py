@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -88,6 +89,10 @@ def _value_test(path: str, sign: str, wanted: Any, runs: list[Any]) -> Test:
     return lambda run: any(_compare(v, sign, wanted) for v in _values(run, path))
 
 
+def _name_test(pattern: str) -> Test:
+    return lambda run: fnmatch.fnmatchcase(run.exp_id, pattern)
+
+
 def parse(text: str, runs: list[Any]) -> Test:
     """The test of a filter: all of its terms, which blanks separate.
 
@@ -100,21 +105,14 @@ def parse(text: str, runs: list[Any]) -> Test:
     runs
         What is looked at, so that a path that none of them has is an error.
     """
-    tests = []
+    tests: list[Test] = []
     for term in text.split():
         match = _TERM.match(term)
         if match is None:
-            globbed = {run.exp_id for run in _globbed(term, runs)}
-            tests.append(lambda run, ids=globbed: run.exp_id in ids)
+            tests.append(_name_test(term))
         elif match["path"] == "status":
             tests.append(_status_test(match["value"]))
         else:
             wanted = _core.parse_scalar(match["value"])
             tests.append(_value_test(match["path"], match["sign"], wanted, runs))
     return lambda run: all(test(run) for test in tests)
-
-
-def _globbed(pattern: str, runs: list[Any]) -> list[Any]:
-    from fnmatch import fnmatchcase
-
-    return [run for run in runs if fnmatchcase(run.exp_id, pattern)]

@@ -126,13 +126,13 @@ def smoothed(values: Any, weight: float) -> Any:
 
 def _draw(ax: Any, name: str, data: dict[str, Any], smooth: float) -> None:
     step, value = data["step"], data["value"]
-    few = len(step) <= _FEW
+    style: dict[str, Any] = {"linewidth": 0.8 if smooth else 1}
+    if len(step) <= _FEW:
+        style |= {"marker": "o", "markersize": 3}
     if not smooth:
-        style = {"marker": "o", "markersize": 3} if few else {"linewidth": 1}
         ax.plot(step, value, label=name, **style)
         return
     (line,) = ax.plot(step, smoothed(value, smooth), label=name)
-    style = {"marker": "o", "markersize": 3} if few else {"linewidth": 0.8}
     ax.plot(step, value, color=line.get_color(), alpha=0.3, zorder=1, **style)
 
 

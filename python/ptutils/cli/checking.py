@@ -220,7 +220,7 @@ def _stored(checked: Checked, where: str) -> str:
 
     runs = Runs(where)
     try:
-        name = checked.config.get("exp_id")
+        name = str(checked.config.get("exp_id"))
         if name not in runs:
             return f"{len(runs)} runs, this one is new"
         return f"has it: {runs[name].status}"
