@@ -418,6 +418,19 @@ def test_a_stored_class_is_built_only_when_it_is_trusted(folder: Path) -> None:
     assert trusted.returncode == 0, trusted.stderr
 
 
+def test_an_error_in_a_users_net_names_its_line(folder: Path) -> None:
+    broken = NET + "    def __call__(self, x):\n        raise RuntimeError('boom')\n"
+    (folder / "mynets.py").write_text(broken)
+    (folder / "experiment.yaml").write_text(OWN)
+    for command in ("check", "run"):
+        result = ptutils_(folder, command, "experiment.yaml")
+        assert result.returncode == 1
+        said = result.stderr + result.stdout
+        assert "RuntimeError: boom (mynets.py:8" in said and "Traceback" not in said
+    assert "complete (failure)" in ptutils_(folder, "ls").stdout
+    assert "boom" in ptutils_(folder, "show", "small").stdout
+
+
 LOOP = """
 import ptutils as pt
 from ptutils import nn

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text
-from .common import Terminal, database, load_config
+from .common import Terminal, database, load_config, message
 
 if TYPE_CHECKING:
     import argparse
@@ -46,9 +46,7 @@ class Checked:
             return None
 
     def problem(self, error: BaseException) -> None:
-        text = str(error)
-        if not text.startswith("["):
-            text = f"{type(error).__name__}: {text}"
+        text = message(error)
         if text not in self.problems:
             self.problems.append(text)
 

@@ -48,9 +48,7 @@ class Terminal:
 
     def error(self, error: BaseException) -> None:
         """One message: ours as they are, others with their type."""
-        text = str(error)
-        if not isinstance(error, (Error, OSError, ImportError)):
-            text = f"{type(error).__name__}: {text}  (--debug shows where)"
+        text = message(error, "; --debug shows more")
         if self.as_json:
             print(json.dumps({"error": text, "type": type(error).__name__}))
         self.note(text)
@@ -60,6 +58,20 @@ class Terminal:
         """Colours on a terminal only, and not where NO_COLOR is set."""
         dumb = os.environ.get("TERM", "") in ("", "dumb")
         return sys.stdout.isatty() and not dumb and not os.environ.get("NO_COLOR")
+
+
+def message(error: BaseException, more: str = "") -> str:
+    """An error of ours as it is; any other with its type and its place."""
+    if isinstance(error, (Error, OSError, ImportError)):
+        return str(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = ""
+    if trace is not None:
+        file = os.path.relpath(trace.tb_frame.f_code.co_filename)
+        place = f" ({file}:{trace.tb_lineno}{more})"
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def plain(value: Any) -> Any:
