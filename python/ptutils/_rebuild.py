@@ -86,8 +86,17 @@ def array(content: Any, dtype: Any, shape: Any, order: Any = "C") -> Any:
     return flat.reshape(shape, order=order)
 
 
-def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> Any:
-    return array(content, dtype, shape, order)
+def _frombuffer(
+    content: Any, dtype: Any, shape: Any, order: Any, axes: Any = None
+) -> Any:
+    if order != "K":
+        return array(content, dtype, shape, order)
+    out = array(content, dtype, shape)
+    if axes is None:
+        return out
+    if not isinstance(axes, (list, tuple)) or sorted(axes) != list(range(out.ndim)):
+        raise malformed("a NumPy array with an impossible order of axes")
+    return out.transpose(axes)
 
 
 def _scalar(dtype: Any, content: Any = None) -> Any:

@@ -152,7 +152,13 @@ def save(path: str | os.PathLike[str], value: Any, durable: bool = True) -> None
     if codec is None:
         _core.save(path, value, durable)
     else:
-        codec.write(path, _states(value), durable)
+        try:
+            plain = _states(value)
+        except RecursionError as error:
+            raise WrongValue(
+                f"[save] {path}: nested too deep: does the value contain itself?"
+            ) from error
+        codec.write(path, plain, durable)
 
 
 def _states(value: Any) -> Any:

@@ -143,7 +143,7 @@ def test_what_cannot_be_saved_is_refused_before_the_file_is_touched(
     suffix: str, bad: object, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"x.{suffix}"
-    if suffix == "pkl" and name == "datetime64":
+    if suffix == "pkl" and name in ("datetime64", "surrogate"):
         pytest.skip("pickle holds it")
     pt.save(path, np.ones(1) if suffix == "npy" else {"old": 1})
     before = path.read_bytes()
