@@ -299,13 +299,12 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
             self._begin_step()
             self.callbacks.call("start_of_training_step", step=self.step_count + 1)
             yield batch
-            moved = source.moved
             ended = length > 0 and self._step_in_epoch + 1 >= length
             go_on = self._end_step(ended)
             if not go_on or self._done():
                 self._finish(self._done())
                 return
-            if moved:
+            if source.moved:  # an earlier state was loaded
                 break
         else:
             if empty and self._step_in_epoch == 0:

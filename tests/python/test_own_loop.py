@@ -167,7 +167,10 @@ def test_loop_wants_with_and_a_loader(tmp_path):
     assert s.status.state == "paused"
 
 
-def test_file_run_of_a_torch_net(tmp_path):
+@pytest.mark.parametrize("own_loader", [False, True])
+def test_run_of_a_torch_net(tmp_path, own_loader):
+    data = TensorDataset(X, Y)
+    train_data = DataLoader(data, batch_size=10, shuffle=True) if own_loader else data
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))
     model = pt.Model(
         net, torch.nn.CrossEntropyLoss(), torch.optim.SGD(net.parameters(), lr=0.1)
@@ -175,9 +178,7 @@ def test_file_run_of_a_torch_net(tmp_path):
     s = pt.Session(
         "torch",
         model=model,
-        dataprovider=pt.data.DataProvider(
-            train=TensorDataset(X, Y), val=TensorDataset(X, Y), batch_size=10
-        ),
+        dataprovider=pt.data.DataProvider(train=train_data, val=data, batch_size=10),
         dbinterface=str(tmp_path / "a.db"),
         train_params={"num_epochs": 4},
         validation_params={"val": {"every": "1 epoch"}},
