@@ -13,7 +13,6 @@ from . import _core, errors
 from ._core import (
     Callback,
     Callbacks,
-    History,
     Model,
     Module,
     Random,
@@ -26,6 +25,7 @@ from ._core import (
     set_num_threads,
 )
 from .errors import Error
+from .history import History
 from .module import Base
 from .session import restart, resume
 from .state import Config, Configuration, State

@@ -112,6 +112,11 @@ def test_a_live_sessions_history_plots(tmp_path: Path) -> None:
                 assert len(ax.get_lines()[0].get_xdata()) == 3
 
 
+def test_a_history_plots_where_nothing_else_was_imported(tmp_path: Path) -> None:
+    code = "import ptutils as pt; pt.History.plot, pt.History.to_pandas"
+    subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+
+
 def test_without_the_extra_the_error_names_it(tmp_path: Path) -> None:
     code = (
         "import sys\n"
