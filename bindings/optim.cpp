@@ -218,7 +218,7 @@ void def_native(Class& cls) {
           [](T& self, const Value& state) { self.T::load_partial(state); });
 }
 
-void def_base(py::module_& m) {
+void def_optimizer(py::module_& m) {
   auto cls = bind_module<Optimizer, Module, PyOptimizer, true>(
       m, "Optimizer", "ptutils.optim",
       "The base class of optimizers. A subclass keeps what it updates in "
@@ -268,7 +268,7 @@ PyNative<optim::Adam>* make_adam(const py::object& params, double lr,
 
 void def_optim(py::module_& m) {
   def_group(m);
-  def_base(m);
+  def_optimizer(m);
   auto sgd = bind_module<optim::SGD, Optimizer, PyNative<optim::SGD>, false>(
       m, "SGD", "ptutils.optim",
       "Stochastic gradient descent, as torch.optim.SGD (formulas, "

@@ -19,7 +19,7 @@ namespace {
 
 /// What the database does is done without the GIL.
 template <class F>
-auto unlocked(F&& body) {
+auto reading(F&& body) {
   py::gil_scoped_release release;
   return body();
 }
@@ -68,18 +68,18 @@ void def_run(py::module_& m) {
                             [](const Run& r) { return r.record().parent; });
   cls.def("metadata", [](const Run& r) {
     List all;
-    all.items = unlocked([&] { return r.metadata(); });
+    all.items = reading([&] { return r.metadata(); });
     return Value(std::move(all));
   });
   cls.def("history", [](const Run& r) {
-    return unlocked([&] { return std::make_shared<History>(r.history()); });
+    return reading([&] { return std::make_shared<History>(r.history()); });
   });
   cls.def("checkpoints", [](const Run& r) {
-    return unlocked([&] { return checkpoints(r); });
+    return reading([&] { return checkpoints(r); });
   });
   cls.def("state", [](const Run& r, const std::string& at) {
     At which = at_of(at, r);
-    return unlocked([&] { return r.state(which); });
+    return reading([&] { return r.state(which); });
   });
   cls.def("load",
           [](const Run& r, const std::string& path, const std::string& at,
@@ -87,7 +87,7 @@ void def_run(py::module_& m) {
             At which = at_of(at, r);
             ModulePtr into = child_in(net, "net");
             return child_out(
-                unlocked([&] { return r.load(path, which, trusted, into); }));
+                reading([&] { return r.load(path, which, trusted, into); }));
           });
   cls.def("diff", &Run::diff);
 }
@@ -123,7 +123,7 @@ void def_runs_class(py::module_& m) {
   cls.def(py::init([](const py::object& database) {
     if (PyUnicode_Check(database.ptr())) {
       std::string location = py::cast<std::string>(database);
-      return unlocked([&] { return open(location); });
+      return reading([&] { return open(location); });
     }
     if (!py::isinstance<DBInterface>(database))
       fail(Kind::kType, "open", "takes a path or a DBInterface, not a ",
@@ -131,21 +131,21 @@ void def_runs_class(py::module_& m) {
     return Runs(py::cast<std::shared_ptr<DBInterface>>(database));
   }));
   cls.def("get", [](const Runs& runs, const std::string& exp_id) {
-    return unlocked([&] { return runs[exp_id]; });
+    return reading([&] { return runs[exp_id]; });
   });
   cls.def("match", [](const Runs& runs, const std::string& glob) {
-    return unlocked([&] { return runs.match(glob); });
+    return reading([&] { return runs.match(glob); });
   });
   cls.def("find", [](const Runs& runs, const Value& query) {
-    return unlocked([&] { return runs.find(query); });
+    return reading([&] { return runs.find(query); });
   });
   cls.def("sizes", [](const Runs& runs) {
-    return unlocked([&] { return sizes(runs); });
+    return reading([&] { return sizes(runs); });
   });
   cls.def_property_readonly(
       "location", [](const Runs& runs) { return runs.db().location(); });
   cls.def("close",
-          [](const Runs& runs) { unlocked([&] { runs.db().close(); }); });
+          [](const Runs& runs) { reading([&] { runs.db().close(); }); });
 }
 
 /// Records of one name as columns of raw numbers (f64 or i64), so that a frame

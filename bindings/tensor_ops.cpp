@@ -112,7 +112,7 @@ const Arithmetic kArithmetic[] = {
     {"truediv", div}, {"mod", remainder}, {"floordiv", floor_div},
     {"pow", pow},
 };
-const Comparison kComparisons[] = {
+const Comparison kComparisonOperators[] = {
     {"__eq__", eq, false, false}, {"__ne__", ne, true, true},
     {"__lt__", lt, false, true},  {"__le__", le, false, true},
     {"__gt__", gt, true, false},  {"__ge__", ge, true, false},
@@ -205,7 +205,7 @@ std::optional<Tensor> operand(const Tensor& tensor, py::handle other) {
 
 void def_operators(TensorClass& cls) {
   for (const Arithmetic& row : kArithmetic) def_arithmetic(cls, row);
-  for (const Comparison& row : kComparisons)
+  for (const Comparison& row : kComparisonOperators)
     cls.def(
         row.name,
         [&row](const PyTensor& a, py::object other) {

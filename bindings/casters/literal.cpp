@@ -15,7 +15,7 @@ namespace ptutils::bindings {
 
 namespace {
 
-constexpr std::size_t kMaxDepth = 64;
+constexpr std::size_t kMaxListDepth = 64;
 
 /// bool 0, int 1, float 2, complex 3; -1 for another object.
 int number_category(PyObject* o) {
@@ -123,8 +123,8 @@ class Lists {
     if (!PyList_Check(o) && !PyTuple_Check(o)) return leaf(object, depth);
     auto n = static_cast<std::int64_t>(PySequence_Fast_GET_SIZE(o));
     if (!known_) {
-      if (depth >= kMaxDepth)
-        fail(Kind::kValue, where_, "lists nested deeper than ", kMaxDepth,
+      if (depth >= kMaxListDepth)
+        fail(Kind::kValue, where_, "lists nested deeper than ", kMaxListDepth,
              ": does one contain itself?");
       shape_.push_back(n);
     } else if (depth >= shape_.size() || shape_[depth] != n) {
