@@ -74,9 +74,8 @@ void def_run(py::module_& m) {
   cls.def("history", [](const Run& r) {
     return reading([&] { return std::make_shared<History>(r.history()); });
   });
-  cls.def("checkpoints", [](const Run& r) {
-    return reading([&] { return checkpoints(r); });
-  });
+  cls.def("checkpoints",
+          [](const Run& r) { return reading([&] { return checkpoints(r); }); });
   cls.def("state", [](const Run& r, const std::string& at) {
     At which = at_of(at, r);
     return reading([&] { return r.state(which); });

@@ -14,7 +14,7 @@ from .errors import UnknownName, WrongValue
 
 __all__ = ["History"]
 
-_FEW = 60  # records that are drawn with markers
+_FEW = 60  # records that are drawn with markers, and not smoothed
 
 
 def needs(module: str, where: str) -> Any:
@@ -126,14 +126,14 @@ def smoothed(values: Any, weight: float) -> Any:
 
 def _draw(ax: Any, name: str, data: dict[str, Any], smooth: float) -> None:
     step, value = data["step"], data["value"]
-    style: dict[str, Any] = {"linewidth": 0.8 if smooth else 1}
     if len(step) <= _FEW:
-        style |= {"marker": "o", "markersize": 3}
-    if not smooth:
-        ax.plot(step, value, label=name, **style)
-        return
-    (line,) = ax.plot(step, smoothed(value, smooth), label=name)
-    ax.plot(step, value, color=line.get_color(), alpha=0.3, zorder=1, **style)
+        ax.plot(step, value, label=name, marker="o", markersize=3)
+    elif not smooth:
+        ax.plot(step, value, label=name, linewidth=1)
+    else:
+        (line,) = ax.plot(step, smoothed(value, smooth), label=name)
+        pale = {"color": line.get_color(), "alpha": 0.3, "linewidth": 0.8}
+        ax.plot(step, value, zorder=1, **pale)
 
 
 def _panels(names: list[str]) -> dict[str, list[str]]:
@@ -153,7 +153,8 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
         Which metrics: ``'train/loss'``, ``'val/*'``; all when none is given.
     smooth
         0 to below 1: the weight of the past in a moving average; the values
-        themselves stay, pale.
+        themselves stay, pale. A metric of few values (one an epoch) is drawn as
+        it is.
     ax
         A matplotlib Axes to draw all of them in.
 

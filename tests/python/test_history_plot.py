@@ -83,6 +83,8 @@ def test_smooth_is_a_moving_average_beside_the_values(history: pt.History) -> No
     assert list(raw[:2]) == [2.0, 1.0]
     assert smooth[0] == 2.0
     assert math.isclose(smooth[1], (0.9 * 0.1 * 2.0 + 0.1 * 1.0) / (0.9 * 0.1 + 0.1))
+    few = history.plot("val/accuracy", smooth=0.9).get_lines()
+    assert [list(line.get_ydata()) for line in few] == [[0.25, 0.5]]
     for wrong in (1, -0.1, 2):
         with pytest.raises(ValueError, match="0 to below 1"):
             history.plot("train/loss", smooth=wrong)
