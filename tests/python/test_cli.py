@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -234,6 +235,24 @@ def test_ls_is_quick_and_imports_nothing_heavy(done: Path) -> None:
         env=environment(),
     )
     assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+def test_ls_takes_less_than_150_ms_of_processor_time(done: Path) -> None:
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    times = []
+    for _ in range(5):
+        before = used()
+        assert ptutils_(done, "ls").returncode == 0
+        times.append(used() - before)
+    assert min(times) < 0.15, times
+
+
+def test_an_exp_id_may_be_run_as_a_file_is(done: Path) -> None:
+    result = ptutils_(done, "run", "small")
+    assert result.returncode == 0 and "nothing to do: small" in result.stdout
 
 
 def test_show_prints_a_summary_and_sections(done: Path) -> None:
