@@ -24,7 +24,7 @@ X = RNG.random((BATCH, SIZES[0]), dtype=np.float32)
 Y = RNG.integers(0, SIZES[2], BATCH)
 # Torch's habit: uniform within 1 / sqrt(inputs).
 WEIGHTS = {
-    f"{layer}.{name}": RNG.uniform(-1, 1, shape).astype(np.float32) / np.sqrt(inputs)
+    f"{layer}.{name}": (RNG.uniform(-1, 1, shape) / inputs**0.5).astype(np.float32)
     for layer, inputs, outputs in ((0, *SIZES[:2]), (2, *SIZES[1:]))
     for name, shape in (("weight", (outputs, inputs)), ("bias", (outputs,)))
 }
@@ -53,7 +53,7 @@ def step_of(
         opt.step()
         return loss
 
-    return step, lambda: float(step())
+    return step, lambda: step().item()
 
 
 def same_losses(losses: dict[str, Callable[[], float]]) -> None:
