@@ -1,3 +1,5 @@
+#include "callbacks.h"
+
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
 
@@ -5,7 +7,6 @@
 #include <map>
 
 #include "areas.h"
-#include "callbacks.h"
 #include "casters/child.h"
 #include "casters/value.h"
 #include "lifetime.h"
@@ -52,9 +53,8 @@ std::vector<std::string> triggers_of(py::handle type) {
     for (auto [key, value] : py::dict(base.attr("__dict__"))) {
       std::string name = py::str(key), trigger;
       if (name.starts_with("_")) continue;
-      if (PyUnicode_Check(value.ptr()) &&
-          py::hasattr(type, py::str(value)) && name == py::cast<std::string>(
-              value.attr("upper")()))
+      if (PyUnicode_Check(value.ptr()) && py::hasattr(type, py::str(value)) &&
+          name == py::cast<std::string>(value.attr("upper")()))
         trigger = py::str(value);
       else if (PyCallable_Check(value.ptr()) &&
                std::find(known.begin(), known.end(), name) != known.end())
@@ -73,9 +73,12 @@ HandlerCall::HandlerCall(py::handle function) {
         py::module_::import("inspect").attr("signature")(function);
     for (auto [key, parameter] : py::dict(signature.attr("parameters"))) {
       std::string kind = py::str(parameter.attr("kind").attr("name"));
-      if (kind == "VAR_KEYWORD") all_ = true;
-      else if (kind == "VAR_POSITIONAL") continue;
-      else names_.push_back(py::str(key));
+      if (kind == "VAR_KEYWORD")
+        all_ = true;
+      else if (kind == "VAR_POSITIONAL")
+        continue;
+      else
+        names_.push_back(py::str(key));
     }
   } catch (py::error_already_set&) {
     all_ = true;  // a builtin without a signature
@@ -92,8 +95,7 @@ void HandlerCall::operator()(py::handle function, const Event& event) const {
   if (event.arguments.is_dict())
     for (const auto& [key, value] : event.arguments.as_dict()) {
       std::string name = to_string(key);
-      if (all_ ||
-          std::find(names_.begin(), names_.end(), name) != names_.end())
+      if (all_ || std::find(names_.begin(), names_.end(), name) != names_.end())
         keywords[py::str(name)] = to_python(value);
     }
   offer("step", [&] { return py::int_(event.index); });
@@ -101,13 +103,13 @@ void HandlerCall::operator()(py::handle function, const Event& event) const {
   offer("attempt", [&] { return py::int_(event.attempt); });
   offer("trigger", [&] { return py::str(std::string(event.trigger)); });
   offer("session", [&]() -> py::object {
-    return event.source ? py::cast(event.source, py::return_value_policy::reference)
-                        : py::object(py::none());
+    return event.source
+               ? py::cast(event.source, py::return_value_policy::reference)
+               : py::object(py::none());
   });
   if (!keywords.contains("loss") && event.loss.numel() == 1)
-    offer("loss", [&]() -> py::object {
-      return py::float_(event.loss.item_f64());
-    });
+    offer("loss",
+          [&]() -> py::object { return py::float_(event.loss.item_f64()); });
   function(**keywords);
 }
 
@@ -162,7 +164,8 @@ void register_callback(const CallbacksView& view, const py::object& callback,
     return;
   }
   py::object instance = callback;
-  if (PyType_Check(callback.ptr())) instance = callback(**arguments);
+  if (PyType_Check(callback.ptr()))
+    instance = callback(**arguments);
   else if (!arguments.empty())
     fail(Kind::kType, "register_callback",
          "arguments go with a class or a name, not with an instance");
@@ -186,8 +189,9 @@ void call_trigger(const CallbacksView& view, const py::object& trigger,
     const Value* given = event.arguments.as_dict().find(name);
     if (!given || !given->is_int()) continue;
     auto number = given->as_int();
-    (name[0] == 's' ? event.index
-     : name[0] == 'e' ? event.epoch : event.attempt) = number;
+    (name[0] == 's'   ? event.index
+     : name[0] == 'e' ? event.epoch
+                      : event.attempt) = number;
   }
   event.progress.step = event.index;
   event.progress.epoch = event.epoch;
@@ -205,9 +209,9 @@ std::string trigger_attribute(const CallbacksView& view,
   std::string wanted = lower(name);
   if (std::find(known.begin(), known.end(), wanted) != known.end())
     return wanted;
-  PyErr_SetString(PyExc_AttributeError,
-                  str("callbacks has no trigger '", name, "'",
-                      did_you_mean(wanted, known)).c_str());
+  PyErr_SetString(PyExc_AttributeError, str("callbacks has no trigger '", name,
+                                            "'", did_you_mean(wanted, known))
+                                            .c_str());
   throw py::error_already_set();
 }
 
@@ -223,8 +227,8 @@ void def_callbacks(py::module_& m, py::handle module_class) {
       "and whatever the trigger was raised with.");
   base.def_property_readonly("triggers", &Callback::triggers);
 
-  py::class_<CallbacksView> view(
-      m, "Callbacks", "A registry of callbacks by trigger.");
+  py::class_<CallbacksView> view(m, "Callbacks",
+                                 "A registry of callbacks by trigger.");
   view.attr("__module__") = "ptutils";
   view.def("register_callback", &register_callback, py::arg("callback"),
            py::kw_only(), py::arg("every") = py::none(),
@@ -237,20 +241,21 @@ void def_callbacks(py::module_& m, py::handle module_class) {
            [](const CallbacksView& v, const Callback& callback) {
              v.get().remove(callback);
            });
-  view.def("on",
-           [](const CallbacksView& v, const std::string& trigger,
-              const py::object& function, const py::object& every,
-              const py::object& at, const py::object& before,
-              const py::object& after) {
-             v.get().add(std::make_shared<FunctionCallback>(lower(trigger),
-                                                            function),
-                         filter_of(every, at, before, after));
-             return function;
-           },
-           py::arg("trigger"), py::arg("function"), py::kw_only(),
-           py::arg("every") = py::none(), py::arg("at") = py::none(),
-           py::arg("before") = py::none(), py::arg("after") = py::none(),
-           "Runs a function at a trigger.");
+  view.def(
+      "on",
+      [](const CallbacksView& v, const std::string& trigger,
+         const py::object& function, const py::object& every,
+         const py::object& at, const py::object& before,
+         const py::object& after) {
+        v.get().add(
+            std::make_shared<FunctionCallback>(lower(trigger), function),
+            filter_of(every, at, before, after));
+        return function;
+      },
+      py::arg("trigger"), py::arg("function"), py::kw_only(),
+      py::arg("every") = py::none(), py::arg("at") = py::none(),
+      py::arg("before") = py::none(), py::arg("after") = py::none(),
+      "Runs a function at a trigger.");
   view.def("call", &call_trigger, py::arg("trigger"), py::pos_only(),
            "Raises a trigger; what a callback does not take is dropped.");
   view.def("__getattr__", &trigger_attribute);
@@ -271,11 +276,10 @@ void def_callbacks(py::module_& m, py::handle module_class) {
     return out + ")";
   });
   py::setattr(module_class, "callbacks",
-              py::reinterpret_borrow<py::object>(
-                  reinterpret_cast<PyObject*>(&PyProperty_Type))(
-                  py::cpp_function([](py::object self) {
-                    return CallbacksView{std::move(self)};
-                  })));
+              py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(
+                  &PyProperty_Type))(py::cpp_function([](py::object self) {
+                return CallbacksView{std::move(self)};
+              })));
 }
 
 }  // namespace ptutils::bindings

@@ -1,10 +1,10 @@
+#include <pybind11/stl.h>
+
 #include <array>
 #include <cstring>
 #include <mutex>
 #include <thread>
 #include <vector>
-
-#include <pybind11/stl.h>
 
 #include "areas.h"
 #include "casters/value.h"
@@ -86,8 +86,7 @@ void raise(const Error& error) {
       error.what(), static_cast<Py_ssize_t>(std::strlen(error.what())),
       "backslashreplace"));
   py::object made = py::handle(error_class(error.kind()))(text);
-  if (!cause.is_none())
-    PyException_SetCause(made.ptr(), cause.release().ptr());
+  if (!cause.is_none()) PyException_SetCause(made.ptr(), cause.release().ptr());
   PyErr_SetObject(error_class(error.kind()), made.ptr());
 }
 
@@ -101,8 +100,8 @@ void def_errors(py::module_& m) {
   for (const ErrorRow& row : kErrors) {
     auto bases = py::make_tuple(py::handle(base), py::handle(*row.builtin));
     std::string name = std::string("ptutils.errors.") + row.name;
-    PyObject* made = PyErr_NewExceptionWithDoc(name.c_str(), row.doc,
-                                               bases.ptr(), nullptr);
+    PyObject* made =
+        PyErr_NewExceptionWithDoc(name.c_str(), row.doc, bases.ptr(), nullptr);
     if (!made) throw py::error_already_set();
     // KeyError shows its message in quotes; ours are sentences.
     py::setattr(made, "__str__", py::handle(PyExc_Exception).attr("__str__"));
@@ -168,9 +167,8 @@ void def_log(py::module_& m) {
   static auto* queue = new LogQueue();
   log::set_sink([](const log::Record& record) { queue->push(record); });
   m.def("_log_flush", [] { queue->drain(); });
-  m.def("_log_level", [](int level) {
-    log::set_level(static_cast<log::Level>(level));
-  });
+  m.def("_log_level",
+        [](int level) { log::set_level(static_cast<log::Level>(level)); });
   m.def("_log", [](int level, const std::string& message) {
     auto at = static_cast<log::Level>(level);
     if (log::enabled(at)) log::write(at, "ptutils", message);

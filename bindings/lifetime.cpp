@@ -9,15 +9,40 @@ namespace ptutils::bindings {
 namespace {
 
 constexpr std::array<const char*, static_cast<std::size_t>(Method::kCount)>
-    kMethodNames = {
-        "state_dict", "load_state_dict", "__call__", "to_config", "train",
-        "forward", "loss", "step", "zero_grad",
-        "__len__", "__getitem__", "__getitems__", "order", "provide",
-        "__next__",
-        "forward", "loss", "compute_gradients", "apply_gradients",
-        "step", "optimize", "update", "_pause", "_stop", "validate", "run",
-        "save", "find", "load_from_id", "update", "remove", "sync", "close",
-        "location"};
+    kMethodNames = {"state_dict",
+                    "load_state_dict",
+                    "__call__",
+                    "to_config",
+                    "train",
+                    "forward",
+                    "loss",
+                    "step",
+                    "zero_grad",
+                    "__len__",
+                    "__getitem__",
+                    "__getitems__",
+                    "order",
+                    "provide",
+                    "__next__",
+                    "forward",
+                    "loss",
+                    "compute_gradients",
+                    "apply_gradients",
+                    "step",
+                    "optimize",
+                    "update",
+                    "_pause",
+                    "_stop",
+                    "validate",
+                    "run",
+                    "save",
+                    "find",
+                    "load_from_id",
+                    "update",
+                    "remove",
+                    "sync",
+                    "close",
+                    "location"};
 
 std::unordered_set<PyTypeObject*>& native_types() {
   static auto* types = new std::unordered_set<PyTypeObject*>();
@@ -61,7 +86,8 @@ class PyChildSlot final : public ChildSlot {
 class PyValueSlot final : public ValueSlot {
  public:
   PyValueSlot(py::object container, py::object key, std::string name)
-      : container_(std::move(container)), key_(std::move(key)),
+      : container_(std::move(container)),
+        key_(std::move(key)),
         name_(std::move(name)) {}
   Value get() const override {
     if (!value_) value_ = to_value(container_[key_], name_);
@@ -88,7 +114,8 @@ class PyValueSlot final : public ValueSlot {
 class PyVariableSlot final : public ValueSlot {
  public:
   PyVariableSlot(py::object container, py::object key, std::string name)
-      : container_(std::move(container)), key_(std::move(key)),
+      : container_(std::move(container)),
+        key_(std::move(key)),
         name_(std::move(name)) {}
   Value get() const override {
     return Value(nn::variable_in(to_value(container_[key_])).data());
@@ -280,11 +307,11 @@ Value python_config(PyObject* self) {
     auto args = py::cast<py::tuple>(stored[py::int_(0)]);
     py::object bound;
     try {
-      py::object signature =
-          py::module_::import("inspect").attr("signature")(
-              type.attr("__init__"));
-      bound = signature.attr("bind")(py::none(), *args,
-                                     **py::cast<py::dict>(stored[py::int_(1)]))
+      py::object signature = py::module_::import("inspect").attr("signature")(
+          type.attr("__init__"));
+      bound = signature
+                  .attr("bind")(py::none(), *args,
+                                **py::cast<py::dict>(stored[py::int_(1)]))
                   .attr("arguments");
     } catch (py::error_already_set&) {
       bound = stored[py::int_(1)];  // a binding's __init__: keywords only
@@ -336,8 +363,7 @@ namespace {
 PyObject* python_owner(const ModulePtr& module) {
   auto* deleter =
       std::get_deleter<py::detail::smart_holder_type_caster_support::
-                           shared_ptr_trampoline_self_life_support>(
-          module);
+                           shared_ptr_trampoline_self_life_support>(module);
   return deleter ? deleter->self : nullptr;
 }
 

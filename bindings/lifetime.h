@@ -24,12 +24,40 @@ namespace py = pybind11;
 /// Methods that Python subclasses may override. One table; a trampoline asks
 /// it, a binding calls past the override through `direct`.
 enum class Method : int {
-  kStateDict, kLoadStateDict, kCall, kToConfig, kTrain,          // Module
-  kForward, kLoss, kStep, kZeroGrad,                             // nn
-  kLen, kGetItem, kGetItems, kOrder, kProvide, kNext,            // data
-  kModelForward, kModelLoss, kComputeGradients, kApplyGradients,  // session
-  kModelStep, kOptimize, kUpdate, kPause, kStop, kValidate, kRun,
-  kSave, kFind, kLoadFromId, kDbUpdate, kRemove, kSync, kClose, kLocation,
+  kStateDict,
+  kLoadStateDict,
+  kCall,
+  kToConfig,
+  kTrain,  // Module
+  kForward,
+  kLoss,
+  kStep,
+  kZeroGrad,  // nn
+  kLen,
+  kGetItem,
+  kGetItems,
+  kOrder,
+  kProvide,
+  kNext,  // data
+  kModelForward,
+  kModelLoss,
+  kComputeGradients,
+  kApplyGradients,  // session
+  kModelStep,
+  kOptimize,
+  kUpdate,
+  kPause,
+  kStop,
+  kValidate,
+  kRun,
+  kSave,
+  kFind,
+  kLoadFromId,
+  kDbUpdate,
+  kRemove,
+  kSync,
+  kClose,
+  kLocation,
   kCount,
 };
 PyObject* interned(Method method);  // borrowed
@@ -69,8 +97,8 @@ class PySelf {
     std::array<PyObject*, sizeof...(Args) + 1> raw;
     raw[0] = self();
     for (std::size_t i = 0; i < owned.size(); ++i) raw[i + 1] = owned[i].ptr();
-    PyObject* result = PyObject_VectorcallMethod(
-        interned(method), raw.data(), raw.size(), nullptr);
+    PyObject* result = PyObject_VectorcallMethod(interned(method), raw.data(),
+                                                 raw.size(), nullptr);
     if (!result) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(result);
   }
@@ -113,10 +141,10 @@ class PyModule : public Base,
   PyObject* self() const override {
     if (!self_) {
       py::gil_scoped_acquire gil;
-      self_ = py::detail::get_object_handle(
-                  static_cast<const Base*>(this),
-                  py::detail::get_type_info(typeid(Base)))
-                  .ptr();
+      self_ =
+          py::detail::get_object_handle(static_cast<const Base*>(this),
+                                        py::detail::get_type_info(typeid(Base)))
+              .ptr();
     }
     return self_;
   }
@@ -171,7 +199,8 @@ class PyModule : public Base,
     py::gil_scoped_acquire gil;
     py::object args = bindings::to_python(arguments);
     if (!PyTuple_Check(args.ptr())) args = py::make_tuple(args);
-    return to_value(py::handle(self())(*py::reinterpret_borrow<py::tuple>(args)));
+    return to_value(
+        py::handle(self())(*py::reinterpret_borrow<py::tuple>(args)));
   }
   Value to_config() override {
     py::gil_scoped_acquire gil;
@@ -210,8 +239,8 @@ PyObject* new_built(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   if (!self) return nullptr;
   try {
     auto* instance = reinterpret_cast<py::detail::instance*>(self);
-    auto holder = instance->get_value_and_holder(
-        py::detail::get_type_info(typeid(T)));
+    auto holder =
+        instance->get_value_and_holder(py::detail::get_type_info(typeid(T)));
     holder.value_ptr() = static_cast<T*>(new Trampoline());
     holder.type->init_instance(instance, nullptr);
     remember_arguments(self, args, kwargs);
@@ -253,8 +282,8 @@ auto bind_module(py::module_& m, const char* name, const char* public_module,
     return cls;
   };
   if constexpr (std::is_void_v<Base>)
-    return finish(py::classh<T, Trampoline>(m, name, doc, setup,
-                                            py::dynamic_attr()));
+    return finish(
+        py::classh<T, Trampoline>(m, name, doc, setup, py::dynamic_attr()));
   else
     return finish(py::classh<T, Base, Trampoline>(m, name, doc, setup,
                                                   py::dynamic_attr()));

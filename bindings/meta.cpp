@@ -25,14 +25,15 @@ void def_statistic(py::module_& m) {
       "(2.0, 2)\n");
   cls.attr("__module__") = "ptutils";
   cls.def(py::init<>());
-  cls.def("update",
-          [](Statistic& self, const Value& value) {
-            if (value.is_tensor())
-              self.update(value.as_tensor());
-            else
-              self.update(value.as_double("Statistic.update"));
-          },
-          py::arg("value"), "A number, or every element of an array.");
+  cls.def(
+      "update",
+      [](Statistic& self, const Value& value) {
+        if (value.is_tensor())
+          self.update(value.as_tensor());
+        else
+          self.update(value.as_double("Statistic.update"));
+      },
+      py::arg("value"), "A number, or every element of an array.");
   cls.def("merge", &Statistic::merge, py::arg("other"));
   cls.def_property_readonly("count", &Statistic::count);
   cls.def_property_readonly("nan_count", &Statistic::nan_count);
@@ -44,10 +45,9 @@ void def_statistic(py::module_& m) {
   cls.def_property_readonly("max", &Statistic::max);
   cls.def_property_readonly("sum", &Statistic::sum);
   cls.def("state_dict", &Statistic::to_value);
-  cls.def("load_state_dict",
-          [](Statistic& self, const Value& v) {
-            self = Statistic::from_value(v);
-          });
+  cls.def("load_state_dict", [](Statistic& self, const Value& v) {
+    self = Statistic::from_value(v);
+  });
   cls.def(py::pickle(
       [](const Statistic& s) { return to_python(s.to_value()); },
       [](const py::object& o) { return Statistic::from_value(to_value(o)); }));
@@ -65,41 +65,43 @@ void def_history(py::module_& m) {
       "step): reads show the current line, branches=True the abandoned ones.");
   cls.attr("__module__") = "ptutils";
   cls.def(py::init<>());
-  cls.def("log",
-          [](History& self, const std::string& name, double value,
-             std::int64_t step, std::int64_t epoch, std::int64_t attempt,
-             double time) {
-            self.log(name, {attempt, step, epoch, time, value});
-          },
-          py::arg("name"), py::arg("value"), py::kw_only(), py::arg("step"),
-          py::arg("epoch") = 0, py::arg("attempt") = 0, py::arg("time") = 0.0);
+  cls.def(
+      "log",
+      [](History& self, const std::string& name, double value,
+         std::int64_t step, std::int64_t epoch, std::int64_t attempt,
+         double time) {
+        self.log(name, {attempt, step, epoch, time, value});
+      },
+      py::arg("name"), py::arg("value"), py::kw_only(), py::arg("step"),
+      py::arg("epoch") = 0, py::arg("attempt") = 0, py::arg("time") = 0.0);
   cls.def("begin_attempt", &History::begin_attempt, py::arg("attempt"),
           py::arg("step"));
   cls.def("names", &History::names, py::arg("glob") = "*");
   cls.def("last", &History::last, py::arg("name"));
-  cls.def("records",
-          [](const History& self, const std::string& name, bool branches) {
-            py::list out;
-            for (const auto& r : self.records(name, branches)) {
-              py::dict one;
-              one["attempt"] = r.attempt;
-              one["step"] = r.step;
-              one["epoch"] = r.epoch;
-              one["time"] = r.time;
-              one["value"] = r.value;
-              out.append(one);
-            }
-            return out;
-          },
-          py::arg("name"), py::arg("branches") = false,
-          "A list of {attempt, step, epoch, time, value}, in order of step.");
+  cls.def(
+      "records",
+      [](const History& self, const std::string& name, bool branches) {
+        py::list out;
+        for (const auto& r : self.records(name, branches)) {
+          py::dict one;
+          one["attempt"] = r.attempt;
+          one["step"] = r.step;
+          one["epoch"] = r.epoch;
+          one["time"] = r.time;
+          one["value"] = r.value;
+          out.append(one);
+        }
+        return out;
+      },
+      py::arg("name"), py::arg("branches") = false,
+      "A list of {attempt, step, epoch, time, value}, in order of step.");
   cls.def("state_dict", &History::to_value);
   cls.def_static("from_state", &History::from_value);
-  cls.def(py::pickle(
-      [](const History& h) { return to_python(h.to_value()); },
-      [](const py::object& o) {
-        return std::make_shared<History>(History::from_value(to_value(o)));
-      }));
+  cls.def(py::pickle([](const History& h) { return to_python(h.to_value()); },
+                     [](const py::object& o) {
+                       return std::make_shared<History>(
+                           History::from_value(to_value(o)));
+                     }));
   cls.def("__eq__", &History::equal);
   cls.def("__len__", [](const History& h) { return h.names().size(); });
   cls.def("__repr__", [](const History& h) {

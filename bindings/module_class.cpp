@@ -85,15 +85,15 @@ py::object reduce(py::handle self) {
   auto& module = py::cast<Module&>(self);
   FieldReader reader;
   module.fields(reader);
-  py::object arguments =
-      py::hasattr(self, "_constructor") ? self.attr("_constructor")()
-                                        : py::object(py::dict());
+  py::object arguments = py::hasattr(self, "_constructor")
+                             ? self.attr("_constructor")()
+                             : py::object(py::dict());
   py::object type = py::type::of(self);
   py::object extra = py::hasattr(self, "_extra_state")
                          ? self.attr("_extra_state")()
                          : py::object(py::none());
   return py::make_tuple(
-      py::module_::import("ptutils._core").attr("_rebuild"),
+      py::module_::import("ptutils.module").attr("rebuild"),
       py::make_tuple(type, arguments),
       py::make_tuple(reader.out, dict_of(self), extra, module.training()));
 }
@@ -123,7 +123,8 @@ void set_state(py::handle self, py::handle state) {
 
 py::object arguments_of(const py::args& args, const py::kwargs& kwargs) {
   if (!kwargs.empty())
-    fail(Kind::kType, "Module", "this class is called with positional "
+    fail(Kind::kType, "Module",
+         "this class is called with positional "
          "arguments, not with '",
          std::string(py::str(kwargs.begin()->first)), "='");
   if (args.size() == 1 && !PyTuple_Check(args[0].ptr()))
@@ -171,36 +172,39 @@ void def_tree(py::classh<Module, PyModule<Module>>& cls) {
       out.append(py::make_tuple(name, child_out(module)));
     return out;
   };
-  cls.def("named_children",
-          [=](Module& self) { return objects(self.named_children()); },
-          "Direct children: a list of (name, object).");
-  cls.def("named_modules",
-          [=](py::object self) {
-            py::list out;
-            out.append(py::make_tuple("", self));
-            for (auto pair : objects(py::cast<Module&>(self).named_modules()))
-              out.append(pair);
-            return out;
-          },
-          "This object and all below it: a list of (dotted name, object).");
-  cls.def("train",
-          [](py::object self, bool mode) {
-            auto& module = py::cast<Module&>(self);
-            direct(module, Method::kTrain);
-            module.train(mode);
-            return self;
-          },
-          py::arg("mode") = true, "Training mode for it and all children.");
+  cls.def(
+      "named_children",
+      [=](Module& self) { return objects(self.named_children()); },
+      "Direct children: a list of (name, object).");
+  cls.def(
+      "named_modules",
+      [=](py::object self) {
+        py::list out;
+        out.append(py::make_tuple("", self));
+        for (auto pair : objects(py::cast<Module&>(self).named_modules()))
+          out.append(pair);
+        return out;
+      },
+      "This object and all below it: a list of (dotted name, object).");
+  cls.def(
+      "train",
+      [](py::object self, bool mode) {
+        auto& module = py::cast<Module&>(self);
+        direct(module, Method::kTrain);
+        module.train(mode);
+        return self;
+      },
+      py::arg("mode") = true, "Training mode for it and all children.");
   cls.def_property_readonly("training", &Module::training);
-  cls.def("to_config",
-          [](Module& self) {
-            direct(self, Method::kToConfig);
-            Value config = self.to_config();
-            if (config.is_dict())
-              config.as_dict().kind = DictKind::kConfiguration;
-            return config;
-          },
-          "The Configuration that rebuilds it: {'func': …, arguments…}.");
+  cls.def(
+      "to_config",
+      [](Module& self) {
+        direct(self, Method::kToConfig);
+        Value config = self.to_config();
+        if (config.is_dict()) config.as_dict().kind = DictKind::kConfiguration;
+        return config;
+      },
+      "The Configuration that rebuilds it: {'func': …, arguments…}.");
   cls.def("__repr__", &Module::repr);
 }
 
@@ -227,11 +231,13 @@ void def_module_class(py::module_& m) {
   m.def("_native_base", &native_base);
   m.def("_set_dict_types", &set_dict_types);
   m.def("_is_child", [](py::handle object) { return is_child(object); });
-  m.def("_roundtrip", [](const Value& v) { return v.clone(); },
-        "Through the core and back (for tests).");
-  m.def("_identical", [](const Value& a, const Value& b) {
-    return a.identical(b);
-  }, "The same types, order and bits.");
+  m.def(
+      "_roundtrip", [](const Value& v) { return v.clone(); },
+      "Through the core and back (for tests).");
+  m.def(
+      "_identical",
+      [](const Value& a, const Value& b) { return a.identical(b); },
+      "The same types, order and bits.");
 }
 
 }  // namespace ptutils::bindings

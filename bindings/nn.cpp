@@ -331,7 +331,7 @@ py::tuple reduced(py::handle self, const py::dict& arguments,
   PyObject* dict = PyObject_GenericGetDict(self.ptr(), nullptr);
   if (!dict) throw py::error_already_set();
   return py::make_tuple(
-      py::module_::import("ptutils._core").attr("_rebuild"),
+      py::module_::import("ptutils.module").attr("rebuild"),
       py::make_tuple(py::type::of(self), arguments),
       py::make_tuple(py::dict(), py::reinterpret_steal<py::object>(dict), extra,
                      py::cast<Module&>(self).training()));

@@ -1,3 +1,5 @@
+#include "ptutils/module/registry.h"
+
 #include <pybind11/stl.h>
 
 #include "areas.h"
@@ -7,7 +9,6 @@
 #include "lifetime.h"
 #include "ptutils/builtin.h"
 #include "ptutils/module/configuration.h"
-#include "ptutils/module/registry.h"
 
 // Classes by name: Python's through ptutils.registry, ours through their Python
 // types, so that every Module of this process has its Python side.
@@ -16,9 +17,7 @@ namespace ptutils::bindings {
 
 namespace {
 
-py::object python_registry() {
-  return py::module_::import("ptutils.registry");
-}
+py::object python_registry() { return py::module_::import("ptutils.registry"); }
 
 /// A built object in a configuration: a part, or whatever it is.
 Value built_value(const py::object& object) {
@@ -71,29 +70,29 @@ void replace_makers(const py::module_& m) {
 }  // namespace
 
 void def_registry(py::module_& m) {
-  m.def("configure",
-        [](const Value& config, const std::string& path,
-           const std::string& slot, const py::object& net, bool trusted) {
-          BuildContext context;
-          context.path = path;
-          context.slot = slot;
-          context.trusted = trusted;
-          context.net = child_in(net, "net");
-          return configure(config, context);
-        },
-        py::arg("config"), py::kw_only(), py::arg("path") = "configuration",
-        py::arg("slot") = "", py::arg("net") = py::none(),
-        py::arg("trusted") = true);
+  m.def(
+      "configure",
+      [](const Value& config, const std::string& path, const std::string& slot,
+         const py::object& net, bool trusted) {
+        BuildContext context;
+        context.path = path;
+        context.slot = slot;
+        context.trusted = trusted;
+        context.net = child_in(net, "net");
+        return configure(config, context);
+      },
+      py::arg("config"), py::kw_only(), py::arg("path") = "configuration",
+      py::arg("slot") = "", py::arg("net") = py::none(),
+      py::arg("trusted") = true);
   m.def("_compare", [](const Value& before, const Value& after) {
     py::list out;
     for (const Change& c : compare(before, after))
-      out.append(py::make_tuple(c.path, to_python(c.before),
-                                to_python(c.after), is_structural(c)));
+      out.append(py::make_tuple(c.path, to_python(c.before), to_python(c.after),
+                                is_structural(c)));
     return out;
   });
-  m.def("_native_names", [](const std::string& slot) {
-    return registry().names(slot);
-  });
+  m.def("_native_names",
+        [](const std::string& slot) { return registry().names(slot); });
   m.def("_finish_registry", [m] {
     register_builtin();
     replace_makers(m);

@@ -1,3 +1,5 @@
+#include "ptutils/session/session.h"
+
 #include <pybind11/stl.h>
 
 #include "areas.h"
@@ -7,7 +9,6 @@
 #include "lifetime.h"
 #include "ptutils/session/callbacks/nan_detector.h"
 #include "ptutils/session/progress.h"
-#include "ptutils/session/session.h"
 #include "ptutils/session/streams.h"
 
 // Model and Session. What concerns torch, notebooks and the own loop is policy,
@@ -23,14 +24,13 @@ class PyModel : public PyModule<Model> {
   Value forward(const Value& inputs) override {
     if (!to_python(Method::kModelForward)) return Model::forward(inputs);
     py::gil_scoped_acquire gil;
-    return carried(call_python(Method::kModelForward,
-                               bindings::to_python(inputs)));
+    return carried(
+        call_python(Method::kModelForward, bindings::to_python(inputs)));
   }
   Value loss(const Value& outputs, const Value& targets) override {
     if (!to_python(Method::kModelLoss)) return Model::loss(outputs, targets);
     py::gil_scoped_acquire gil;
-    return carried(call_python(Method::kModelLoss,
-                               bindings::to_python(outputs),
+    return carried(call_python(Method::kModelLoss, bindings::to_python(outputs),
                                bindings::to_python(targets)));
   }
   void compute_gradients(const Value& loss) override {
@@ -52,14 +52,14 @@ class PyModel : public PyModule<Model> {
   Value step(const Value& batch) override {
     if (!to_python(Method::kModelStep)) return Model::step(batch);
     py::gil_scoped_acquire gil;
-    return metrics(call_python(Method::kModelStep,
-                               bindings::to_python(batch)), "step");
+    return metrics(call_python(Method::kModelStep, bindings::to_python(batch)),
+                   "step");
   }
   Value validate(const Value& batch) override {
     if (!to_python(Method::kValidate)) return Model::validate(batch);
     py::gil_scoped_acquire gil;
-    return metrics(call_python(Method::kValidate,
-                               bindings::to_python(batch)), "validate");
+    return metrics(call_python(Method::kValidate, bindings::to_python(batch)),
+                   "validate");
   }
 
   /// An object of another library as it is (a torch tensor keeps its graph).
@@ -103,8 +103,8 @@ std::shared_ptr<T> part(const py::object& object, const char* slot,
                         const char* what) {
   if (object.is_none()) return nullptr;
   if (!py::isinstance<T>(object))
-    fail(Kind::kType, slot, "a ", Py_TYPE(object.ptr())->tp_name,
-         " is not a ", what);
+    fail(Kind::kType, slot, "a ", Py_TYPE(object.ptr())->tp_name, " is not a ",
+         what);
   return py::cast<std::shared_ptr<T>>(object);
 }
 
@@ -114,8 +114,7 @@ void def_model(py::module_& m) {
       "net, criterion, optimizer, and what a training step does with them.");
   auto slot = [&](const char* name, ModulePtr Model::*member) {
     cls.def_property(
-        name,
-        [member](const Model& self) { return child_out(self.*member); },
+        name, [member](const Model& self) { return child_out(self.*member); },
         [member, name](Model& self, const py::object& object) {
           self.*member = child_in(object, name);
           self.bind();
@@ -125,46 +124,58 @@ void def_model(py::module_& m) {
   slot("criterion", &Model::criterion);
   slot("optimizer", &Model::optimizer);
   auto wrap = [](py::object o) { return PyModel::carried(std::move(o)); };
-  cls.def("forward",
-          [wrap](Model& self, py::object inputs) {
-            direct(self, Method::kModelForward);
-            return self.forward(wrap(std::move(inputs)));
-          }, py::arg("inputs"));
-  cls.def("loss",
-          [wrap](Model& self, py::object outputs, py::object targets) {
-            direct(self, Method::kModelLoss);
-            return self.loss(wrap(std::move(outputs)),
-                             wrap(std::move(targets)));
-          }, py::arg("outputs"), py::arg("targets"));
-  cls.def("compute_gradients",
-          [wrap](Model& self, py::object loss) {
-            direct(self, Method::kComputeGradients);
-            self.compute_gradients(wrap(std::move(loss)));
-          }, py::arg("loss"));
+  cls.def(
+      "forward",
+      [wrap](Model& self, py::object inputs) {
+        direct(self, Method::kModelForward);
+        return self.forward(wrap(std::move(inputs)));
+      },
+      py::arg("inputs"));
+  cls.def(
+      "loss",
+      [wrap](Model& self, py::object outputs, py::object targets) {
+        direct(self, Method::kModelLoss);
+        return self.loss(wrap(std::move(outputs)), wrap(std::move(targets)));
+      },
+      py::arg("outputs"), py::arg("targets"));
+  cls.def(
+      "compute_gradients",
+      [wrap](Model& self, py::object loss) {
+        direct(self, Method::kComputeGradients);
+        self.compute_gradients(wrap(std::move(loss)));
+      },
+      py::arg("loss"));
   cls.def("apply_gradients", [](Model& self) {
     direct(self, Method::kApplyGradients);
     self.apply_gradients();
   });
-  cls.def("optimize",
-          [wrap](Model& self, py::object loss) {
-            direct(self, Method::kOptimize);
-            self.optimize(wrap(std::move(loss)));
-          }, py::arg("loss"));
-  cls.def("step",
-          [](Model& self, const Value& batch) {
-            direct(self, Method::kModelStep);
-            return self.step(batch);
-          }, py::arg("batch"),
-          "One training step on a batch (inputs, targets); returns {'loss'}.");
-  cls.def("validate",
-          [](Model& self, const Value& batch) {
-            direct(self, Method::kValidate);
-            return self.validate(batch);
-          }, py::arg("batch"),
-          "One batch without gradients: {'loss', 'accuracy', 'count'}.");
+  cls.def(
+      "optimize",
+      [wrap](Model& self, py::object loss) {
+        direct(self, Method::kOptimize);
+        self.optimize(wrap(std::move(loss)));
+      },
+      py::arg("loss"));
+  cls.def(
+      "step",
+      [](Model& self, const Value& batch) {
+        direct(self, Method::kModelStep);
+        return self.step(batch);
+      },
+      py::arg("batch"),
+      "One training step on a batch (inputs, targets); returns {'loss'}.");
+  cls.def(
+      "validate",
+      [](Model& self, const Value& batch) {
+        direct(self, Method::kValidate);
+        return self.validate(batch);
+      },
+      py::arg("batch"),
+      "One batch without gradients: {'loss', 'accuracy', 'count'}.");
 }
 
-/// s.log({'val/loss': x}, loss=y): numbers now, scalars on another device later.
+/// s.log({'val/loss': x}, loss=y): numbers now, scalars on another device
+/// later.
 void log_all(Session& session, const py::object& metrics,
              const py::kwargs& named) {
   auto one = [&](py::handle key, py::handle item) {
@@ -196,9 +207,8 @@ void def_session_parts(py::classh<Session, Module, PySession>& cls) {
     return std::make_shared<History>(self.history());
   });
   auto out = [](auto getter) {
-    return [getter](const Session& self) {
-      return child_out((self.*getter)());
-    };
+    return
+        [getter](const Session& self) { return child_out((self.*getter)()); };
   };
   cls.def_property_readonly("model", out(&Session::model));
   cls.def_property_readonly("dataprovider", out(&Session::dataprovider));
@@ -206,12 +216,12 @@ void def_session_parts(py::classh<Session, Module, PySession>& cls) {
   cls.def_property_readonly("edits",
                             [](const Session& s) { return Value(s.edits()); });
   cls.def_property_readonly("attempt", &Session::attempt);
-  cls.def_property_readonly("step_count", [](const Session& s) {
-    return s.progress().step;
-  }, "Training steps done.");
-  cls.def_property_readonly("epoch", [](const Session& s) {
-    return s.progress().epoch;
-  }, "Epochs done.");
+  cls.def_property_readonly(
+      "step_count", [](const Session& s) { return s.progress().step; },
+      "Training steps done.");
+  cls.def_property_readonly(
+      "epoch", [](const Session& s) { return s.progress().epoch; },
+      "Epochs done.");
   cls.def_property_readonly("stage",
                             [](const Session& s) { return s.status().stage; });
 }
@@ -243,7 +253,7 @@ auto without_gil(R (Session::*method)(Args...)) {
 void def_session_loop(py::classh<Session, Module, PySession>& cls) {
   cls.def("_run", [](Session& self) {
     direct(self, Method::kRun);
-    without_gil(&Session::run)(self);
+    without_gil (&Session::run)(self);
   });
   cls.def("_resume", without_gil(&Session::resume));
   cls.def("_restart", without_gil(&Session::restart));
@@ -315,8 +325,8 @@ void def_foreign_ops(py::module_& m) {
                    const Value& targets) {
       py::gil_scoped_acquire gil;
       auto& holder = dynamic_cast<PyHolder&>(criterion);
-      return PyModel::carried(o.attr("loss")(holder.handle(), object(outputs),
-                                             object(targets)));
+      return PyModel::carried(
+          o.attr("loss")(holder.handle(), object(outputs), object(targets)));
     };
     out.backward = [=](const Value& loss) {
       py::gil_scoped_acquire gil;
@@ -389,25 +399,25 @@ void def_session(py::module_& m) {
                       const py::object& model, const py::object& dataprovider,
                       const py::object& dbinterface, const Value& train,
                       const Value& validation, const Value& save) {
-            Session::Options options;
-            options.exp_id = exp_id;
-            options.seed = seed;
-            options.model = part<Model>(model, "model", "ptutils.Model");
-            options.dataprovider = part<data::DataProvider>(
-                dataprovider, "dataprovider", "ptutils.data.DataProvider");
-            options.dbinterface = part<DBInterface>(
-                dbinterface, "dbinterface", "ptutils.database.DBInterface");
-            options.train_params = train;
-            options.validation_params = validation;
-            options.save_params = save;
-            return new PySession(std::move(options));
-          }));
+    Session::Options options;
+    options.exp_id = exp_id;
+    options.seed = seed;
+    options.model = part<Model>(model, "model", "ptutils.Model");
+    options.dataprovider = part<data::DataProvider>(
+        dataprovider, "dataprovider", "ptutils.data.DataProvider");
+    options.dbinterface = part<DBInterface>(dbinterface, "dbinterface",
+                                            "ptutils.database.DBInterface");
+    options.train_params = train;
+    options.validation_params = validation;
+    options.save_params = save;
+    return new PySession(std::move(options));
+  }));
   def_session_parts(cls);
   def_session_loop(cls);
-  cls.def_static("_from_config", [](const Value& config, bool trusted,
-                                    const std::string& db) {
-    return child_out(Session::from_config(config, trusted, db));
-  });
+  cls.def_static("_from_config",
+                 [](const Value& config, bool trusted, const std::string& db) {
+                   return child_out(Session::from_config(config, trusted, db));
+                 });
   cls.def_static("_from_file", [](const std::string& path,
                                   const std::vector<std::string>& overrides) {
     return child_out(Session::from_file(path, overrides));
@@ -421,10 +431,10 @@ void def_session(py::module_& m) {
         to_python(o.validation_params), to_python(o.save_params));
     return py::cast<std::shared_ptr<Session>>(made);
   });
-  auto detector = bind_module<NaNDetector, Callback, PyModule<NaNDetector>,
-                              true>(
-      m, "NaNDetector", "ptutils.callbacks",
-      "Ends the run when a training loss is NaN or infinite.");
+  auto detector =
+      bind_module<NaNDetector, Callback, PyModule<NaNDetector>, true>(
+          m, "NaNDetector", "ptutils.callbacks",
+          "Ends the run when a training loss is NaN or infinite.");
   def_foreign_ops(m);
   def_streams(m);
   m.def("_progress_line", [](const std::string& exp_id, const Status& status,

@@ -95,9 +95,9 @@ py::tuple reduce(py::object self, int protocol) {
     data =
         py::bytes(reinterpret_cast<const char*>(bytes.bytes()), bytes.nbytes());
   }
-  return py::make_tuple(
-      py::module_::import("ptutils._core").attr("_rebuild_tensor"),
-      py::make_tuple(t.dtype(), py::tuple(py::cast(t.shape())), data));
+  return py::make_tuple(py::module_::import("ptutils._rebuild").attr("native"),
+                        py::make_tuple(std::string(name(t.dtype())),
+                                       py::tuple(py::cast(t.shape())), data));
 }
 
 void def_protocols(TensorClass& cls) {

@@ -39,8 +39,9 @@ void flatten_into(const Value& value, const std::string& prefix, Dict& out) {
     return;
   }
   for (const auto& [key, item] : value.as_dict())
-    flatten_into(item, prefix.empty() ? to_string(key)
-                                      : prefix + "." + to_string(key), out);
+    flatten_into(
+        item, prefix.empty() ? to_string(key) : prefix + "." + to_string(key),
+        out);
 }
 
 std::string describe(const Value& v) {

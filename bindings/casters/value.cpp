@@ -62,8 +62,8 @@ Value time_of(py::handle object) {
                          PyDateTime_DATE_GET_MINUTE(o) * 60 +
                          PyDateTime_DATE_GET_SECOND(o);
   Time out;
-  out.microseconds = (days * 86400 + seconds) * 1000000 +
-                     PyDateTime_DATE_GET_MICROSECOND(o);
+  out.microseconds =
+      (days * 86400 + seconds) * 1000000 + PyDateTime_DATE_GET_MICROSECOND(o);
   py::object offset = object.attr("utcoffset")();
   if (!offset.is_none()) {
     double total = py::cast<double>(offset.attr("total_seconds")());
@@ -85,8 +85,8 @@ py::object time_to(const Time& time) {
       module.attr("datetime")(1970, 1, 1) +
       module.attr("timedelta")(0, py::int_(seconds), py::int_(micro));
   if (!time.utc_offset) return naive;
-  py::object zone = module.attr("timezone")(
-      module.attr("timedelta")(0, *time.utc_offset));
+  py::object zone =
+      module.attr("timezone")(module.attr("timedelta")(0, *time.utc_offset));
   return naive.attr("replace")(py::arg("tzinfo") = zone);
 }
 
@@ -122,8 +122,10 @@ class Reader {
     DictTypes& types = dict_types();
     if (!types.ordered)
       types.ordered = py::module_::import("collections")
-                          .attr("OrderedDict").cast<py::object>()
-                          .release().ptr();
+                          .attr("OrderedDict")
+                          .cast<py::object>()
+                          .release()
+                          .ptr();
     return types.ordered;
   }
 
@@ -152,8 +154,8 @@ class Reader {
       } else if (PyLong_CheckExact(key.ptr())) {
         Value number = integer(key);
         if (!number.is_int())
-          fail(Kind::kKey, where(path), "the key ",
-               std::string(py::repr(key)), " does not fit in 64 bits");
+          fail(Kind::kKey, where(path), "the key ", std::string(py::repr(key)),
+               " does not fit in 64 bits");
         name = number.as_int();
       } else {
         fail(Kind::kKey, where(path), "the key ", std::string(py::repr(key)),
@@ -171,9 +173,9 @@ class Reader {
       return Value(std::complex<double>(PyComplex_RealAsDouble(o),
                                         PyComplex_ImagAsDouble(o)));
     if (PyBytes_CheckExact(o))
-      return Value(Bytes{std::string(
-          PyBytes_AS_STRING(o),
-          static_cast<std::size_t>(PyBytes_GET_SIZE(o)))});
+      return Value(
+          Bytes{std::string(PyBytes_AS_STRING(o),
+                            static_cast<std::size_t>(PyBytes_GET_SIZE(o)))});
     if (!PyDateTimeAPI) PyDateTime_IMPORT;
     if (PyDateTime_CheckExact(o)) {
       Value time = time_of(object);
@@ -256,8 +258,8 @@ std::string PyOpaque::type_name() const {
   std::string module = py::str(type.attr("__module__"));
   std::string name = py::str(type.attr("__qualname__"));
   if (module == "numpy" && py::hasattr(py::handle(object_), "dtype"))
-    name += str("[", std::string(py::str(py::handle(object_).attr("dtype"))),
-                "]");
+    name +=
+        str("[", std::string(py::str(py::handle(object_).attr("dtype"))), "]");
   return module == "builtins" ? name : module + "." + name;
 }
 
@@ -267,28 +269,39 @@ Value to_value(py::handle object, const std::string& path) {
 
 py::object to_python(const Value& value) {
   switch (value.type()) {
-    case Value::Type::kNull: return py::none();
-    case Value::Type::kBool: return py::bool_(value.as_bool());
-    case Value::Type::kInt: return py::int_(value.as_int());
-    case Value::Type::kDouble: return py::float_(value.as_double());
+    case Value::Type::kNull:
+      return py::none();
+    case Value::Type::kBool:
+      return py::bool_(value.as_bool());
+    case Value::Type::kInt:
+      return py::int_(value.as_int());
+    case Value::Type::kDouble:
+      return py::float_(value.as_double());
     case Value::Type::kComplex: {
       auto c = value.as_complex();
       return py::reinterpret_steal<py::object>(
           PyComplex_FromDoubles(c.real(), c.imag()));
     }
-    case Value::Type::kString: return py::str(value.as_string());
-    case Value::Type::kBytes: return py::bytes(value.as_bytes().data);
+    case Value::Type::kString:
+      return py::str(value.as_string());
+    case Value::Type::kBytes:
+      return py::bytes(value.as_bytes().data);
     case Value::Type::kBigInt: {
       PyObject* big =
           PyLong_FromString(value.as_bigint().digits.c_str(), nullptr, 10);
       if (!big) throw py::error_already_set();
       return py::reinterpret_steal<py::object>(big);
     }
-    case Value::Type::kTime: return time_to(value.as_time());
-    case Value::Type::kTensor: return tensor_to(value.as_tensor());
-    case Value::Type::kList: return list_to(value.as_list());
-    case Value::Type::kDict: return dict_to(value.as_dict());
-    case Value::Type::kOpaque: return opaque_to(value.as_opaque());
+    case Value::Type::kTime:
+      return time_to(value.as_time());
+    case Value::Type::kTensor:
+      return tensor_to(value.as_tensor());
+    case Value::Type::kList:
+      return list_to(value.as_list());
+    case Value::Type::kDict:
+      return dict_to(value.as_dict());
+    case Value::Type::kOpaque:
+      return opaque_to(value.as_opaque());
   }
   return py::none();
 }

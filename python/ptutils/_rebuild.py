@@ -243,15 +243,26 @@ def _bytearray(*args: Any) -> bytearray:
     return bytearray(*args[:1])
 
 
+def _out_of_band(content: Any) -> Any:
+    try:
+        return memoryview(content)
+    except TypeError:
+        raise malformed("a tensor without its bytes") from None
+
+
 def native(dtype: Any, shape: Any, content: Any) -> Any:
     from . import _core
 
-    if not isinstance(content, (bytes, bytearray)) or not isinstance(shape, tuple):
-        raise malformed("a tensor without its bytes")
+    """A ptutils.Tensor of a pickle: its bytes, or a buffer beside the pickle."""
+    if not isinstance(shape, tuple):
+        raise malformed("a tensor without its shape")
+    if not isinstance(content, (bytes, bytearray)):
+        content = _out_of_band(content)
     if not all(type(n) is int and n >= 0 for n in shape):
         raise malformed("a tensor of an impossible shape")
-    if math.prod(shape) > len(content):
-        raise malformed(f"a tensor of shape {shape} with {len(content)} bytes")
+    size = memoryview(content).nbytes
+    if math.prod(shape) > size:
+        raise malformed(f"a tensor of shape {shape} with {size} bytes")
     return _core._rebuild_tensor(str(dtype), shape, content)
 
 

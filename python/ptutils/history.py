@@ -11,6 +11,7 @@ from typing import Any
 from . import _core
 from ._core import History
 from .errors import UnknownName, WrongValue
+from .module import extend
 
 __all__ = ["History"]
 
@@ -193,5 +194,4 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
     return axes[0] if len(axes) == 1 else axes
 
 
-History.to_pandas = to_pandas
-History.plot = plot
+extend(History, to_pandas=to_pandas, plot=plot)

@@ -234,4 +234,4 @@ def _is_deterministic(dataset: Any) -> bool:
         return _is_deterministic(dataset.dataset)
     if isinstance(dataset, data.ConcatDataset):
         return all(_is_deterministic(d) for d in dataset.datasets)
-    return isinstance(dataset, data.TensorDataset) or isinstance(dataset, _core.Dataset)
+    return isinstance(dataset, (data.TensorDataset, _core.Dataset))

@@ -16,6 +16,11 @@ from ._core import Model, Module
 from .state import Configuration, State
 
 
+def rebuild(cls: type, arguments: dict[str, Any]) -> Any:
+    """What pickles call: an instance with its C++ part and nothing else."""
+    return _core._rebuild(cls, arguments)
+
+
 def children(self: Module) -> Iterator[Any]:
     """Direct children, in order."""
     return (child for _, child in self.named_children())
@@ -58,8 +63,7 @@ def get_part(self: Module, path: str) -> Any:
     return found
 
 
-@classmethod
-def from_config(cls: type, config: Any = None, /, **values: Any) -> Any:
+def from_config(cls: Any, config: Any = None, /, **values: Any) -> Any:
     """A new object from a Configuration, a dict, or a path to a file.
 
     ``func`` may be left out: it is this class then.
@@ -86,7 +90,7 @@ class _FromMeta:
     """``from_meta(state=…, config=…)``: on a class, a new object; on an
     instance, in place. Config first, then state."""
 
-    def __get__(self, obj: Any, cls: type) -> Callable[..., Any]:
+    def __get__(self, obj: Any, cls: Any) -> Callable[..., Any]:
         def from_meta(*, state: Any = None, config: Any = None) -> Any:
             target = obj
             if target is None:
@@ -107,7 +111,7 @@ def _repr_html_(self: Module) -> str:
     return f"<pre>{html.escape(repr(self))}</pre>"
 
 
-def _init_subclass(cls: type, **kwargs: Any) -> None:
+def _init_subclass(cls: Any, **kwargs: Any) -> None:
     super(Module, cls).__init_subclass__(**kwargs)
     registry.note_class(cls)
 
@@ -124,18 +128,27 @@ def _model_init(
     self.optimizer = optimizer
 
 
-Module.children = children
-Module.modules = modules
-Module.apply = apply
-Module.eval = eval_
-Module.__getitem__ = get_part
-Module.from_config = from_config
-Module.from_params = from_config
-Module.to_params = Module.to_config
-Module.from_meta = _FromMeta()
-Module._repr_html_ = _repr_html_
-Module.__init_subclass__ = classmethod(_init_subclass)
-Model.__init__ = _model_init
+def extend(cls: type, **attributes: Any) -> None:
+    """Puts methods that are written in Python on a class of the core."""
+    for name, attribute in attributes.items():
+        setattr(cls, name, attribute)
+
+
+extend(
+    Module,
+    children=children,
+    modules=modules,
+    apply=apply,
+    eval=eval_,
+    __getitem__=get_part,
+    from_config=classmethod(from_config),
+    from_params=classmethod(from_config),
+    to_params=Module.to_config,
+    from_meta=_FromMeta(),
+    _repr_html_=_repr_html_,
+    __init_subclass__=classmethod(_init_subclass),
+)
+extend(Model, __init__=_model_init)
 
 Base = Module
 

@@ -10,18 +10,19 @@ import os
 import signal
 import sys
 import traceback
+import types
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Any
 
 from . import _core, registry, streams, torch_ops
 from ._core import Session
 from .loop_sources import source_of
+from .module import extend
 from .state import Config, Configuration
 
 __all__ = ["Config", "Configuration", "Session", "restart", "resume"]
 
-_init_core = Session.__init__
+_init_core: Any = Session.__init__
 _PARAMETERS = (
     "seed",
     "model",
@@ -123,22 +124,19 @@ def _check_parts(exp_id: str, parts: dict[str, Any]) -> None:
             raise _core.UnknownName(f"[{exp_id}] no parameter {name!r}{hint}")
 
 
-@classmethod
-def _make(cls: type, *options: Any) -> Any:
+def _make(cls: Any, *options: Any) -> Any:
     """For sessions that the core builds from a configuration."""
     made = cls.__new__(cls)
     _init_core(made, *options)
     return made
 
 
-@classmethod
-def from_config(cls: type, config: Any = None, /, **values: Any) -> Any:
+def from_config(cls: Any, config: Any = None, /, **values: Any) -> Any:
     """From a Configuration or a dict: {exp_id, model, dataprovider, …}."""
     return cls._from_config(dict(config or {}, **values), True, default_database())
 
 
-@classmethod
-def from_file(cls: type, path: Any, overrides: Sequence[str] = ()) -> Any:
+def from_file(cls: Any, path: Any, overrides: Sequence[str] = ()) -> Any:
     """From an experiment file (YAML, JSON); ``overrides``: ``'a.b=c'``."""
     return cls._from_file(os.fspath(path), list(overrides))
 
@@ -160,7 +158,7 @@ class _Ending:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        trace: types.TracebackType | None,
     ) -> None:
         _core._log_flush()
         if "ipykernel" in sys.modules:
@@ -239,7 +237,7 @@ def leave(
     self: Session,
     kind: type[BaseException] | None,
     error: BaseException | None,
-    trace: TracebackType | None,
+    trace: types.TracebackType | None,
 ) -> None:
     """Saves and sets the status by how the block ended."""
     if not self._begun:
@@ -357,20 +355,23 @@ def restart(
     return _load(location, exp_id, classes, trusted).restart()
 
 
-Session.__init__ = _init
-Session._make = _make
-Session.from_config = from_config
-Session.from_file = from_file
-Session.run = run
-Session.resume = resume_
-Session.restart = restart_
-Session.step = step
-Session.pause = pause
-Session.stop = stop
-Session.__enter__ = enter
-Session.__exit__ = leave
-Session.loop = loop
-Session.__call__ = run
+extend(
+    Session,
+    __init__=_init,
+    _make=classmethod(_make),
+    from_config=classmethod(from_config),
+    from_file=classmethod(from_file),
+    run=run,
+    resume=resume_,
+    restart=restart_,
+    step=step,
+    pause=pause,
+    stop=stop,
+    __enter__=enter,
+    __exit__=leave,
+    loop=loop,
+    __call__=run,
+)
 
 streams.install()
 torch_ops.install()

@@ -59,7 +59,7 @@ def accuracy(outputs: Any, targets: Any) -> float | None:
 
 def read(scalars: list[Any]) -> list[float]:
     """Numbers of 0-d tensors: one transfer for those of one device."""
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     tensors = torch is not None and all(isinstance(s, torch.Tensor) for s in scalars)
     if not tensors or len({(s.device, s.dtype) for s in scalars}) != 1:
         return [float(s) for s in scalars]

@@ -51,9 +51,8 @@ inline void append(std::string& out, bool part) {
   out += part ? "true" : "false";
 }
 template <class T>
-  requires(std::is_arithmetic_v<T> && !std::same_as<T, bool> &&
-           !std::same_as<T, char>)
-void append(std::string& out, T part) {
+requires(std::is_arithmetic_v<T> && !std::same_as<T, bool> &&
+         !std::same_as<T, char>) void append(std::string& out, T part) {
   char buffer[64];
   auto end = std::to_chars(buffer, buffer + sizeof buffer, part).ptr;
   out.append(buffer, end);

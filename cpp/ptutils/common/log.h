@@ -12,9 +12,9 @@ enum class Level { kDebug = 10, kInfo = 20, kWarning = 30, kError = 40 };
 
 struct Record {
   Level level;
-  std::string logger;   ///< "ptutils" or "ptutils.<room>"
+  std::string logger;  ///< "ptutils" or "ptutils.<room>"
   std::string message;
-  double time;          ///< seconds since the epoch
+  double time;  ///< seconds since the epoch
 };
 
 /// Where records go. The default writes "HH:MM:SS level message" to stderr.
@@ -32,8 +32,7 @@ PTUTILS_API void write(Level level, std::string_view logger,
 
 template <class... Parts>
 void debug(const Parts&... parts) {
-  if (enabled(Level::kDebug))
-    write(Level::kDebug, "ptutils", str(parts...));
+  if (enabled(Level::kDebug)) write(Level::kDebug, "ptutils", str(parts...));
 }
 template <class... Parts>
 void info(const Parts&... parts) {

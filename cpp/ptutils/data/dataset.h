@@ -26,7 +26,8 @@ class PTUTILS_API Dataset : public Module {
   /// A whole batch, already collated (first dimension = indices.size()), into
   /// recycled buffers where it can. Default: get() and collate.
   virtual Value get_batch(std::span<const std::int64_t> indices,
-                          const std::vector<Random>& random, const Value& reuse);
+                          const std::vector<Random>& random,
+                          const Value& reuse);
   /// Whether `get` draws from its stream; if not, none are made for a batch
   /// (`random` may then be empty).
   virtual bool draws_random() const { return true; }
@@ -42,7 +43,9 @@ class PTUTILS_API Dataset : public Module {
 class PTUTILS_API ArrayDataset : public Dataset {
  public:
   explicit ArrayDataset(Value arrays);  ///< List or Dict of Tensors, or one
-  std::string class_name() const override { return "ptutils.data.ArrayDataset"; }
+  std::string class_name() const override {
+    return "ptutils.data.ArrayDataset";
+  }
   std::int64_t size() const override { return size_; }
   Value get(std::int64_t index, Random random) override;
   Value get_batch(std::span<const std::int64_t> indices,
@@ -98,7 +101,9 @@ class PTUTILS_API FashionMNIST : public IdxImages {
  public:
   explicit FashionMNIST(Options options)
       : IdxImages("FashionMNIST", std::move(options)) {}
-  std::string class_name() const override { return "ptutils.data.FashionMNIST"; }
+  std::string class_name() const override {
+    return "ptutils.data.FashionMNIST";
+  }
 };
 class PTUTILS_API MNIST : public IdxImages {
  public:

@@ -33,8 +33,11 @@ class PTUTILS_API SequentialSampler : public Sampler {
 /// A permutation, or draws with replacement; num_samples: how many (0: all).
 class PTUTILS_API RandomSampler : public Sampler {
  public:
-  explicit RandomSampler(bool replacement = false, std::int64_t num_samples = 0);
-  std::string class_name() const override { return "ptutils.data.RandomSampler"; }
+  explicit RandomSampler(bool replacement = false,
+                         std::int64_t num_samples = 0);
+  std::string class_name() const override {
+    return "ptutils.data.RandomSampler";
+  }
   std::int64_t count(std::int64_t n) const override;
   Tensor order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) override;
   Value to_config() override;
@@ -76,7 +79,7 @@ class PTUTILS_API DataLoader : public Loader {
     std::optional<std::int64_t> num_workers;
     bool drop_last = false;
     std::int64_t prefetch_factor = 2;  ///< batches ahead per worker
-    double timeout = 0;                ///< seconds a batch may take; 0: no limit
+    double timeout = 0;  ///< seconds a batch may take; 0: no limit
     std::string output;  ///< "native" | "numpy" | "torch"; empty: by data set
     std::uint64_t seed = 0;
   };
@@ -109,7 +112,8 @@ class PTUTILS_API DataLoader : public Loader {
 
 /// Stacks samples: tensors on a new first dimension, numbers to i64 / f32 (as
 /// torch: Python floats to f64), strings and others to a list.
-PTUTILS_API Value collate(std::vector<Value>&& samples, const Value& reuse = {});
+PTUTILS_API Value collate(std::vector<Value>&& samples,
+                          const Value& reuse = {});
 
 /// Data sets by phase and the loaders over them. provide({"phase": "train"})
 /// -> a loader (kept: the same phase gives the same loader, with its position).
@@ -121,7 +125,9 @@ class PTUTILS_API DataProvider : public Module {
   DataProvider(Datasets datasets, DataLoader::Options options);
   /// Replaces all phases and options.
   void assign(Datasets datasets, DataLoader::Options options);
-  std::string class_name() const override { return "ptutils.data.DataProvider"; }
+  std::string class_name() const override {
+    return "ptutils.data.DataProvider";
+  }
   /// The loaders' positions by phase. Shuffling and a given sampler are for the
   /// phase "train" alone, the other options for all.
   void fields(Fields& f) override;

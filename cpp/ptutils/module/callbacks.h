@@ -19,9 +19,9 @@ struct Event {
   std::int64_t index = 0;  ///< the step (steps done, this one included)
   std::int64_t epoch = 0;
   std::int64_t attempt = 0;
-  Tensor loss;             ///< 0-d; of the step, where there is one
+  Tensor loss;               ///< 0-d; of the step, where there is one
   Module* source = nullptr;  ///< who raised it (the session)
-  Value arguments;         ///< a Dict: whatever else it was raised with
+  Value arguments;           ///< a Dict: whatever else it was raised with
   Progress progress;
 };
 using StepInfo = Event;
@@ -30,7 +30,7 @@ using Handler = std::function<void(const Event&)>;
 /// When a handler runs; empty fields do not restrict.
 struct PTUTILS_API Filter {
   std::optional<Interval> every;
-  std::optional<Interval> at;      ///< once, at the first moment not before it
+  std::optional<Interval> at;  ///< once, at the first moment not before it
   std::optional<Interval> before;
   std::optional<Interval> after;
   bool empty() const { return !every && !at && !before && !after; }

@@ -15,8 +15,8 @@ namespace ptutils {
 class PTUTILS_API Codec {
  public:
   virtual ~Codec();
-  virtual std::string name() const = 0;                    ///< "safetensors"
-  virtual std::vector<std::string> suffixes() const = 0;   ///< ".safetensors"
+  virtual std::string name() const = 0;                   ///< "safetensors"
+  virtual std::vector<std::string> suffixes() const = 0;  ///< ".safetensors"
   /// Whether the first bytes (up to 4096) of a file of `size` bytes are this
   /// format's. Text formats without a signature answer false.
   virtual bool recognises(std::string_view head, std::size_t size) const = 0;

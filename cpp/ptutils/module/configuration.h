@@ -28,7 +28,7 @@ PTUTILS_API void check_keys(const Dict& dict,
 /// (through `parse`, since formats are a level up). Kind::kValue without "=";
 /// an unknown parent is Kind::kKey with the nearest names.
 PTUTILS_API void apply_override(Value& config, std::string_view assignment,
-                    Value (*parse)(std::string_view text));
+                                Value (*parse)(std::string_view text));
 
 /// One difference of two configurations.
 struct Change {
@@ -37,7 +37,8 @@ struct Change {
   Value after;   ///< null when removed
 };
 /// Leaf by leaf, in order. Lists are compared by position.
-PTUTILS_API std::vector<Change> compare(const Value& before, const Value& after);
+PTUTILS_API std::vector<Change> compare(const Value& before,
+                                        const Value& after);
 /// Whether a change is of structure (a "func", or a part added or removed), not
 /// of a value.
 PTUTILS_API bool is_structural(const Change& change);

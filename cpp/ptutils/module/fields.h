@@ -95,13 +95,13 @@ class PTUTILS_API Fields {
   virtual void value(std::string_view name, ValueSlot& slot) = 0;
 
   template <class T>
-    requires std::is_base_of_v<Module, T>
+  requires std::is_base_of_v<Module, T>
   void operator()(std::string_view name, std::shared_ptr<T>& slot) {
     TypedChild<T> typed(slot);
     child(name, typed);
   }
   template <class T>
-    requires requires(T& t, const Value& v) { detail::load(t, v, ""); }
+  requires requires(T& t, const Value& v) { detail::load(t, v, ""); }
   void operator()(std::string_view name, T& member) {
     FunctionValue slot([&] { return Value(member); },
                        [&](const Value& v) { detail::load(member, v, name); },

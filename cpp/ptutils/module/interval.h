@@ -21,11 +21,11 @@ struct PTUTILS_API Interval {
 
 /// Where training stands when a moment is judged.
 struct Progress {
-  std::int64_t step = 0;              ///< steps done
-  std::int64_t epoch = 0;             ///< epochs done
-  std::int64_t step_in_epoch = 0;     ///< 0: an epoch has just ended (or none)
-  std::int64_t steps_per_epoch = 0;   ///< 0: unknown
-  double seconds = 0;                 ///< run so far, all attempts
+  std::int64_t step = 0;             ///< steps done
+  std::int64_t epoch = 0;            ///< epochs done
+  std::int64_t step_in_epoch = 0;    ///< 0: an epoch has just ended (or none)
+  std::int64_t steps_per_epoch = 0;  ///< 0: unknown
+  double seconds = 0;                ///< run so far, all attempts
 };
 
 /// Whether an interval has come round; remembers the last time for seconds.

@@ -49,7 +49,8 @@ struct Meta {
   std::vector<std::string> exclude;                 ///< names never saved
   std::optional<std::vector<std::string>> include;  ///< only these are saved
   bool unserializable_is_error = false;             ///< 'skip' | 'error'
-  std::int64_t version = 1;  ///< of the state's layout; upgrades are the class's
+  std::int64_t version =
+      1;  ///< of the state's layout; upgrades are the class's
 };
 
 /// The one base class: callable, with a state that comes and goes. C++ members

@@ -22,7 +22,8 @@ class PTUTILS_API Arguments {
   bool has(std::string_view name) const;
   /// The value, or null.
   Value get(std::string_view name) const;
-  double number(std::string_view name, std::optional<double> fallback = {}) const;
+  double number(std::string_view name,
+                std::optional<double> fallback = {}) const;
   std::int64_t integer(std::string_view name,
                        std::optional<std::int64_t> fallback = {}) const;
   bool flag(std::string_view name, std::optional<bool> fallback = {}) const;
@@ -57,9 +58,9 @@ struct ClassInfo {
 
 /// What a configuration is built for: where it stands and what is around it.
 struct BuildContext {
-  std::string path;   ///< "model.optimizer", for errors
-  std::string slot;   ///< "optimizer": resolves bare names
-  ModulePtr net;      ///< the net that criterion and optimizer go with
+  std::string path;      ///< "model.optimizer", for errors
+  std::string slot;      ///< "optimizer": resolves bare names
+  ModulePtr net;         ///< the net that criterion and optimizer go with
   bool trusted = false;  ///< the user named the file: any import is allowed
 };
 

@@ -20,7 +20,7 @@ struct PTUTILS_API Status {
   Outcome outcome = Outcome::kNone;
   Run run = Run::kNew;
   std::int64_t attempt = 0;
-  std::string reason;      ///< when pending: what prevents progress
+  std::string reason;  ///< when pending: what prevents progress
   std::string stage = "train";
   std::int64_t step = 0;
   std::int64_t epoch = 0;
@@ -30,8 +30,8 @@ struct PTUTILS_API Status {
   double heartbeat = 0;          ///< seconds since the epoch
   std::string host, boot;        ///< of the process that runs it
   ProcessId process;
-  std::string where;             ///< device: "cpu", "gpu:0"
-  std::string exception;         ///< type, message and traceback of a failure
+  std::string where;      ///< device: "cpu", "gpu:0"
+  std::string exception;  ///< type, message and traceback of a failure
 
   /// In progress, but its process is gone: a dead pid on this host and boot,
   /// or another host silent for 60 s.

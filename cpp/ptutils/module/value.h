@@ -29,7 +29,8 @@ struct Bytes {
   bool operator==(const Bytes&) const = default;
 };
 
-/// An integer outside int64, as canonical decimal text ("-9223372036854775809").
+/// An integer outside int64, as canonical decimal text
+/// ("-9223372036854775809").
 struct BigInt {
   std::string digits;
   bool operator==(const BigInt&) const = default;
@@ -132,16 +133,26 @@ class PTUTILS_API Dict {
 class PTUTILS_API Value {
  public:
   enum class Type : std::uint8_t {
-    kNull, kBool, kInt, kDouble, kComplex, kString, kBytes, kBigInt, kTime,
-    kTensor, kList, kDict, kOpaque,
+    kNull,
+    kBool,
+    kInt,
+    kDouble,
+    kComplex,
+    kString,
+    kBytes,
+    kBigInt,
+    kTime,
+    kTensor,
+    kList,
+    kDict,
+    kOpaque,
   };
 
   Value() = default;
   Value(std::nullptr_t) {}
   Value(bool v) : data_(v) {}
   template <class T>
-    requires(std::is_integral_v<T> && !std::same_as<T, bool>)
-  Value(T v) {
+  requires(std::is_integral_v<T> && !std::same_as<T, bool>) Value(T v) {
     set_integer(static_cast<std::int64_t>(v), !std::is_signed_v<T>);
   }
   Value(double v) : data_(v) {}

@@ -27,9 +27,9 @@ PTUTILS_API Tensor pow(const Tensor& a, const Tensor& b);
 PTUTILS_API Tensor maximum(const Tensor& a, const Tensor& b);  ///< NaN wins
 PTUTILS_API Tensor minimum(const Tensor& a, const Tensor& b);
 
-/// A Python number as the other operand of `t`: add(t, scalar_like(t, 2)). It is
-/// 0-d, of t's dtype unless its category (bool < integer < floating < complex)
-/// is the higher one, as torch's scalars are.
+/// A Python number as the other operand of `t`: add(t, scalar_like(t, 2)). It
+/// is 0-d, of t's dtype unless its category (bool < integer < floating <
+/// complex) is the higher one, as torch's scalars are.
 PTUTILS_API Tensor scalar_like(const Tensor& t, double value);
 PTUTILS_API Tensor scalar_like(const Tensor& t, std::int64_t value);
 PTUTILS_API Tensor scalar_like(const Tensor& t, std::complex<double> value);

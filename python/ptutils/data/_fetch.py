@@ -24,7 +24,7 @@ def fetch(url: str, path: str) -> None:
     """
     parts = urllib.parse.urlsplit(url)
     # A proxy of the environment has no way to this machine's own servers.
-    proxies = {} if parts.hostname in _LOCAL else None
+    proxies: dict[str, str] | None = {} if parts.hostname in _LOCAL else None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     request = urllib.request.Request(url, headers={"User-Agent": "ptutils"})
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

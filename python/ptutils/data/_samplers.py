@@ -57,7 +57,7 @@ def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
         numpy_random = sys.modules.get("numpy.random")
         if hasattr(numpy_random, "get_state"):
             stack.enter_context(_numpy_seeded(numpy_random, key))
-        torch = sys.modules.get("torch")
+        torch: Any = sys.modules.get("torch")
         if hasattr(torch, "default_generator"):
             stack.enter_context(_torch_seeded(torch.default_generator, key))
         own = getattr(sampler, "generator", None)
