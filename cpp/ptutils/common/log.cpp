@@ -72,7 +72,7 @@ void set_level(Level level) { state().level = level; }
 
 bool enabled(Level level) { return level >= state().level.load(); }
 
-void write(Level level, std::string_view logger, std::string message) {
+void write(Level level, std::string_view logger, std::string_view message) {
   if (!enabled(level)) return;
   Record record{level, std::string(logger), hide_uri_passwords(message), now()};
   std::shared_ptr<const Sink> sink;

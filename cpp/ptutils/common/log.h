@@ -28,7 +28,7 @@ PTUTILS_API void set_sink(Sink sink);
 PTUTILS_API void set_level(Level level);
 PTUTILS_API bool enabled(Level level);
 PTUTILS_API void write(Level level, std::string_view logger,
-                       std::string message);
+                       std::string_view message);
 
 template <class... Parts>
 void debug(const Parts&... parts) {

@@ -76,6 +76,7 @@ DataProvider::DataProvider(Datasets datasets, DataLoader::Options options)
   assign(std::move(datasets), std::move(options));
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): each is handed on
 void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
   auto made = std::make_unique<Impl>();
   made->options = options;

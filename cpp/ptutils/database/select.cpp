@@ -43,7 +43,8 @@ Value over_items(Value value, const F& change, bool keep_others) {
 Value keep(Value value, const Paths& paths) {
   if (value.is_list())
     return over_items(
-        std::move(value), [&](Value item) { return keep(item, paths); }, false);
+        std::move(value),
+        [&](Value item) { return keep(std::move(item), paths); }, false);
   Dict kept;
   kept.kind = value.as_dict().kind;
   for (auto& [key, item] : value.as_dict()) {
@@ -60,7 +61,8 @@ Value keep(Value value, const Paths& paths) {
 Value drop(Value value, const Paths& paths) {
   if (value.is_list())
     return over_items(
-        std::move(value), [&](Value item) { return drop(item, paths); }, true);
+        std::move(value),
+        [&](Value item) { return drop(std::move(item), paths); }, true);
   Dict kept;
   kept.kind = value.as_dict().kind;
   for (auto& [key, item] : value.as_dict()) {

@@ -1,6 +1,7 @@
 #include "ptutils/formats/detail/tensor_set.h"
 
 #include <unordered_map>
+#include <utility>
 
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/flatten.h"
@@ -25,7 +26,7 @@ Value value_of(const TensorSet& set, const std::string& prefix) {
     auto found = left.find(name);
     if (found == left.end() || !found->second->is_tensor())
       malformed(prefix, "no tensor '", name, "', which the skeleton names");
-    const Tensor tensor = found->second->as_tensor();
+    Tensor tensor = std::as_const(*found->second).as_tensor();
     left.erase(found);
     return tensor;
   };

@@ -172,14 +172,14 @@ class Builder : public YAML::EventHandler {
     if (frame.container.is_list())
       frame.container.as_list().items.push_back(std::move(value));
     else if (wants_key(frame))
-      set_key(mark, frame, std::move(value));
+      set_key(mark, frame, value);
     else if (frame.merge)
       merge(mark, frame, std::move(value));
     else
       set_value(frame, std::move(value));
   }
 
-  void set_key(const YAML::Mark& mark, Frame& frame, Value value) {
+  void set_key(const YAML::Mark& mark, Frame& frame, const Value& value) {
     if (value.is_string())
       frame.key = value.as_string();
     else if (value.is_int())

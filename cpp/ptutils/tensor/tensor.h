@@ -62,7 +62,7 @@ class PTUTILS_API Tensor {
   static Tensor full(Dims shape, double value, DType dtype = DType::kF32);
   /// From elements: Tensor::of<float>({1, 2, 3, 4}, {2, 2}).
   template <class T>
-  static Tensor of(std::initializer_list<T> values, Dims shape) {
+  static Tensor of(std::initializer_list<T> values, const Dims& shape) {
     return from(std::span<const T>(values.begin(), values.size()), shape);
   }
   template <class T>

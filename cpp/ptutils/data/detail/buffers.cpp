@@ -46,7 +46,7 @@ bool sole_owner(const std::shared_ptr<Storage>& storage) {
   if (storage.use_count() != 1) return false;
   // use_count() is a relaxed load. Dropping one more handle is an acquire on
   // the count that the last holder released.
-  { std::shared_ptr<Storage> probe = storage; }
+  std::shared_ptr<Storage>(storage).reset();
   return true;
 }
 

@@ -129,6 +129,7 @@ std::unique_ptr<Workers> Workers::start(BatchJob job, int threads,
 Workers::~Workers() {
   if (!crew_->mine()) {
     // A fork's child: locks and handles belong to threads that are not here.
+    // Leaked on purpose.  NOLINTNEXTLINE(bugprone-unhandled-exception-at-new)
     new std::shared_ptr<Shared>(std::move(shared_));
     Crew::dismiss(std::move(crew_), {});
     return;

@@ -136,7 +136,8 @@ std::vector<Value> find_documents(Connection& db, const Value& query,
 std::vector<std::string> find_ids(Connection& db, const Value& query) {
   std::vector<std::string> ids;
   for_each_match(db, Plan(query),
-                 [&](std::int64_t, std::string_view id, Value, Placeholders) {
+                 [&](std::int64_t, std::string_view id, const Value&,
+                     const Placeholders&) {
                    ids.emplace_back(id);
                    return true;
                  });
