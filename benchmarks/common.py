@@ -139,7 +139,7 @@ class Benchmark:
         )
         if known["cores_free"] < 0.9 * min(2, known["cores"]):
             print("the cores are not free: these figures do not count")
-        self._widths = (34, 34, 10, 20, 6, 11, 22)
+        self._widths = (40, 26, 10, 20, 6, 11, 22)
         self._print_row(
             "case", "who", "median", "least … greatest", "cpu", "items/s", "takes"
         )
