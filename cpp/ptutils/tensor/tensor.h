@@ -66,8 +66,8 @@ class PTUTILS_API Tensor {
     return from(std::span<const T>(values.begin(), values.size()), shape);
   }
   template <class T>
-  static Tensor from(std::span<const T> values, Dims shape) {
-    Tensor out = empty(std::move(shape), dtype_of<T>);
+  static Tensor from(std::span<const T> values, const Dims& shape) {
+    Tensor out = empty(shape, dtype_of<T>);
     if (static_cast<std::size_t>(out.numel()) != values.size())
       fail(Kind::kValue, "Tensor", values.size(), " elements for shape ",
            out.shape_str());

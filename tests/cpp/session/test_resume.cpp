@@ -183,7 +183,7 @@ TEST_CASE("Another batch size goes on behind the last sample") {
 
 TEST_CASE("Killed at random moments and resumed: the uninterrupted run") {
   Folder folder;
-  Changes slow{{"dataprovider.datasets.train.sleep_us", 800},
+  Changes slow{{"dataprovider.datasets.train.sleep_us", 3000},
                {"train_params.num_epochs", 4}};
   auto straight = make(folder / "straight.db", slow);
   straight->run();
