@@ -1,5 +1,7 @@
 #include "ptutils/data/loader.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -21,6 +23,30 @@ constexpr char kWhere[] = "DataLoader";
 // another core's cache: what loads in less stays with the caller.
 constexpr std::chrono::microseconds kWorthAThread{200};
 constexpr std::chrono::milliseconds kSurelyWorthIt{2};
+
+/// What loading has cost this thread: its processor time, and the time it slept
+/// (a disk, a user's wait). Time that other threads took from it is neither, or
+/// one busy moment of the machine would turn threads on for good.
+class Effort {
+ public:
+  Effort() : clock_(Clock::now()) { getrusage(RUSAGE_THREAD, &usage_); }
+  Clock::duration so_far() const {
+    auto wall = Clock::now() - clock_;
+    rusage now{};
+    getrusage(RUSAGE_THREAD, &now);
+    bool slept = now.ru_nvcsw != usage_.ru_nvcsw;
+    return slept ? wall
+                 : std::min<Clock::duration>(wall, busy(now) - busy(usage_));
+  }
+
+ private:
+  static std::chrono::microseconds busy(const rusage& u) {
+    return std::chrono::seconds(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           std::chrono::microseconds(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+  }
+  Clock::time_point clock_;
+  rusage usage_{};
+};
 
 void check(const DataLoader::Options& o) {
   auto want = [](bool fine, auto... parts) {
@@ -243,10 +269,10 @@ Value DataLoader::Impl::load() {
 }
 
 Value DataLoader::Impl::load_here() {
-  auto start = Clock::now();
+  Effort effort;
   Value reuse = bin.take();
   detail::Loaded loaded = job().load(*plan, batch, reuse);
-  measure(Clock::now() - start);
+  measure(effort.so_far());
   if (loaded.recyclable) Value dropped = bin.put(loaded.batch);
   return std::move(loaded.batch);
 }

@@ -104,6 +104,18 @@ inline int thread_count() {
 }
 
 /// A joined thread may stay in /proc for a moment.
+/// Once threads that earlier tests let go have ended.
+inline int settled_thread_count() {
+  int count = thread_count();
+  for (int same = 0; same < 10; ++same) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    int now = thread_count();
+    if (now != count) same = 0;
+    count = now;
+  }
+  return count;
+}
+
 inline bool threads_fall_to(int wanted) {
   for (int i = 0; i < 500; ++i) {
     if (thread_count() <= wanted) return true;

@@ -71,7 +71,7 @@ TEST_CASE("a collate error reaches the consumer") {
 }
 
 TEST_CASE("breaking out of the loop leaves no thread") {
-  int before = thread_count();
+  int before = settled_thread_count();
   {
     DataLoader loader(std::make_shared<Numbers>(1000), options(4, true, 4));
     Value batch;

@@ -137,7 +137,9 @@ TEST_CASE("num_workers=None takes threads when batches take long") {
   Value batch;
   while (quick.next(batch)) {
   }
-  CHECK(quick.workers() == 0);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  CHECK(quick.workers() == 0);  // unless every access is checked
+#endif
 }
 
 TEST_CASE("a custom collate gets the samples in order") {
