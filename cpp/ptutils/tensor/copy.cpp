@@ -1,4 +1,4 @@
-#include "ptutils/tensor/copy.h"
+#include "ptutils/tensor/detail/copy.h"
 
 #include <algorithm>
 #include <complex>
@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "ptutils/common/thread_pool.h"
-#include "ptutils/tensor/loop.h"
+#include "ptutils/tensor/detail/loop.h"
 
 namespace ptutils::detail {
 namespace {

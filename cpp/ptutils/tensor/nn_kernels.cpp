@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "ptutils/common/thread_pool.h"
+#include "ptutils/tensor/detail/promote.h"
+#include "ptutils/tensor/detail/rows.h"
 #include "ptutils/tensor/ops.h"
-#include "ptutils/tensor/promote.h"
-#include "ptutils/tensor/rows.h"
 
 namespace ptutils::nn_kernels {
 namespace {

@@ -1,8 +1,8 @@
 #include <utility>
 
+#include "ptutils/tensor/detail/promote.h"
+#include "ptutils/tensor/detail/rows.h"
 #include "ptutils/tensor/ops.h"
-#include "ptutils/tensor/promote.h"
-#include "ptutils/tensor/rows.h"
 
 namespace ptutils {
 namespace {

@@ -2,10 +2,10 @@
 #include <complex>
 #include <utility>
 
-#include "ptutils/tensor/copy.h"
+#include "ptutils/tensor/detail/copy.h"
+#include "ptutils/tensor/detail/promote.h"
+#include "ptutils/tensor/detail/rows.h"
 #include "ptutils/tensor/ops.h"
-#include "ptutils/tensor/promote.h"
-#include "ptutils/tensor/rows.h"
 
 namespace ptutils {
 namespace detail {

@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "ptutils/common/thread_pool.h"
-#include "ptutils/tensor/copy.h"
+#include "ptutils/tensor/detail/copy.h"
+#include "ptutils/tensor/detail/rows.h"
 #include "ptutils/tensor/ops.h"
-#include "ptutils/tensor/rows.h"
 
 namespace ptutils {
 namespace {

@@ -2,10 +2,10 @@
 #include <utility>
 
 #include "ptutils/common/thread_pool.h"
-#include "ptutils/tensor/copy.h"
+#include "ptutils/tensor/detail/copy.h"
+#include "ptutils/tensor/detail/reduce.h"
+#include "ptutils/tensor/detail/rows.h"
 #include "ptutils/tensor/ops.h"
-#include "ptutils/tensor/reduce.h"
-#include "ptutils/tensor/rows.h"
 
 namespace ptutils {
 namespace {

@@ -1,8 +1,8 @@
 #include <limits>
 
-#include "ptutils/tensor/copy.h"
+#include "ptutils/tensor/detail/copy.h"
+#include "ptutils/tensor/detail/unary_rows.h"
 #include "ptutils/tensor/ops.h"
-#include "ptutils/tensor/unary_rows.h"
 
 namespace ptutils {
 namespace {

@@ -1,9 +1,9 @@
-#include "ptutils/tensor/reduce.h"
+#include "ptutils/tensor/detail/reduce.h"
 
 #include <algorithm>
 
 #include "ptutils/common/thread_pool.h"
-#include "ptutils/tensor/rows.h"
+#include "ptutils/tensor/detail/rows.h"
 
 namespace ptutils::detail {
 namespace {

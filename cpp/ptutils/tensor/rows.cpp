@@ -1,6 +1,6 @@
-#include "ptutils/tensor/rows.h"
+#include "ptutils/tensor/detail/rows.h"
 
-#include "ptutils/tensor/copy.h"
+#include "ptutils/tensor/detail/copy.h"
 
 namespace ptutils::detail {
 

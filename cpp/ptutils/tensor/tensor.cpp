@@ -5,8 +5,8 @@
 #include <limits>
 #include <utility>
 
-#include "ptutils/tensor/copy.h"
-#include "ptutils/tensor/loop.h"
+#include "ptutils/tensor/detail/copy.h"
+#include "ptutils/tensor/detail/loop.h"
 
 namespace ptutils {
 namespace {

@@ -2,7 +2,7 @@
 #include <optional>
 #include <utility>
 
-#include "ptutils/tensor/copy.h"
+#include "ptutils/tensor/detail/copy.h"
 #include "ptutils/tensor/tensor.h"
 
 namespace ptutils {

@@ -36,7 +36,9 @@ CREATE UNIQUE INDEX chunks_blob ON chunks(blob, part);
 )sql";
 
 // True when the file holds our schema, false when it holds nothing at all.
-bool check_schema(Connection& db) {
+// Wants a transaction: another process may be making the schema between two
+// reads.
+bool check_schema_within(Connection& db) {
   std::int64_t version = db.integer("PRAGMA user_version");
   std::int64_t application = db.integer("PRAGMA application_id");
   if (application == 0 && version == 0 &&
@@ -55,9 +57,14 @@ bool check_schema(Connection& db) {
   return true;
 }
 
+bool check_schema(Connection& db) {
+  Transaction one_moment(db, "BEGIN");
+  return check_schema_within(db);
+}
+
 void make_schema(Connection& db) {
   Transaction transaction(db, "BEGIN IMMEDIATE");
-  if (check_schema(db)) return;  // another process was first
+  if (check_schema_within(db)) return;  // another process was first
   db.exec(kSchema);
   db.exec(str("PRAGMA application_id=", kApplicationId).c_str());
   db.exec(str("PRAGMA user_version=", kSchemaVersion).c_str());

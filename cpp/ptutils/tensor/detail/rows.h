@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "ptutils/common/thread_pool.h"
+#include "ptutils/tensor/detail/loop.h"
 #include "ptutils/tensor/kernels/table.h"
-#include "ptutils/tensor/loop.h"
 #include "ptutils/tensor/tensor.h"
 
 /// Elementwise engine; private to this folder.

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "ptutils/tensor/copy.h"
-#include "ptutils/tensor/rows.h"
+#include "ptutils/tensor/detail/copy.h"
+#include "ptutils/tensor/detail/rows.h"
 
 /// Private to this folder.
 namespace ptutils::detail {
