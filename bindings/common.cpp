@@ -12,7 +12,6 @@
 #include "ptutils/common/interrupt.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
-#include "ptutils/common/process.h"
 #include "ptutils/common/shutdown.h"
 #include "ptutils/common/thread_pool.h"
 
@@ -167,8 +166,6 @@ void def_log(py::module_& m) {
   static auto* queue = new LogQueue();
   log::set_sink([](const log::Record& record) { queue->push(record); });
   m.def("_log_flush", [] { queue->drain(); });
-  m.def("_log_level",
-        [](int level) { log::set_level(static_cast<log::Level>(level)); });
   m.def("_log", [](int level, const std::string& message) {
     auto at = static_cast<log::Level>(level);
     if (log::enabled(at)) log::write(at, "ptutils", message);
@@ -215,9 +212,6 @@ void def_common(py::module_& m) {
   m.def("_did_you_mean", &did_you_mean);
   m.def("_nearest_names", &nearest_names, py::arg("name"), py::arg("known"),
         py::arg("count") = 3);
-  m.def("_hide_secrets", &hide_secrets);
-  m.def("_hide_uri_passwords", &hide_uri_passwords);
-  m.def("_new_id", &new_id);
 }
 
 }  // namespace ptutils::bindings

@@ -228,7 +228,6 @@ void def_module_class(py::module_& m) {
   // pybind11 takes a def of __setstate__ for a constructor.
   cls.attr("__setstate__") = py::cpp_function(set_state, py::is_method(cls));
   m.def("_rebuild", &rebuild);
-  m.def("_native_base", &native_base);
   m.def("_set_dict_types", &set_dict_types);
   m.def("_is_child", [](py::handle object) { return is_child(object); });
   m.def(

@@ -91,8 +91,6 @@ void def_registry(py::module_& m) {
                                 is_structural(c)));
     return out;
   });
-  m.def("_native_names",
-        [](const std::string& slot) { return registry().names(slot); });
   m.def("_finish_registry", [m] {
     register_builtin();
     replace_makers(m);
