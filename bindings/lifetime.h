@@ -45,9 +45,6 @@ enum class Method : int {
   kApplyGradients,  // session
   kModelStep,
   kOptimize,
-  kUpdate,
-  kPause,
-  kStop,
   kValidate,
   kRun,
   kSave,

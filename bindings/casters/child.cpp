@@ -44,12 +44,6 @@ void flatten_into(const Value& value, const std::string& prefix, Dict& out) {
         out);
 }
 
-std::string describe(const Value& v) {
-  if (!v.is_tensor()) return std::string(v.type_name());
-  return str("shape ", v.as_tensor().shape_str(), " ",
-             name(v.as_tensor().dtype()));
-}
-
 /// The hyperparameters of a torch optimizer's first group.
 void add_optimizer_arguments(py::handle object, Dict& out) {
   py::object groups = object.attr("param_groups");
@@ -107,7 +101,7 @@ void Foreign::check_state(const Value& state, const std::string& prefix,
              value.as_tensor().dtype() == found->as_tensor().dtype();
     if (!same)
       out.different.push_back(
-          str(name, ": ", describe(*found), ", here ", describe(value)));
+          str(name, ": ", found->summary(), ", here ", value.summary()));
   }
   for (const auto& [key, value] : theirs)
     if (!mine.find(key)) out.unexpected.push_back(prefix + to_string(key));

@@ -235,3 +235,62 @@ def test_triggers_come_in_order(tmp_path):
     ]
     assert seen.index("end_of_validation") < seen.index("end_of_epoch")
     assert seen[-1] == "end_of_session"
+
+
+class Counting(pt.Callback):
+    def __init__(self, start: int = 0) -> None:
+        self.n = start
+
+    def end_of_training_step(self) -> None:
+        self.n += 1
+
+
+def test_resume_builds_callbacks_with_their_arguments_and_filters(tmp_path):
+    data = {
+        "datasets": {"train": {"func": "FashionMNIST", "root": "data", "train": False}},
+        "batch_size": 100,
+    }
+    model = {
+        "net": {
+            "func": "Sequential",
+            "layers": [
+                {"func": "Flatten"},
+                {"func": "Linear", "in_features": 784, "out_features": 10},
+            ],
+        },
+        "criterion": {"func": "CrossEntropyLoss"},
+        "optimizer": {"func": "SGD", "lr": 1e-2},
+    }
+    name = f"{Counting.__module__}.Counting"
+    s = pt.Session.from_config(
+        exp_id="run",
+        model=model,
+        dataprovider=data,
+        dbinterface=str(tmp_path / "a.db"),
+        train_params={"num_steps": 6},
+        callbacks=[{"func": name, "start": 5, "every": "2 steps"}],
+    )
+    s.callbacks.on("end_of_training_step", lambda step: s.pause() if step == 3 else 0)
+    s.run()
+    record = pt.open(tmp_path / "a.db")["run"]
+    assert record.config["callbacks"] == [
+        {"func": name, "start": 5, "every": "2 steps"}
+    ]
+    again = pt.resume(tmp_path / "a.db", "run", classes=[Counting])
+    assert again.status.state == "complete" and again.edits == []
+    assert next(iter(again.callbacks)).n == 5 + 3
+
+
+def test_masks_do_not_draw_what_initial_weights_were_drawn_from(tmp_path):
+    pt.seed(0)
+    initial = pt.ops.default_random().random()
+    s = session(tmp_path / "a.db", epochs=1)
+    seen = []
+    s.callbacks.on(
+        "start_of_training_step",
+        lambda: seen.append(s.state_dict()["streams"]["ptutils"]["key"]),
+    )
+    s.run()
+    pt.seed(0)
+    assert pt.ops.default_random().random() == initial
+    assert set(seen) != {"0"} and len(set(seen)) == 1

@@ -1,8 +1,6 @@
 #include "ptutils/common/hash.h"
 
 #include <libdeflate.h>
-
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace ptutils {

@@ -6,16 +6,10 @@
 namespace ptutils::data {
 namespace {
 
-std::string describe(const Value& v) {
-  if (!v.is_tensor()) return std::string(v.type_name());
-  const Tensor& t = v.as_tensor();
-  return str("a tensor of shape ", t.shape_str(), " ", name(t.dtype()));
-}
-
 [[noreturn]] void differs(std::size_t i, const Value& sample,
                           const Value& first) {
-  fail(Kind::kValue, "collate", "sample ", i, " of the batch is ",
-       describe(sample), ", the first ", describe(first),
+  fail(Kind::kValue, "collate", "sample ", i,
+       " of the batch: ", sample.summary(), ", the first: ", first.summary(),
        "; make samples alike, or give a collate_fn");
 }
 

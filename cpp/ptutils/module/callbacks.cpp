@@ -77,7 +77,43 @@ void require_triggers(const Callback& callback) {
          "such as end_of_training_step");
 }
 
+Value config_of(Callback& callback) {
+  try {
+    return callback.to_config();
+  } catch (const Error& error) {
+    if (error.kind() != Kind::kState) throw;
+    return Dict{{"func", callback.class_name()}};
+  }
+}
+
+/// A filter's fields by their names in a configuration.
+template <class F, class Visit>
+void each_field(F& filter, Visit visit) {
+  visit("every", filter.every);
+  visit("at", filter.at);
+  visit("before", filter.before);
+  visit("after", filter.after);
+}
+
 }  // namespace
+
+Filter Filter::take_from(Dict& config, const std::string& where) {
+  Filter out;
+  each_field(out, [&](std::string_view name, std::optional<Interval>& field) {
+    const Value* given = config.find(name);
+    if (!given) return;
+    field = Interval::parse(*given, str(where, ".", name));
+    config.erase(name);
+  });
+  return out;
+}
+
+void Filter::add_to(Dict& config) const {
+  each_field(*this,
+             [&](const char* name, const std::optional<Interval>& field) {
+               if (field) config.set(name, field->to_value());
+             });
+}
 
 Handler filtered(const Filter& filter, Handler handler) {
   if (filter.empty()) return handler;
@@ -256,6 +292,19 @@ std::vector<std::shared_ptr<Callback>> Callbacks::list() {
   std::vector<std::shared_ptr<Callback>> out;
   for (const auto& entry : entries_)
     if (entry->callback) out.push_back(entry->callback);
+  return out;
+}
+
+List Callbacks::to_config() {
+  resolve();
+  List out;
+  for (const auto& entry : entries_) {
+    if (!entry->callback || entry->callback->class_name() == "function")
+      continue;
+    Value config = config_of(*entry->callback);
+    entry->filter.add_to(config.as_dict());
+    out.items.push_back(std::move(config));
+  }
   return out;
 }
 

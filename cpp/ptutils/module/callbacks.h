@@ -34,6 +34,9 @@ struct PTUTILS_API Filter {
   std::optional<Interval> before;
   std::optional<Interval> after;
   bool empty() const { return !every && !at && !before && !after; }
+  /// Takes "every", "at", "before", "after" out of a callback's configuration.
+  static Filter take_from(Dict& config, const std::string& where);
+  void add_to(Dict& config) const;
 };
 /// Handlers with filters, for Callbacks::on: every(100, f).
 PTUTILS_API Handler filtered(const Filter& filter, Handler handler);
@@ -84,6 +87,10 @@ class PTUTILS_API Callbacks {
 
   /// In order of registration (makes the instances that wait by name).
   std::vector<std::shared_ptr<Callback>> list();
+  /// The same as configurations, which build them again: {func, its arguments,
+  /// every, at, before, after}; of one that has no configuration its func and
+  /// filter. Plain functions (`on`) have no name to be built by.
+  List to_config();
   /// Slots of the registered callbacks, for visitors (garbage collector).
   void visit(const std::function<void(ChildSlot&)>& f);
   /// Drops everything.

@@ -18,12 +18,6 @@ bool is_callback(std::string_view name) {
   return name.starts_with("callbacks.");
 }
 
-std::string describe(const Value& v) {
-  if (!v.is_tensor()) return std::string(v.type_name());
-  const Tensor& t = v.as_tensor();
-  return str("shape ", t.shape_str(), " ", name(t.dtype()));
-}
-
 /// Leaf names of a state, for "missing" lists.
 void list_leaves(const Value& state, const std::string& prefix,
                  std::vector<std::string>& out) {
@@ -81,8 +75,8 @@ class StateChecker final : public Fields {
       same = mine.as_tensor().shape() == theirs.as_tensor().shape() &&
              mine.as_tensor().dtype() == theirs.as_tensor().dtype();
     if (!same)
-      out_.different.push_back(str(prefix_, name, ": ", describe(theirs),
-                                   ", here ", describe(mine)));
+      out_.different.push_back(str(prefix_, name, ": ", theirs.summary(),
+                                   ", here ", mine.summary()));
   }
 
   /// Names of the state that no field asked for.

@@ -223,6 +223,8 @@ class PTUTILS_API Value {
   bool identical(const Value& other) const;
   /// One line for messages and reprs, cut at about `limit` characters.
   std::string repr(std::size_t limit = 120) const;
+  /// What it is, for messages: "shape (2, 3) f32", else the type.
+  std::string summary() const;
   /// Deep copy with tensors cloned.
   Value clone() const;
 

@@ -194,4 +194,10 @@ std::string Value::repr(std::size_t limit) const {
   return out + "…";
 }
 
+std::string Value::summary() const {
+  if (!is_tensor()) return std::string(type_name());
+  const Tensor& t = as_tensor();
+  return str("shape ", t.shape_str(), " ", name(t.dtype()));
+}
+
 }  // namespace ptutils

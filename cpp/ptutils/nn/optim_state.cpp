@@ -37,12 +37,6 @@ const Names& without_effect() {
   return names;
 }
 
-std::string describe(const Value& v) {
-  if (!v.is_tensor()) return v.repr();
-  return str("shape ", v.as_tensor().shape_str(), " ",
-             name(v.as_tensor().dtype()));
-}
-
 /// 3, or "3" as formats without integer keys have it.
 std::optional<std::int64_t> index_of(const Key& key) {
   if (const auto* number = std::get_if<std::int64_t>(&key)) return *number;
@@ -180,9 +174,9 @@ class Reader {
       }
       if (!fits)
         different(str(where, ".", name),
-                  str(describe(value), ", here ",
+                  str(value.summary(), ", here ",
                       name == "step" ? std::string("a count of steps")
-                                     : describe(data)));
+                                     : Value(data).summary()));
     }
   }
 

@@ -67,19 +67,9 @@ void add_callbacks(Session& session, const Value* list, bool trusted) {
   std::int64_t index = 0;
   for (const Value& item : list->as_list("callbacks").items) {
     std::string path = str("callbacks[", index++, "]");
-    Filter filter;
     Value config = item;
-    if (config.is_dict())
-      for (auto& [name, place] :
-           {std::pair<const char*, std::optional<Interval>&>{"every",
-                                                             filter.every},
-            {"at", filter.at},
-            {"before", filter.before},
-            {"after", filter.after}})
-        if (const Value* given = config.as_dict().find(name)) {
-          place = Interval::parse(*given, path + "." + name);
-          config.as_dict().erase(std::string_view(name));
-        }
+    Filter filter;
+    if (config.is_dict()) filter = Filter::take_from(config.as_dict(), path);
     if (config.is_string()) config = Value(Dict{{"func", config}});
     BuildContext context;
     context.path = path;

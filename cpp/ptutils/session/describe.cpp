@@ -73,13 +73,7 @@ Value Session::write_config(const std::function<Value(Module&)>& describe) {
                               {"save_params", options_.save_params}})
     if (!value.is_null()) out[name] = value;
   List callbacks_config;
-  if (has_callbacks())
-    for (auto& callback : callbacks().list()) {
-      // A plain function (callbacks.on) has no name to be built by again.
-      if (callback->class_name() == "function") continue;
-      Dict one{{"func", Value(callback->class_name())}};
-      callbacks_config.items.push_back(Value(std::move(one)));
-    }
+  if (has_callbacks()) callbacks_config = callbacks().to_config();
   if (!callbacks_config.items.empty())
     out["callbacks"] = Value(std::move(callbacks_config));
   return Value(std::move(out));

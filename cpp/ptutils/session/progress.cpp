@@ -63,8 +63,12 @@ void ProgressReport::show(const Status& status, const Value& latest) {
     return;
   }
   std::string line = progress_line(exp_id_, status, latest);
-  if (std::size_t width = terminal_width(); line.size() >= width)
+  // Whole fields only: what is cut in a word or a number misleads.
+  if (std::size_t width = terminal_width(); line.size() >= width) {
     line.resize(width - 1);
+    if (std::size_t end = line.rfind("  "); end != std::string::npos)
+      line.resize(end);
+  }
   std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
   std::fflush(stderr);
   line_open_ = true;

@@ -8,6 +8,7 @@
 #include "ptutils/session/session.h"
 #include "ptutils/session/signals.h"
 #include "ptutils/session/streams.h"
+#include "ptutils/tensor/random.h"
 
 // How a run begins: the lease, the last state (resume.cpp) or the first, the
 // record.
@@ -211,7 +212,9 @@ void Session::start_new(const std::optional<RunRecord>& before) {
   std::int64_t steps_per_epoch = progress_.steps_per_epoch;
   progress_ = Progress();
   progress_.steps_per_epoch = steps_per_epoch;
-  seed_streams(options_.seed);
+  // Not the very streams that initialisers drew from: masks must not repeat
+  // the weights.
+  seed_streams(Random::named(options_.seed, "run").key());
   seconds_before_ = 0;
   record_.given = record_.config = effective_config();
   record_.best = Value();

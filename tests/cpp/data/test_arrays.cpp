@@ -175,7 +175,7 @@ TEST_CASE("collate says which sample is unlike the first") {
     return Value::list(std::move(items));
   };
   CHECK_FAILS(collate({counting({2}), counting({3})}), Kind::kValue,
-              "sample 1 of the batch is a tensor of shape (3,)");
+              "sample 1 of the batch: shape (3,)");
   CHECK_FAILS(collate({counting({2}), Value(1)}), Kind::kValue, "is int");
   CHECK_FAILS(collate({Value(1), Value("a")}), Kind::kValue, "is string");
   CHECK_FAILS(collate({list({1}), list({1, 2})}), Kind::kValue, "has 2 items");
