@@ -51,14 +51,14 @@ class PyCodec final : public Codec {
     return py::cast<bool>(
         object().attr("recognises")(py::bytes(head.data(), head.size()), size));
   }
-  Value read(const Path& path) const override {
+  Value read(const Path& path, const ReadOptions&) const override {
     py::gil_scoped_acquire gil;
     return to_value(object().attr("read")(path.string()));
   }
   void write(const Path& path, const Value& value,
-             bool durable) const override {
+             const WriteOptions& options) const override {
     py::gil_scoped_acquire gil;
-    object().attr("write")(path.string(), to_python(value), durable);
+    object().attr("write")(path.string(), to_python(value), options.durable);
   }
 
  private:
@@ -83,14 +83,14 @@ class LateCodec final : public Codec {
   bool recognises(std::string_view head, std::size_t) const override {
     return recognise_(head);
   }
-  Value read(const Path& path) const override {
+  Value read(const Path& path, const ReadOptions&) const override {
     py::gil_scoped_acquire gil;
     return to_value(object().attr("read")(path.string()));
   }
   void write(const Path& path, const Value& value,
-             bool durable) const override {
+             const WriteOptions& options) const override {
     py::gil_scoped_acquire gil;
-    object().attr("write")(path.string(), to_python(value), durable);
+    object().attr("write")(path.string(), to_python(value), options.durable);
   }
 
  private:
@@ -129,23 +129,40 @@ py::object python_codec(const Codec& codec) {
 void def_files(py::module_& m) {
   m.def(
       "read",
-      [](const Path& path) {
+      [](const Path& path, bool verify, bool lazy) {
         py::gil_scoped_release release;
-        return read(path);
+        return read(path, {verify, lazy});
       },
-      py::arg("path"));
+      py::arg("path"), py::arg("verify") = false, py::arg("lazy") = false);
   m.def(
       "save",
-      [](const Path& path, py::handle object, bool durable) {
+      [](const Path& path, py::handle object, bool durable,
+         const py::dict& format) {
         Value value = with_states(to_value(object), false);
+        WriteOptions options{durable, to_value(format, "save").as_dict()};
         py::gil_scoped_release release;
-        save(path, value, durable);
+        save(path, value, options);
       },
-      py::arg("path"), py::arg("value"), py::arg("durable") = true);
+      py::arg("path"), py::arg("value"), py::arg("durable") = true,
+      py::arg("format") = py::dict());
   m.def("_codec_for_reading",
         [](const Path& path) { return python_codec(codec_for_reading(path)); });
   m.def("_codec_for_writing",
         [](const Path& path) { return python_codec(codec_for_writing(path)); });
+  py::class_<Deferred, std::shared_ptr<Deferred>>(
+      m, "_Deferred", "A tensor of a file that has not been read yet.")
+      .def("get",
+           [](Deferred& deferred) {
+             py::gil_scoped_release release;
+             return deferred.get();
+           })
+      .def_property_readonly("shape",
+                             [](const Deferred& deferred) {
+                               return py::tuple(py::cast(deferred.shape()));
+                             })
+      .def_property_readonly("dtype", [](const Deferred& deferred) {
+        return std::string(name(deferred.dtype()));
+      });
   m.def("_add_codec", [](py::object codec) {
     add_codec(std::make_shared<PyCodec>(std::move(codec)));
   });
@@ -211,7 +228,7 @@ void def_flatten(py::module_& m) {
                          const std::string& where) {
     return unflatten(
         skeleton,
-        [&](const std::string& name) -> Tensor {
+        [&](const std::string& name) -> Value {
           py::str key(name);
           if (!tensors.contains(key))
             fail(Kind::kFormat, where, "no tensor '", name, "'");

@@ -6,6 +6,7 @@
 #include "casters/tensor.h"
 #include "casters/variable.h"
 #include "ptutils/common/error.h"
+#include "ptutils/module/codec.h"
 
 namespace ptutils::bindings {
 
@@ -232,6 +233,8 @@ py::object opaque_to(const std::shared_ptr<Opaque>& opaque) {
   if (auto module = std::dynamic_pointer_cast<ModuleHandle>(opaque))
     return child_out(module->module);
   if (auto variable = variable_to(opaque)) return *variable;
+  if (auto deferred = std::dynamic_pointer_cast<Deferred>(opaque))
+    return py::cast(deferred);
   fail(Kind::kType, "value", "a ", opaque->type_name(),
        " has no Python counterpart");
 }

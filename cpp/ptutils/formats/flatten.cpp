@@ -1,10 +1,13 @@
 #include "ptutils/formats/flatten.h"
 
-#include <map>
+#include <optional>
+#include <unordered_map>
 
+#include "ptutils/formats/detail/seal.h"
 #include "ptutils/formats/detail/tensor_text.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/json_text.h"
+#include "ptutils/module/codec.h"
 
 namespace ptutils {
 
@@ -56,6 +59,9 @@ Tensor with_dtype(const Tensor& stored, DType dtype, std::string_view where) {
 
 namespace {
 
+using detail::checksum;
+using detail::Checksums;
+
 Value reference(const Tensor& tensor, const std::string& tensor_name) {
   std::vector<Value> parts{tensor_name, name(tensor.dtype()),
                            detail::origin_name(tensor.origin)};
@@ -66,25 +72,64 @@ Value reference(const Tensor& tensor, const std::string& tensor_name) {
 /// Follows references; asks for each tensor once.
 class References {
  public:
-  explicit References(
-      const std::function<Tensor(const std::string& name)>& lookup)
-      : lookup_(lookup) {}
+  using Lookup = std::function<Value(const std::string& name)>;
+  References(const Lookup& lookup, std::optional<Checksums> sums)
+      : lookup_(lookup), sums_(std::move(sums)) {}
 
-  Tensor operator()(const Value& payload, const std::string& where) {
+  Value operator()(const Value& payload, const std::string& where) {
     const auto parts = texts(payload, where);
     const DType dtype = detail::parse_stored_dtype(parts[1], where);
     auto known = stored_.find(parts[0]);
-    if (known == stored_.end())
-      known = stored_.emplace(parts[0], lookup_(parts[0])).first;
-    Tensor tensor = detail::with_dtype(known->second, dtype, where);
-    tensor.origin = detail::parse_origin(parts[2], where);
-    tensor.numpy_scalar = parts.size() == 4;
-    if (tensor.numpy_scalar && (parts[3] != "scalar" || tensor.dim() != 0))
-      detail::malformed(where, "a flag that is not known or does not fit");
-    return tensor;
+    if (known == stored_.end()) known = add(parts[0], where);
+    const bool scalar = parts.size() == 4;
+    if (scalar && parts[3] != "scalar")
+      detail::malformed(where, "an unknown flag '", parts[3], "'");
+    auto finish = [dtype, where, scalar,
+                   origin = detail::parse_origin(parts[2], where),
+                   sum = known->second.sum](const Tensor& stored) {
+      Tensor tensor = detail::with_dtype(stored, dtype, where);
+      if (scalar && tensor.dim() != 0)
+        detail::malformed(where, "a scalar of shape ", tensor.shape_str());
+      if (sum && checksum(tensor) != *sum)
+        detail::malformed(where, "damaged: its checksum differs");
+      tensor.origin = origin;
+      tensor.numpy_scalar = scalar;
+      return tensor;
+    };
+    const Value& stored = known->second.value;
+    if (stored.is_tensor()) return finish(stored.as_tensor());
+    const auto& deferred =
+        std::dynamic_pointer_cast<Deferred>(stored.as_opaque());
+    if (!deferred) detail::malformed(where, "no tensor");
+    return std::shared_ptr<Opaque>(std::make_shared<Deferred>(
+        deferred->shape(), dtype,
+        [deferred, finish] { return finish(deferred->get()); }));
+  }
+
+  /// After the last: were there as many as there are sums?
+  void check_all(const std::string& where) const {
+    if (sums_ && sums_->size() != stored_.size())
+      detail::malformed(where, "damaged: ", sums_->size(), " checksums for ",
+                        stored_.size(), " tensors");
   }
 
  private:
+  struct Stored {
+    Value value;
+    std::optional<std::uint64_t> sum;
+  };
+  using Known = std::unordered_map<std::string, Stored>;
+
+  Known::iterator add(const std::string& name, const std::string& where) {
+    Stored stored{lookup_(name), {}};
+    if (sums_) {
+      if (stored_.size() >= sums_->size())
+        detail::malformed(where, "damaged: there is no checksum for it");
+      stored.sum = (*sums_)[stored_.size()];
+    }
+    return stored_.emplace(name, std::move(stored)).first;
+  }
+
   static std::vector<std::string> texts(const Value& payload,
                                         const std::string& where) {
     std::vector<std::string> out;
@@ -97,8 +142,9 @@ class References {
     return out;
   }
 
-  const std::function<Tensor(const std::string&)>& lookup_;
-  std::map<std::string, Tensor> stored_;
+  const Lookup& lookup_;
+  std::optional<Checksums> sums_;
+  Known stored_;
 };
 
 }  // namespace
@@ -112,21 +158,25 @@ Flat flatten(const Value& value, std::string_view where) {
         return reference(tensor, tensor_name);
       },
       where);
-  Dict document{{"version", kSkeletonVersion}};
+  Dict document{{"version", 1}};
   document.set("value", std::move(encoded));
   flat.skeleton = to_json(std::move(document), 0, where);
   return flat;
 }
 
 Value unflatten(std::string_view skeleton,
-                const std::function<Tensor(const std::string& name)>& lookup,
-                std::string_view where) {
+                const std::function<Value(const std::string& name)>& lookup,
+                std::string_view where, bool verify) {
   const std::string prefix = detail::prefix("unflatten", where);
   const Value document =
       parse_json(skeleton, prefix + "skeleton: ", kMaxSkeletonDepth);
   const Value* value = detail::checked_document(document, "version", prefix);
-  References references(lookup);
-  return decode_value(*value, std::ref(references), prefix);
+  std::optional<Checksums> sums;
+  if (verify) sums = detail::read_seal(skeleton, document, prefix);
+  References references(lookup, sums);
+  Value out = decode_value(*value, std::ref(references), prefix);
+  references.check_all(prefix);
+  return out;
 }
 
 namespace detail {
@@ -141,8 +191,13 @@ const Value* checked_document(const Value& document, std::string_view key,
     malformed(where, "written by a newer ptutils (version ", version->as_int(),
               " of the layout, this one reads up to ", kSkeletonVersion,
               "); update ptutils to read it");
-  const Value* value = document.as_dict().find(std::string_view("value"));
-  if (!value || document.as_dict().size() != 2)
+  const Dict& fields = document.as_dict();
+  const Value* value = fields.find("value");
+  std::size_t known = 2;
+  if (version->as_int() > 1)
+    known +=
+        (fields.contains("sum") ? 1 : 0) + (fields.contains("sums") ? 1 : 0);
+  if (!value || fields.size() != known)
     malformed(where, "the skeleton is not {", key, ", value}");
   return value;
 }

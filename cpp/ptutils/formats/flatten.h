@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -14,7 +15,8 @@
 /// each file format and each database stores just these.
 namespace ptutils {
 
-inline constexpr int kSkeletonVersion = 1;
+/// 1: {"version", "value"}; 2: {"version", "sum", "sums", "value"}.
+inline constexpr int kSkeletonVersion = 2;
 /// The skeleton's name in every format.
 inline constexpr std::string_view kSkeletonName = "__ptutils__";
 
@@ -31,14 +33,26 @@ struct Flat {
 /// `where` (a file) begins the message.
 PTUTILS_API Flat flatten(const Value& value, std::string_view where = {});
 
-/// The inverse. `lookup` gives a tensor by name, contiguous; where a container
-/// lacks the dtype it may give one of equal bytes (bf16 as u16, c64 as f32 with
-/// a last dimension of 2). It is asked once a name; a tensor that was in two
-/// places is shared again. Kind::kFormat for a skeleton that flatten did not
-/// write, Kind::kFormat also for a newer version, saying so.
+/// XXH3-64 of each tensor (dtype, shape and elements), in order, by many
+/// threads.
+PTUTILS_API std::vector<std::uint64_t> checksums(const Flat& flat);
+/// The skeleton with checksums, of the tensors and of itself: what files hold.
+/// Its length depends on the number of sums alone, so that a writer may put it
+/// before the data and fill it in behind them.
+PTUTILS_API std::string sealed(const Flat& flat,
+                               const std::vector<std::uint64_t>& sums);
+PTUTILS_API std::string sealed(const Flat& flat);
+
+/// The inverse of flatten and of sealed. `lookup` gives a tensor (or a
+/// Deferred) by name, contiguous; where a container lacks the dtype it may give
+/// one of equal bytes (bf16 as u16, c64 as f32 with a last dimension of 2). It
+/// is asked once a name; a tensor that was in two places is shared again.
+/// `verify` compares the checksums, where there are any (of a Deferred: when it
+/// is read). Kind::kFormat for damage, for a skeleton that flatten did not
+/// write, and for a newer version, saying so.
 PTUTILS_API Value
 unflatten(std::string_view skeleton,
-          const std::function<Tensor(const std::string& name)>& lookup,
-          std::string_view where = {});
+          const std::function<Value(const std::string& name)>& lookup,
+          std::string_view where = {}, bool verify = false);
 
 }  // namespace ptutils

@@ -6,11 +6,13 @@
 #include <limits>
 #include <map>
 
+#include "ptutils/formats/detail/seal.h"
 #include "ptutils/formats/detail/tensor_io.h"
 #include "ptutils/formats/detail/tensor_text.h"
 #include "ptutils/formats/detail/text_coding.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/flatten.h"
+#include "ptutils/formats/json_text.h"
 
 namespace ptutils::detail {
 
@@ -165,16 +167,21 @@ int depth_of(const Value& value) {
 Value to_document(const Value& value, TextFormat format,
                   std::string_view where) {
   if (is_natural(value, format, 0)) return value;
-  Dict out{{kSkeletonName, kSkeletonVersion}};
-  out.set("value", encode_value(value, inline_tensor, where));
+  Value encoded = encode_value(value, inline_tensor, where);
+  Dict out{{kSkeletonName, kSkeletonVersion},
+           {"sum", sum_text(sum_of(to_json(encoded)))}};
+  out.set("value", std::move(encoded));
   return out;
 }
 
-Value from_document(Value document, std::string_view where) {
+Value from_document(Value document, std::string_view where, bool verify) {
   if (document.is_dict() && document.as_dict().contains(kSkeletonName)) {
+    const Value* value = checked_document(document, kSkeletonName, where);
+    const Value* sum = document.as_dict().find("sum");
+    if (verify && sum && !sum->identical(sum_text(sum_of(to_json(*value)))))
+      malformed(where, "damaged (or edited): the checksum differs");
     InlineTensors tensors;
-    return decode_value(*checked_document(document, kSkeletonName, where),
-                        std::ref(tensors), where);
+    return decode_value(*value, std::ref(tensors), where);
   }
   if (depth_of(document) > kMaxDepth)
     malformed(where, "nested deeper than ", kMaxDepth, " levels");

@@ -16,19 +16,20 @@ class JsonCodec : public Codec {
     return false;
   }
 
-  Value read(const std::filesystem::path& path) const override {
+  Value read(const std::filesystem::path& path,
+             const ReadOptions& options) const override {
     const std::string where = prefix("json", path);
     return from_document(parse_json(read_file(path), where, kMaxSkeletonDepth),
-                         where);
+                         where, options.verify);
   }
 
   void write(const std::filesystem::path& path, const Value& value,
-             bool durable) const override {
+             const WriteOptions& options) const override {
     const std::string where = prefix("json", path);
     std::string text =
         to_json(to_document(value, TextFormat::kJson, where), 2, where);
     text += '\n';
-    write_file(path, std::as_bytes(std::span(text)), durable);
+    write_file(path, std::as_bytes(std::span(text)), options.durable);
   }
 };
 

@@ -9,7 +9,7 @@ namespace ptutils::detail {
 
 namespace {
 
-/// One array. What NumPy's header lacks (origin, bf16, scalar) follows the
+/// One array. What NumPy's header lacks (origin, bf16, checksum) follows the
 /// data, where np.load does not look: "__ptutils__" and the skeleton.
 class NpyCodec : public Codec {
  public:
@@ -19,7 +19,8 @@ class NpyCodec : public Codec {
     return is_npy(head);
   }
 
-  Value read(const std::filesystem::path& path) const override {
+  Value read(const std::filesystem::path& path,
+             const ReadOptions& options) const override {
     const std::string where = prefix("npy", path);
     const auto storage = map_file(path);
     const std::string_view bytes = text_of(*storage);
@@ -35,28 +36,24 @@ class NpyCodec : public Codec {
     block.remove_prefix(kSkeletonName.size());
     set.has_skeleton = true;
     set.skeleton = block;
-    Value value = value_of(set, where);
+    Value value = value_of(set, where, options.verify);
     if (!value.is_tensor()) malformed(where, "the block is not of a tensor");
     return value;
   }
 
   void write(const std::filesystem::path& path, const Value& value,
-             bool durable) const override {
+             const WriteOptions& options) const override {
     const std::string where = prefix("npy", path);
     if (!value.is_tensor())
       refuse(where, "a .npy file holds one array, not a ", value.type_name(),
              "; save it as .npz");
     const Tensor& tensor = value.as_tensor();
     const Flat flat = flatten(value, where);
-    const bool marked = tensor.origin != Origin::kNumpy ||
-                        tensor.dtype() == DType::kBF16 || tensor.numpy_scalar;
-    FileWriter file(path, durable);
-    file.write(npy_header(tensor.dtype(), tensor.shape(), marked));
+    FileWriter file(path, options.durable);
+    file.write(npy_header(tensor.dtype(), tensor.shape(), true));
     file.write(tensor);
-    if (marked) {
-      file.write(kSkeletonName);
-      file.write(flat.skeleton);
-    }
+    file.write(kSkeletonName);
+    file.write(sealed(flat));
     file.commit();
   }
 };

@@ -61,7 +61,8 @@ class NpzCodec : public Codec {
     return head.substr(30, length).ends_with(kSuffix);
   }
 
-  Value read(const std::filesystem::path& path) const override {
+  Value read(const std::filesystem::path& path,
+             const ReadOptions& options) const override {
     const std::string where = prefix("npz", path);
     const ZipReader zip(map_file(path), where);
     TensorSet set;
@@ -74,23 +75,24 @@ class NpzCodec : public Codec {
       else
         set.members.emplace_back(key, std::move(value));
     }
-    return value_of(set, where);
+    return value_of(set, where, options.verify);
   }
 
   void write(const std::filesystem::path& path, const Value& value,
-             bool durable) const override {
-    write_npz(path, value, durable, false);
+             const WriteOptions& options) const override {
+    write_npz(path, value, options, false);
   }
 };
 
 }  // namespace
 
 void write_npz(const std::filesystem::path& path, const Value& value,
-               bool durable, bool zip64) {
+               const WriteOptions& options, bool zip64) {
   const Flat flat = flatten(value, prefix("npz", path));
-  FileWriter file(path, durable);
+  FileWriter file(path, options.durable);
   ZipWriter zip(file, zip64);
-  const std::span text(flat.skeleton);
+  const std::string seal = sealed(flat);
+  const std::span text(seal);
   Tensor skeleton =
       Tensor::from(std::span(reinterpret_cast<const std::uint8_t*>(text.data()),
                              text.size()),

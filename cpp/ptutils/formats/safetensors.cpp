@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cstring>
+#include <future>
 
+#include "ptutils/common/thread_pool.h"
 #include "ptutils/formats/detail/codecs.h"
 #include "ptutils/formats/detail/json_string.h"
 #include "ptutils/formats/detail/tensor_io.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference's limit
 constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kOverlap = std::size_t{8} << 20;  // bytes worth a thread
 constexpr std::int64_t kMaxComplexDims = 64;  // the parts take one more
 
 // The reference's readers of old lack C64, and all lack C128: those are stored
@@ -201,8 +204,8 @@ void append_entry(std::string& out, const std::string& tensor_name,
   out += str(begin, ",", begin + tensor.nbytes(), "]}");
 }
 
-std::string make_header(const Flat& flat,
-                        const std::vector<std::size_t>& order) {
+std::string make_header(const Flat& flat, const std::vector<std::size_t>& order,
+                        const std::vector<std::uint64_t>& sums) {
   std::vector<std::size_t> begins(order.size());
   std::size_t at = 0;
   for (std::size_t i : order) {
@@ -210,7 +213,7 @@ std::string make_header(const Flat& flat,
     at += flat.tensors[i].second.nbytes();
   }
   std::string out = R"({"__metadata__":{"__ptutils__":)";
-  append_json_string(out, flat.skeleton);
+  append_json_string(out, sealed(flat, sums));
   out += '}';
   for (std::size_t i = 0; i < flat.tensors.size(); ++i) {
     out += ',';
@@ -218,6 +221,12 @@ std::string make_header(const Flat& flat,
   }
   out += '}';
   out.append((kAlignment - (8 + out.size()) % kAlignment) % kAlignment, ' ');
+  return out;
+}
+
+std::size_t bytes_of(const Flat& flat) {
+  std::size_t out = 0;
+  for (const auto& [_, tensor] : flat.tensors) out += tensor.nbytes();
   return out;
 }
 
@@ -233,13 +242,14 @@ class SafetensorsCodec : public Codec {
     return length <= kMaxHeader && length <= size - 8;
   }
 
-  Value read(const std::filesystem::path& path) const override {
+  Value read(const std::filesystem::path& path,
+             const ReadOptions& options) const override {
     const std::string where = prefix("safetensors", path);
-    return value_of(read_set(map_file(path), where), where);
+    return value_of(read_set(map_file(path), where), where, options.verify);
   }
 
   void write(const std::filesystem::path& path, const Value& value,
-             bool durable) const override {
+             const WriteOptions& options) const override {
     const std::string where = prefix("safetensors", path);
     const Flat flat = flatten(value, where);
     for (const auto& [tensor_name, tensor] : flat.tensors)
@@ -247,15 +257,24 @@ class SafetensorsCodec : public Codec {
         refuse(where, "'", tensor_name, "': a complex tensor of ", tensor.dim(),
                " dimensions; save it as .npz");
     const auto order = storage_order(flat);
-    const std::string header = make_header(flat, order);
+    // The sums are made while the data is written, and filled in then.
+    std::vector<std::uint64_t> sums(flat.tensors.size());
+    const bool overlap = bytes_of(flat) >= kOverlap && thread_budget() > 1;
+    if (!overlap) sums = checksums(flat);
+    std::string header = make_header(flat, order, sums);
     if (header.size() > kMaxHeader)
       refuse(where, "the names and values take a header of ", header.size(),
              " bytes, the format allows ", kMaxHeader, "; save it as .npz");
     const std::uint64_t length = header.size();
-    FileWriter file(path, durable);
+    FileWriter file(path, options.durable);
     file.write(std::as_bytes(std::span(&length, 1)));
     file.write(header);
+    std::future<std::vector<std::uint64_t>> made;
+    if (overlap)
+      made = std::async(std::launch::async, [&] { return checksums(flat); });
     for (std::size_t i : order) file.write(flat.tensors[i].second);
+    if (overlap)
+      file.patch(sizeof length, make_header(flat, order, made.get()));
     file.commit();
   }
 };

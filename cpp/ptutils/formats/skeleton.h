@@ -33,9 +33,10 @@ inline constexpr int kMaxSkeletonDepth = 3 * kMaxDepth + 8;
 /// (same memory, layout, dtype, origin) had that name before.
 using TensorEncoder =
     std::function<Value(const Tensor&, const std::string& name, bool again)>;
-/// The tensor of a payload, with its origin; `where` is the prefix of messages.
+/// The tensor (or Deferred) of a payload, with its origin; `where` is the
+/// prefix of messages.
 using TensorDecoder =
-    std::function<Tensor(const Value& payload, const std::string& where)>;
+    std::function<Value(const Value& payload, const std::string& where)>;
 
 /// Kind::kType, naming the path, for what no file can hold: Opaque, text that
 /// is not UTF-8, nesting above kMaxDepth. `where` (a file) begins the message.

@@ -8,7 +8,7 @@
 
 namespace ptutils::detail {
 
-Value value_of(const TensorSet& set, const std::string& prefix) {
+Value value_of(const TensorSet& set, const std::string& prefix, bool verify) {
   if (!set.has_skeleton) {
     Dict out;
     for (const auto& [name, value] : set.members) {
@@ -24,13 +24,14 @@ Value value_of(const TensorSet& set, const std::string& prefix) {
       malformed(prefix, "the name '", name, "' is there twice");
   auto lookup = [&](const std::string& name) {
     auto found = left.find(name);
-    if (found == left.end() || !found->second->is_tensor())
+    if (found == left.end() ||
+        !(found->second->is_tensor() || found->second->is_opaque()))
       malformed(prefix, "no tensor '", name, "', which the skeleton names");
-    Tensor tensor = std::as_const(*found->second).as_tensor();
+    Value tensor = *found->second;
     left.erase(found);
     return tensor;
   };
-  Value value = unflatten(set.skeleton, lookup, prefix);
+  Value value = unflatten(set.skeleton, lookup, prefix, verify);
   if (!left.empty())
     malformed(prefix, "holds '", left.begin()->first,
               "', which its skeleton does not name");

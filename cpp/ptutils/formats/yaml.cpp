@@ -18,17 +18,19 @@ class YamlCodec : public Codec {
     return false;
   }
 
-  Value read(const std::filesystem::path& path) const override {
+  Value read(const std::filesystem::path& path,
+             const ReadOptions& options) const override {
     const std::string where = prefix("yaml", path);
-    return from_document(parse_yaml(read_file(path), where), where);
+    return from_document(parse_yaml(read_file(path), where), where,
+                         options.verify);
   }
 
   void write(const std::filesystem::path& path, const Value& value,
-             bool durable) const override {
+             const WriteOptions& options) const override {
     const std::string where = prefix("yaml", path);
     const std::string text =
         to_yaml(to_document(value, TextFormat::kYaml, where), where);
-    write_file(path, std::as_bytes(std::span(text)), durable);
+    write_file(path, std::as_bytes(std::span(text)), options.durable);
   }
 };
 

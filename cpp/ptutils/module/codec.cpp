@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "ptutils/common/names.h"
+#include "ptutils/module/configuration.h"
 
 namespace ptutils {
 namespace {
@@ -133,10 +134,32 @@ const Codec& codec_for_reading(const fs::path& path) {
   fail_suffix("read", path, "its content is of no known format, and it has ");
 }
 
-Value read(const fs::path& path) { return codec_for_reading(path).read(path); }
+Tensor Deferred::get() {
+  std::lock_guard lock(mutex_);
+  if (!read_) {
+    read_ = load_();
+    load_ = nullptr;  // and the file that it held
+  }
+  return *read_;
+}
 
-void save(const fs::path& path, const Value& value, bool durable) {
-  codec_for_writing(path).write(path, value, durable);
+Tensor tensor_of(const Value& leaf) {
+  if (leaf.is_opaque())
+    if (auto* deferred = dynamic_cast<Deferred*>(leaf.as_opaque().get()))
+      return deferred->get();
+  return leaf.as_tensor();
+}
+
+Value read(const fs::path& path, const ReadOptions& options) {
+  return codec_for_reading(path).read(path, options);
+}
+
+void save(const fs::path& path, const Value& value,
+          const WriteOptions& options) {
+  const Codec& codec = codec_for_writing(path);
+  check_keys(options.format, codec.options(),
+             str("save ", path.string(), " (", codec.name(), ")"));
+  codec.write(path, value, options);
 }
 
 }  // namespace ptutils

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +12,42 @@
 #include "ptutils/module/value.h"
 
 namespace ptutils {
+
+struct ReadOptions {
+  /// Compare every checksum that the file has (ours, in the skeleton, and the
+  /// format's own); Kind::kFormat names what is damaged.
+  bool verify = false;
+  /// Tensors that cannot be mapped come as Deferred: their bytes are read when
+  /// they are asked for. Mapped ones are lazy by themselves.
+  bool lazy = false;
+};
+
+struct WriteOptions {
+  bool durable = true;  ///< false skips only the fsyncs
+  Dict format;          ///< the codec's own choices, by Codec::options()
+};
+
+/// A tensor of a file whose bytes are read when it is asked for. It holds what
+/// it needs for that (the open file), also when the file is deleted.
+class PTUTILS_API Deferred : public Opaque {
+ public:
+  Deferred(Dims shape, DType dtype, std::function<Tensor()> load)
+      : shape_(std::move(shape)), dtype_(dtype), load_(std::move(load)) {}
+  std::string type_name() const override { return "tensor not yet read"; }
+  const Dims& shape() const { return shape_; }
+  DType dtype() const { return dtype_; }
+  /// Reads it, once; from any thread.
+  Tensor get();
+
+ private:
+  Dims shape_;
+  DType dtype_;
+  std::function<Tensor()> load_;
+  std::mutex mutex_;
+  std::optional<Tensor> read_;
+};
+/// The tensor of a leaf: itself, or what a Deferred reads; Kind::kType else.
+PTUTILS_API Tensor tensor_of(const Value& leaf);
 
 /// One file format. State and Session name no implementation: formats/
 /// registers them (register_formats), users add theirs with add_codec.
@@ -20,12 +59,15 @@ class PTUTILS_API Codec {
   /// Whether the first bytes (up to 4096) of a file of `size` bytes are this
   /// format's. Text formats without a signature answer false.
   virtual bool recognises(std::string_view head, std::size_t size) const = 0;
+  /// What `write` takes beside `durable`: names in WriteOptions::format.
+  virtual std::vector<std::string> options() const { return {}; }
   /// Malformed content is Kind::kFormat: "[codec] FILE: what, where".
-  virtual Value read(const std::filesystem::path& path) const = 0;
+  virtual Value read(const std::filesystem::path& path,
+                     const ReadOptions& options = {}) const = 0;
   /// Exact, or refuses (Kind::kType, naming the path inside the value and the
   /// reason) before the file is touched. Atomic.
   virtual void write(const std::filesystem::path& path, const Value& value,
-                     bool durable) const = 0;
+                     const WriteOptions& options = {}) const = 0;
 };
 
 PTUTILS_API void add_codec(std::shared_ptr<Codec> codec);
@@ -37,9 +79,11 @@ PTUTILS_API const Codec& codec_for_reading(const std::filesystem::path& path);
 
 /// Reads any known file. A file that we wrote comes back as it was; one that
 /// others wrote as its tensors (Origin::kNumpy; bf16 native) and values.
-PTUTILS_API Value read(const std::filesystem::path& path);
-/// Writes by suffix, atomically.
+PTUTILS_API Value read(const std::filesystem::path& path,
+                       const ReadOptions& options = {});
+/// Writes by suffix, atomically. Kind::kKey for an option that the format does
+/// not have.
 PTUTILS_API void save(const std::filesystem::path& path, const Value& value,
-                      bool durable = true);
+                      const WriteOptions& options = {});
 
 }  // namespace ptutils

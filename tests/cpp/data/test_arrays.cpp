@@ -176,8 +176,8 @@ TEST_CASE("collate says which sample is unlike the first") {
   };
   CHECK_FAILS(collate({counting({2}), counting({3})}), Kind::kValue,
               "sample 1 of the batch: shape (3,)");
-  CHECK_FAILS(collate({counting({2}), Value(1)}), Kind::kValue, "is int");
-  CHECK_FAILS(collate({Value(1), Value("a")}), Kind::kValue, "is string");
+  CHECK_FAILS(collate({counting({2}), Value(1)}), Kind::kValue, "batch: int");
+  CHECK_FAILS(collate({Value(1), Value("a")}), Kind::kValue, "batch: string");
   CHECK_FAILS(collate({list({1}), list({1, 2})}), Kind::kValue, "has 2 items");
   CHECK_FAILS(collate({ptutils::Dict{{"a", 1}}, ptutils::Dict{{"b", 1}}}),
               Kind::kValue, "has no 'a'");

@@ -68,7 +68,7 @@ inline Value a_function() {
 inline Value there_and_back(const std::string& format, const Value& value) {
   TempDir dir;
   const auto path = dir / ("file." + format);
-  codec(format).write(path, value, false);
+  codec(format).write(path, value, {.durable = false});
   return codec(format).read(path);
 }
 

@@ -88,11 +88,11 @@ TEST_CASE("a natural value is a natural file") {
   const Value value = Dict{{"lr", 0.001},
                            {"query", Dict{{"$gt", 3}}},
                            {"names", Value::list({"a", nullptr})}};
-  codec("json").write(dir / "a.json", value, true);
+  codec("json").write(dir / "a.json", value, {.durable = true});
   CHECK(slurp(dir / "a.json") ==
         "{\n  \"lr\": 0.001,\n  \"query\": {\n    \"$gt\": 3\n  },\n"
         "  \"names\": [\n    \"a\",\n    null\n  ]\n}\n");
-  codec("yaml").write(dir / "a.yaml", value, true);
+  codec("yaml").write(dir / "a.yaml", value, {.durable = true});
   CHECK(slurp(dir / "a.yaml") ==
         "lr: 0.001\nquery:\n  \"$gt\": 3\nnames: [a, null]\n");
   for (const char* format : {"json", "yaml"})
@@ -111,7 +111,7 @@ TEST_CASE("the deepest values come back or are refused") {
       const Value value = nested(levels);
       bool refused = false;
       try {
-        codec(format).write(dir / "x", value, false);
+        codec(format).write(dir / "x", value, {.durable = false});
       } catch (const Error& error) {
         refused = true;
         CHECK(error.kind() == Kind::kType);
@@ -129,8 +129,9 @@ TEST_CASE("a refused write leaves the old file and no temporary") {
     const auto path = dir / (std::string("x.") + format);
     spill(path, "old");
     const Value bad = Dict{{"a", 1}, {"hook", a_function()}};
-    const std::string message =
-        message_of(Kind::kType, [&] { codec(format).write(path, bad, true); });
+    const std::string message = message_of(Kind::kType, [&] {
+      codec(format).write(path, bad, {.durable = true});
+    });
     CHECK_CONTAINS(message,
                    "[" + std::string(format) + "] " + path.string() + ": ");
     CHECK_CONTAINS(message, std::string(format) == "npy" ? ".npz" : "'hook'");
@@ -143,7 +144,7 @@ TEST_CASE("formats are recognised by their first bytes") {
   TempDir dir;
   const Value value = Tensor::zeros({2});
   for (const char* format : {"npy", "npz", "safetensors"}) {
-    codec(format).write(dir / "x", value, false);
+    codec(format).write(dir / "x", value, {.durable = false});
     const std::string bytes = slurp(dir / "x");
     for (const auto& other : codecs())
       CHECK(other->recognises(bytes.substr(0, 4096), bytes.size()) ==
@@ -161,9 +162,10 @@ TEST_CASE("tensors outlive the file and the reader") {
   for (const char* format : {"npy", "npz", "safetensors"}) {
     const auto path = dir / format;
     const Value value = Tensor::of<double>({1, 2, 3}, {3});
-    codec(format).write(path, value, false);
+    codec(format).write(path, value, {.durable = false});
     const Value back = codec(format).read(path);
-    codec(format).write(path, Tensor::zeros({3}, DType::kF64), false);
+    codec(format).write(path, Tensor::zeros({3}, DType::kF64),
+                        {.durable = false});
     std::filesystem::remove(path);
     CHECK(back.identical(value));
     back.as_tensor().data<double>()[0] = 5;  // a private page

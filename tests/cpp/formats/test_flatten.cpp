@@ -175,7 +175,7 @@ TEST_CASE("a malformed skeleton is an error that says where") {
     CHECK_MESSAGE(error(bad).find("[unflatten] the skeleton at ") == 0, bad);
   CHECK_CONTAINS(
       message_of(Kind::kFormat,
-                 [&] { read_skeleton(R"({"version":2,"value":1})"); }),
+                 [&] { read_skeleton(R"({"version":3,"value":1})"); }),
       "newer ptutils");
   for (const char* bad :
        {"", "1", "{}", R"({"version":1})", R"({"value":1})",

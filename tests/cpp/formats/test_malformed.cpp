@@ -45,7 +45,7 @@ TEST_CASE("a file cut at any byte is an error") {
   TempDir dir;
   for (const std::string& format : kFormats) {
     const auto path = dir / format;
-    codec(format).write(path, sample(format), false);
+    codec(format).write(path, sample(format), {.durable = false});
     const std::string whole = slurp(path);
     REQUIRE(reads(codec(format), path));
     // A text format may lose its last line feed; YAML, which has no end, lines.
@@ -66,7 +66,7 @@ TEST_CASE("flipped bits give an error or a value") {
   for (const std::string& format : kFormats) {
     CAPTURE(format);
     const auto path = dir / format;
-    codec(format).write(path, sample(format), false);
+    codec(format).write(path, sample(format), {.durable = false});
     const std::string whole = slurp(path);
     for (int i = 0; i < 2000; ++i) {
       std::string damaged = whole;

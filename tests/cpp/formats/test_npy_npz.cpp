@@ -133,10 +133,12 @@ TEST_CASE("malformed npy headers are errors") {
 
 TEST_CASE("npy holds one array and says what else to use") {
   TempDir dir;
-  CHECK_CONTAINS(
-      message_of(Kind::kType,
-                 [&] { codec("npy").write(dir / "a.npy", Dict{}, false); }),
-      "not a dict; save it as .npz");
+  CHECK_CONTAINS(message_of(Kind::kType,
+                            [&] {
+                              codec("npy").write(dir / "a.npy", Dict{},
+                                                 {.durable = false});
+                            }),
+                 "not a dict; save it as .npz");
 }
 
 TEST_CASE("npz of others: stored, deflated, bytes, comment") {
@@ -201,7 +203,7 @@ TEST_CASE("zip64 records are written and read") {
   TempDir dir;
   const Value value = Dict{{"a", Tensor::of<float>({1, 2}, {2})},
                            {"gr\xC3\xBC\xC3\x9F", Tensor::zeros({3})}};
-  detail::write_npz(dir / "x.npz", value, false, true);
+  detail::write_npz(dir / "x.npz", value, {.durable = false}, true);
   CHECK(codec("npz").read(dir / "x.npz").identical(value));
   const std::string whole = slurp(dir / "x.npz");
   for (std::size_t n = 0; n < whole.size(); ++n)

@@ -121,7 +121,7 @@ TEST_CASE("tensors are views of the mapped file, each aligned") {
   const Value value = Dict{{"b", Tensor::zeros({3}, DType::kU8)},
                            {"z", Tensor::zeros({3}, DType::kC128)},
                            {"f", Tensor::zeros({3}, DType::kF32)}};
-  codec("safetensors").write(dir / "x", value, false);
+  codec("safetensors").write(dir / "x", value, {.durable = false});
   const Value back = codec("safetensors").read(dir / "x");
   const Dict& dict = back.as_dict();
   CHECK(dict.at("b").as_tensor().storage() ==

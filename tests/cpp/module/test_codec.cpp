@@ -26,8 +26,11 @@ class FakeCodec : public Codec {
     seen_size = size;
     return !magic_.empty() && head.starts_with(magic_);
   }
-  Value read(const fs::path&) const override { return name_; }
-  void write(const fs::path& path, const Value&, bool) const override {
+  Value read(const fs::path&, const ReadOptions&) const override {
+    return name_;
+  }
+  void write(const fs::path& path, const Value&,
+             const WriteOptions&) const override {
     std::ofstream(path) << magic_;
   }
   mutable std::size_t seen_head = 0, seen_size = 0;

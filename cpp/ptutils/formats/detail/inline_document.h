@@ -11,12 +11,15 @@ namespace ptutils::detail {
 enum class TextFormat { kJson, kYaml };
 
 /// The value itself when the format reads exactly that back, else
-/// {"__ptutils__": 1, "value": ...} (skeleton.h) with tensors in place:
+/// {"__ptutils__": 2, "sum": ..., "value": ...} (skeleton.h) with tensors in
+/// place:
 /// {"$tensor": {"name", "dtype", "shape", "origin", "scalar"?, "data"}}, and
 /// {"$tensor": {"name"}} where the same tensor stands again.
 Value to_document(const Value& value, TextFormat format,
                   std::string_view where);
-/// The inverse; a document without that key is the value.
-Value from_document(Value document, std::string_view where);
+/// The inverse; a document without that key is the value. `verify` compares
+/// the checksum of the value's compact JSON.
+Value from_document(Value document, std::string_view where,
+                    bool verify = false);
 
 }  // namespace ptutils::detail

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ptutils/module/value.h"
+
+/// Checksums (XXH3-64) of what files hold; private to formats.
+namespace ptutils::detail {
+
+using Checksums = std::vector<std::uint64_t>;  // of tensors, in order
+
+/// Of dtype, shape and elements.
+std::uint64_t checksum(const Tensor& tensor);
+
+/// Sixteen hexadecimal digits.
+std::string sum_text(std::uint64_t sum);
+std::uint64_t sum_of(std::string_view text);
+
+/// The sums of a sealed skeleton, whose text is compared with its own;
+/// nothing for one that was never sealed. Kind::kFormat for damage.
+std::optional<Checksums> read_seal(std::string_view skeleton,
+                                   const Value& document,
+                                   const std::string& prefix);
+
+}  // namespace ptutils::detail

@@ -1,0 +1,91 @@
+#include "ptutils/formats/detail/seal.h"
+
+#include <cstring>
+#include <span>
+
+#include "ptutils/common/hash.h"
+#include "ptutils/common/thread_pool.h"
+#include "ptutils/formats/detail/tensor_io.h"
+#include "ptutils/formats/detail/text_coding.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/flatten.h"
+
+namespace ptutils {
+
+namespace detail {
+
+namespace {
+
+constexpr std::string_view kOpen = R"({"version":2,"sum":")";
+constexpr std::string_view kUnsealed = R"({"version":1,)";
+constexpr std::size_t kDigits = 16;
+
+}  // namespace
+
+std::uint64_t checksum(const Tensor& tensor) {
+  const std::uint64_t seed =
+      sum_of(str(name(tensor.dtype()), tensor.shape_str()));
+  if (tensor.contiguous())
+    return hash64({tensor.bytes(), tensor.nbytes()}, seed);
+  Hash64 hash(seed);
+  for_each_block(tensor, [&](auto block) { hash.update(block); });
+  return hash.digest();
+}
+
+std::string sum_text(std::uint64_t sum) {
+  std::string out(kDigits, '0');
+  for (std::size_t i = kDigits; i-- > 0; sum >>= 4)
+    out[i] = "0123456789abcdef"[sum & 15];
+  return out;
+}
+
+std::uint64_t sum_of(std::string_view text) {
+  return hash64(std::as_bytes(std::span(text)));
+}
+
+std::optional<Checksums> read_seal(std::string_view skeleton,
+                                   const Value& document,
+                                   const std::string& prefix) {
+  const Value* sums = document.as_dict().find("sums");
+  if (!sums) return {};
+  const std::size_t body = kOpen.size() + kDigits;
+  if (!skeleton.starts_with(kOpen) || skeleton.size() < body ||
+      skeleton.substr(kOpen.size(), kDigits) !=
+          sum_text(sum_of(skeleton.substr(body))))
+    malformed(prefix, "damaged: the checksum of the skeleton differs");
+  auto bytes = base64_decode(sums->as_string("sums"));
+  if (!bytes || bytes->size() % sizeof(std::uint64_t) != 0)
+    malformed(prefix, "damaged: the checksums are no list of them");
+  Checksums out(bytes->size() / sizeof(std::uint64_t));
+  std::memcpy(out.data(), bytes->data(), bytes->size());
+  return out;
+}
+
+}  // namespace detail
+
+std::vector<std::uint64_t> checksums(const Flat& flat) {
+  constexpr std::int64_t kGrain = 64;  // tensors, unless they are large
+  std::size_t bytes = 0;
+  for (const auto& [_, tensor] : flat.tensors) bytes += tensor.nbytes();
+  const auto count = static_cast<std::int64_t>(flat.tensors.size());
+  const bool large = bytes > flat.tensors.size() << 14;
+  std::vector<std::uint64_t> out(flat.tensors.size());
+  parallel_for(count, large ? 1 : kGrain,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (auto i = static_cast<std::size_t>(begin);
+                      i < static_cast<std::size_t>(end); ++i)
+                   out[i] = detail::checksum(flat.tensors[i].second);
+               });
+  return out;
+}
+
+std::string sealed(const Flat& flat, const std::vector<std::uint64_t>& sums) {
+  const std::string body = str(
+      "\",\"sums\":\"", detail::base64_encode(std::as_bytes(std::span(sums))),
+      "\",", std::string_view(flat.skeleton).substr(detail::kUnsealed.size()));
+  return str(detail::kOpen, detail::sum_text(detail::sum_of(body)), body);
+}
+
+std::string sealed(const Flat& flat) { return sealed(flat, checksums(flat)); }
+
+}  // namespace ptutils
