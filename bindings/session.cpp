@@ -274,7 +274,10 @@ void def_session_loop(py::classh<Session, Module, PySession>& cls) {
                                  : Session::Mode::kAuto);
   });
   cls.def_property_readonly("_begun", &Session::begun);
+  cls.def("_start_step", without_gil(&Session::start_step));
   cls.def("_begin_step", &Session::begin_step);
+  cls.def("_restore_waiting", &Session::restore_waiting);
+  cls.def("_stays_stopped", &Session::stays_stopped);
   cls.def("_end_step", [](Session& self, bool ended) {
     py::gil_scoped_release release;
     return self.end_step(Value(), ended);

@@ -142,8 +142,9 @@ bool Due::operator()(const Progress& at) {
   }
   // The last step that was judged, due or not: after a rollback the steps come
   // again, and are due again.
-  if (at.step == last_step_) return false;
+  if (at.step == last_step_ && at.attempt == last_attempt_) return false;
   last_step_ = at.step;
+  last_attempt_ = at.attempt;
   if (every_.unit == Interval::Unit::kEpochs)
     return epochs_due(every_.amount, at);
   return at.step > 0 && at.step % static_cast<std::int64_t>(every_.amount) == 0;

@@ -26,6 +26,7 @@ struct Progress {
   std::int64_t step_in_epoch = 0;    ///< 0: an epoch has just ended (or none)
   std::int64_t steps_per_epoch = 0;  ///< 0: unknown
   double seconds = 0;                ///< run so far, all attempts
+  std::int64_t attempt = 0;          ///< +1 where steps are done again
 };
 
 /// Whether an interval has come round; remembers the last time for seconds.
@@ -41,7 +42,7 @@ class PTUTILS_API Due {
 
  private:
   Interval every_;
-  std::int64_t last_step_ = -1;
+  std::int64_t last_step_ = -1, last_attempt_ = 0;
   double last_seconds_ = 0;
 };
 

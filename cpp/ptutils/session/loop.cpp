@@ -58,10 +58,20 @@ void Session::run() {
          "run() wants a model and a "
          "dataprovider; for a loop of your own: with Session(…) as s: "
          "for batch in s.loop(loader)");
+  require_idle();
   if (begun_ || begin())
     train_loop(0);
   else
     log::info(options_.exp_id, ": ", status().summary());
+}
+
+/// Not from within its own loop.
+void Session::require_idle() {
+  require_own_process();
+  if (looping_)
+    fail(Kind::kState, options_.exp_id,
+         "is running already in this process; a callback ends it by pause() or "
+         "stop(), and goes back by load_state_dict()");
 }
 
 void Session::resume() {
@@ -78,6 +88,7 @@ void Session::restart() {
 
 void Session::step(std::int64_t n) {
   if (n < 1) fail(Kind::kValue, "Session.step", "n is ", n, "; at least 1");
+  require_idle();
   if (begun_ || begin()) train_loop(n);
 }
 
@@ -95,17 +106,27 @@ void Session::observe_model() {
 
 void Session::train_loop(std::int64_t limit) {
   static const auto kEpoch = trigger("start_of_epoch");
+  struct Looping {
+    bool& flag;
+    explicit Looping(bool& f) : flag(f) { flag = true; }
+    ~Looping() { flag = false; }
+  } looping(looping_);
   try {
     observe_model();
     options_.model->train(true);
     auto loader = options_.dataprovider->provide(Value("train"));
     set_steps_per_epoch(loader->length());
-    bool go_on = goes_on();
+    bool go_on = unvalidated_.empty() || finish_moment();
+    go_on = go_on && goes_on();
     std::int64_t last = progress_.step + limit;
     while (go_on && !done() && (limit == 0 || progress_.step < last)) {
       if (progress_.step_in_epoch == 0) raise(kEpoch);
+      // A loader that does not know its length may have no batch left.
+      const bool known = progress_.steps_per_epoch > 0;
+      if (known && !start_step()) continue;
       Value batch;
       if (loader->next(batch)) {
+        if (!known && !start_step()) continue;
         train_step(batch, *loader);
         go_on = goes_on();
       } else if (progress_.step_in_epoch == 0) {
@@ -114,23 +135,31 @@ void Session::train_loop(std::int64_t limit) {
         go_on = end_epoch();
       }
     }
-    if (limit == 0 || done() || !go_on) finish(done());
+    const bool complete = done() && unvalidated_.empty();
+    if (limit == 0 || complete || !go_on) finish(complete);
   } catch (const std::exception& e) {
     if (begun_) abort(e.what());  // else: finish() has ended it, by a signal
     throw;
   }
 }
 
-void Session::train_step(const Value& batch, data::Loader& loader) {
+bool Session::start_step() {
   static const auto kStep = trigger("start_of_training_step");
-  begin_step();
+  require_own_process();
+  const std::int64_t moves = moves_;
+  phase_ = Phase::kStarting;
   raise(kStep);
-  if (!in_step_) return;  // a callback went back: another batch is due
+  return moves == moves_;  // else a callback went back: another batch is due
+}
+
+void Session::train_step(const Value& batch, data::Loader& loader) {
+  phase_ = Phase::kUpdating;
   Value metrics = options_.model->step(batch);
+  phase_ = Phase::kGiven;
   bool ended = progress_.steps_per_epoch > 0 &&
                progress_.step_in_epoch + 1 >= progress_.steps_per_epoch;
   Value rest;
-  if (ended && in_step_ && loader.next(rest))  // past the epoch's end
+  if (ended && loader.next(rest))  // past the epoch's end
     fail(Kind::kState, options_.exp_id,
          "the loader gave more batches than "
          "its length ",
@@ -142,15 +171,20 @@ bool Session::goes_on() const {
   return requested_ == Request::kNone && SignalGuard::received() == 0;
 }
 
-void Session::begin_step() { in_step_ = true; }
+void Session::begin_step() {
+  require_own_process();
+  phase_ = Phase::kGiven;
+}
 
 bool Session::end_step(const Value& metrics, bool epoch_ended) {
   static const auto kEnd = trigger("end_of_training_step");
-  if (!in_step_) return goes_on();  // an earlier state was loaded meanwhile
+  require_own_process();
+  if (phase_ == Phase::kBetween)
+    return goes_on();  // an earlier state was loaded meanwhile
   if (metrics.is_dict())
     for (const auto& [key, value] : metrics.as_dict())
       log(to_string(key), value);
-  in_step_ = false;
+  phase_ = Phase::kBetween;
   progress_.step += 1;
   progress_.step_in_epoch += 1;
   if (epoch_ended) {  // counted before anybody looks or saves
@@ -162,8 +196,7 @@ bool Session::end_step(const Value& metrics, bool epoch_ended) {
   raise(kEnd, metrics);
   if (ending.moved()) return goes_on();  // a callback went back
   if (epoch_ended) return close_epoch();
-  validate_due();
-  if (ending.moved()) return goes_on();
+  if (!validate_due() || ending.moved()) return goes_on();
   save_due(false);
   check_lease();
   return goes_on();
@@ -178,14 +211,26 @@ bool Session::end_epoch() {
 }
 
 bool Session::close_epoch() {
-  static const auto kEnd = trigger("end_of_epoch");
   Ending ending(*this);
-  validate_due();
-  if (ending.moved()) return goes_on();
+  if (!validate_due() || ending.moved()) return goes_on();
+  return end_of_epoch(ending);
+}
+
+bool Session::end_of_epoch(const Ending& ending) {
+  static const auto kEnd = trigger("end_of_epoch");
   raise(kEnd);
   if (ending.moved()) return goes_on();
   save_due(true);
   check_lease();
+  return goes_on();
+}
+
+/// What a pause cut off in a validation: the rest of the step's or epoch's end.
+bool Session::finish_moment() {
+  Ending ending(*this);
+  if (!validate_rest() || ending.moved()) return goes_on();
+  if (progress_.step_in_epoch == 0) return end_of_epoch(ending);
+  save_due(false);
   return goes_on();
 }
 
@@ -196,16 +241,30 @@ void Session::check_lease() const {
          "60 s): nothing more is written here");
 }
 
-void Session::validate_due() {
+/// False: an end was asked for meanwhile, and what is left is done when the run
+/// goes on.
+bool Session::validate_due() {
   Progress at = at_now();
   for (std::size_t i = 0; i < validation_due_.size(); ++i)
-    if (validation_due_[i](at)) validate(settings_.validations[i].phase);
+    if (validation_due_[i](at))
+      unvalidated_.push_back(settings_.validations[i].phase);
+  return validate_rest();
 }
 
-void Session::validate(const std::string& phase) {
+bool Session::validate_rest() {
+  const std::int64_t moves = moves_;
+  while (!unvalidated_.empty()) {
+    if (!validate(unvalidated_.front())) return false;
+    if (moves != moves_) return true;  // back in time, with its own list
+    unvalidated_.erase(unvalidated_.begin());
+  }
+  return true;
+}
+
+bool Session::validate(const std::string& phase) {
   static const auto kStart = trigger("start_of_validation");
   static const auto kEnd = trigger("end_of_validation");
-  if (!options_.model || !options_.dataprovider) return;
+  if (!options_.model || !options_.dataprovider) return true;
   raise(kStart);
   {
     std::lock_guard lock(status_mutex_);
@@ -216,7 +275,13 @@ void Session::validate(const std::string& phase) {
   loader->rewind();
   Means means;
   Value batch;
-  while (loader->next(batch)) {
+  // A pause that was asked for before waits for the result; a signal does not.
+  const bool asked = requested_ != Request::kNone;
+  auto cut_off = [&] {
+    return SignalGuard::received() != 0 ||
+           (!asked && requested_ != Request::kNone);
+  };
+  while (!cut_off() && loader->next(batch)) {
     means.add(options_.model->validate(batch));
     check_interrupt();
   }
@@ -225,18 +290,28 @@ void Session::validate(const std::string& phase) {
     std::lock_guard lock(status_mutex_);
     status_.stage = "train";
   }
+  if (cut_off()) return false;  // half of the data: no result
   Dict results = means.means();
   for (const auto& [key, value] : results)
     log(phase + "/" + to_string(key), value);
   raise(kEnd, Value(results));
+  return true;
 }
 
 void Session::finish(bool complete) {
   static const auto kPause = trigger("on_pause");
   static const auto kEnd = trigger("end_of_session");
-  if (!begun_) return;
-  in_step_ = false;
+  if (left_to_parent() || !begun_) return;
+  phase_ = Phase::kBetween;
   signal_ = SignalGuard::received();
+  if (is_again() && (complete || stays_stopped())) {
+    heartbeat_.reset();
+    signals_.reset();
+    begun_ = false;
+    started_ = 0;
+    give_back(*ended_before_);
+    return;
+  }
   bool stopped = requested_ == Request::kStop;
   bool paused = !complete && !stopped;
   if (paused) raise(kPause);
@@ -259,9 +334,9 @@ void Session::finish(bool complete) {
 
 void Session::abort(const std::string& exception) noexcept {
   static const auto kException = trigger("on_exception");
-  if (!begun_) return;
+  if (left_to_parent() || !begun_) return;
   try {
-    in_step_ = false;
+    phase_ = Phase::kBetween;
     try {
       raise(kException, Value(Dict{{"exception", Value(exception)}}));
       read_pending();

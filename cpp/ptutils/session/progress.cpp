@@ -50,7 +50,7 @@ ProgressReport::ProgressReport(std::string exp_id, bool on)
       last_(now()) {}
 
 ProgressReport::~ProgressReport() {
-  if (line_open_) std::fputc('\n', stderr);
+  if (line_open_) std::fputs("\r\x1b[K", stderr);  // the end is said elsewhere
 }
 
 void ProgressReport::show(const Status& status, const Value& latest) {

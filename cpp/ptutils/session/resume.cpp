@@ -63,18 +63,91 @@ void rescale_positions(const Change& change, Value& state) {
 
 }  // namespace
 
+void Session::fail_structure(const std::vector<Change>& changes,
+                             const std::string& more) const {
+  fail(Kind::kState, options_.exp_id, "exists in ",
+       options_.dbinterface->location(),
+       " with another structure:", describe(changes),
+       "\n  choose another exp_id, or give back the structure it has", more);
+}
+
+/// Loads it whole; what changed in the configuration may be why it cannot be.
+void Session::load_checked(const Value& state,
+                           const std::vector<Change>& changes) {
+  restoring_ = true;
+  struct Reset {
+    bool& flag;
+    ~Reset() { flag = false; }
+  } reset{restoring_};
+  try {
+    load_state_dict(state);
+  } catch (const Error& e) {
+    std::vector<Change> suspects;
+    for (const Change& change : changes)
+      if (change.path.starts_with("model.net")) suspects.push_back(change);
+    if (suspects.empty()) throw;
+    fail_structure(suspects, str("\n  ", e.what()));
+  }
+}
+
+/// In a loop of one's own attributes may come after the session was opened: the
+/// parts of the state that have none yet are kept for them. Where a part of
+/// this session is missing in the state, names have changed: nothing is held
+/// back, and loading says so.
+Value Session::held_back(const Value& state) {
+  if (options_.model) return state;
+  const Value mine = state_dict(false);
+  for (const auto& [name, part] : mine.as_dict())
+    if (!state.as_dict().contains(to_string(name))) return state;
+  Dict out;
+  for (const auto& [name, part] : state.as_dict())
+    if (mine.as_dict().contains(to_string(name)))
+      out.set(name, part);
+    else
+      waiting_parts_.set(name, part);
+  return out;
+}
+
+void Session::restore_waiting() {
+  if (waiting_parts_.empty()) return;
+  const Value mine = state_dict(false);
+  Dict now, later;
+  for (const auto& [name, part] : waiting_parts_)
+    (mine.as_dict().contains(to_string(name)) ? now : later).set(name, part);
+  if (!now.empty()) {
+    LoadOptions options;
+    options.only_names = now.keys();
+    restoring_ = true;
+    struct Reset {
+      bool& flag;
+      ~Reset() { flag = false; }
+    } reset{restoring_};
+    load_state_dict(now, options);
+  }
+  waiting_parts_ = std::move(later);
+  for (const std::string& name : waiting_parts_.keys())
+    log::warning(options_.exp_id, ": the saved '", name,
+                 "' has no attribute here: set it before the loop begins");
+}
+
 void Session::restore(const RunRecord& before, const CheckpointInfo& from) {
   Value document = store_->load_checkpoint(from.id);
   const Dict& saved = document.as_dict();
   Value state = saved.at("state");
   const Value* given = saved.find("given");
   auto changes = changed_values(given ? *given : saved.at("config"));
+  for (const Change& change : changes) {
+    apply_to_optimizer_state(change, state);
+    rescale_positions(change, state);
+  }
+  load_checked(held_back(state), changes);
   history_ = store_->load_history();
   attempt_ = before.attempts.back().attempt;
   bool again = repeats_steps(before, from);
   if (again) begin_attempt(attempt_ + 1, from.step, "resumed");
   record_.config = saved.at("config");
   record_.best = saved.at("best");
+  record_.edits = saved.at("edits").as_list();
   // Its checkpoint may have gone since, for a better one.
   if (const Value* best = record_.best.find_path("checkpoint")) {
     auto all = store_->checkpoints();
@@ -83,13 +156,7 @@ void Session::restore(const RunRecord& before, const CheckpointInfo& from) {
         }))
       record_.best = before.best;
   }
-  apply_changes(changes, from.step, state);
-  restoring_ = true;
-  struct Reset {
-    bool& flag;
-    ~Reset() { flag = false; }
-  } reset{restoring_};
-  load_state_dict(state);
+  log_changes(changes, from.step);
   has_run_ = true;
   record_.config = effective_config();
   seconds_before_ = saved.at("seconds").as_double();
@@ -143,20 +210,14 @@ std::vector<Change> Session::changed_values(const Value& given_before) {
       values.push_back(std::move(change));
     }
   }
-  if (!structural.empty())
-    fail(Kind::kState, options_.exp_id, "exists in ",
-         options_.dbinterface->location(),
-         " with another structure:", describe(structural),
-         "\n  choose another exp_id, or give back the structure it has");
+  if (!structural.empty()) fail_structure(structural, "");
   record_.given = std::move(given);
   return values;
 }
 
-void Session::apply_changes(const std::vector<Change>& changes,
-                            std::int64_t step, Value& state) {
+void Session::log_changes(const std::vector<Change>& changes,
+                          std::int64_t step) {
   for (const Change& change : changes) {
-    apply_to_optimizer_state(change, state);
-    rescale_positions(change, state);
     add_edit(change, step, "changed on resume");
     log::info(options_.exp_id, ": ", change.path, " ", change.before.repr(40),
               " -> ", change.after.repr(40), " from step ", step);

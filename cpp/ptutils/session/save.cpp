@@ -53,7 +53,8 @@ void Session::save_due(bool epoch_ended) {
 void Session::save() {
   if (!begun_)
     fail(Kind::kState, options_.exp_id, "is not running: nothing to save");
-  if (in_step_ || ending_step_) {
+  require_own_process();
+  if (phase_ != Phase::kBetween || ending_step_) {
     save_asked_ = true;
   } else {
     checkpoint(false);
@@ -83,11 +84,20 @@ void Session::checkpoint(bool best) {
                 {"config", record_.config},
                 {"given", record_.given},
                 {"edits", Value(record_.edits)},
-                {"state", state_dict(true)}};
+                {"state", state_to_save()}};
   store_->save_checkpoint(Value(std::move(document)));
   last_saved_step_ = progress_.step;
   saves_unsettled_ = true;
   raise(kAfter);
+}
+
+/// With what waits for its attribute: it is not lost.
+Value Session::state_to_save() {
+  Value state = state_dict(true);
+  for (const auto& [name, part] : waiting_parts_)
+    if (!state.as_dict().contains(to_string(name)))
+      state.as_dict().set(name, part);
+  return state;
 }
 
 void Session::record_changes() {

@@ -17,10 +17,24 @@ namespace ptutils {
 
 namespace {
 
-Value progress_to_value(const Progress& p) {
-  return Value(Dict{{"step", Value(p.step)},
-                    {"epoch", Value(p.epoch)},
-                    {"step_in_epoch", Value(p.step_in_epoch)}});
+Value progress_to_value(const Progress& p,
+                        const std::vector<std::string>& unvalidated) {
+  Dict out{{"step", Value(p.step)},
+           {"epoch", Value(p.epoch)},
+           {"step_in_epoch", Value(p.step_in_epoch)}};
+  if (!unvalidated.empty()) {
+    List phases;
+    for (const std::string& phase : unvalidated) phases.items.push_back(phase);
+    out.set("unvalidated", std::move(phases));
+  }
+  return out;
+}
+
+void check_metric_name(std::string_view name) {
+  const auto slash = name.find('/');
+  if (name.empty() || slash == 0 || name.back() == '/')
+    fail(Kind::kValue, "Session.log", "'", name,
+         "' is no name of a metric: 'loss', or 'val/loss'");
 }
 
 }  // namespace
@@ -42,8 +56,8 @@ Session::Session(Options options)
 }
 
 Session::~Session() {
+  if (left_to_parent() || !begun_) return;
   heartbeat_.reset();
-  if (!begun_) return;
   // Dropped in mid-run: the record says so, what was saved stays.
   abort("the session was dropped before its run had ended");
 }
@@ -52,15 +66,25 @@ void Session::fields(Fields& f) {
   f("model", options_.model);
   f("dataprovider", options_.dataprovider);
   f("dbinterface", options_.dbinterface);
-  // Within a step its batch was given and its update made: it counts.
   f(
-      "progress", [this] { return progress_to_value(at_step()); },
+      "progress",
+      [this] {
+        if (phase_ == Phase::kUpdating)
+          fail(Kind::kState, options_.exp_id,
+               "is in the middle of a step, which no state can be gone on "
+               "from: take it at end_of_training_step, or ask save() to");
+        return progress_to_value(at_step(), unvalidated_);
+      },
       [this](const Value& v) {
         const Dict& d = v.as_dict("progress");
         progress_.step = d.at("step").as_int("progress.step");
         progress_.epoch = d.at("epoch").as_int("progress.epoch");
         progress_.step_in_epoch =
             d.at("step_in_epoch").as_int("progress.step_in_epoch");
+        unvalidated_.clear();
+        if (const Value* phases = d.find("unvalidated"))
+          for (const Value& phase : phases->as_list().items)
+            unvalidated_.push_back(phase.as_string());
       });
   f(
       "streams", [] { return save_streams(); },
@@ -80,10 +104,13 @@ void Session::fields(Fields& f) {
 }
 
 void Session::load_partial(const Value& state) {
+  if (phase_ == Phase::kUpdating)
+    fail(Kind::kState, options_.exp_id,
+         "is in the middle of a step: load the state at end_of_training_step");
   std::int64_t before = at_step().step;
   Module::load_partial(state);
   last_saved_step_ = -1;
-  in_step_ = false;  // the step that was under way is not one of this state
+  phase_ = Phase::kBetween;  // what was under way is no step of this state
   if (restoring_ || !begun_) return;
   moves_ += 1;
   if (progress_.step >= before) return;
@@ -109,28 +136,37 @@ double Session::seconds() const {
 Progress Session::at_now() const {
   Progress p = progress_;
   p.seconds = seconds();
+  p.attempt = attempt_;
   return p;
 }
 
 Progress Session::at_step() const {
+  return phase_ == Phase::kGiven ? with_step() : at_now();
+}
+
+Progress Session::with_step() const {
   Progress p = at_now();
-  if (in_step_) {
-    p.step += 1;
-    p.step_in_epoch += 1;
-    if (p.steps_per_epoch > 0 && p.step_in_epoch >= p.steps_per_epoch) {
-      p.step_in_epoch = 0;
-      p.epoch += 1;
-    }
+  p.step += 1;
+  p.step_in_epoch += 1;
+  if (p.steps_per_epoch > 0 && p.step_in_epoch >= p.steps_per_epoch) {
+    p.step_in_epoch = 0;
+    p.epoch += 1;
   }
   return p;
 }
 
 void Session::log(std::string_view name, const Value& value) {
+  if (!begun_)
+    fail(Kind::kState, options_.exp_id, "is not running: log within run() or ",
+         "`with` (in a loop of your own also behind the loop)");
+  require_own_process();
+  check_metric_name(name);
+  if (phase_ == Phase::kBetween && is_again()) return;  // its records are there
   std::string full(name);
   if (full.find('/') == std::string::npos) full = "train/" + full;
   History::Record record;
   record.attempt = attempt_;
-  record.step = progress_.step + (in_step_ ? 1 : 0);
+  record.step = progress_.step + (phase_ == Phase::kBetween ? 0 : 1);
   record.epoch = progress_.epoch;
   record.time = now();
   if (value.is_opaque()) {
@@ -181,7 +217,7 @@ void Session::read_pending() {
 
 bool Session::every(const Value& interval) {
   Interval parsed = Interval::parse(interval, "every");
-  Progress at = at_step();
+  Progress at = phase_ == Phase::kBetween ? at_now() : with_step();
   if (parsed.unit == Interval::Unit::kEpochs && at.steps_per_epoch <= 0)
     fail(Kind::kState, "Session.every", "'", interval.repr(40),
          "' needs a loader with a length; give steps instead");
@@ -200,6 +236,17 @@ bool Session::every(const Value& interval) {
     found->step = at.step;
   }
   return found->answer;
+}
+
+bool Session::is_again() const {
+  return ended_before_ && progress_.step == first_step_;
+}
+
+bool Session::stays_stopped() {
+  if (!is_again() || ended_before_->status.outcome != Status::Outcome::kStopped)
+    return false;
+  update_status();
+  return status().total_steps == ended_before_->status.total_steps;
 }
 
 void Session::set_aim(std::int64_t num_epochs, std::int64_t num_steps) {

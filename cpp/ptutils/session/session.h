@@ -104,12 +104,17 @@ class PTUTILS_API Session : public Module {
   void load_partial(const Value& state) override;
 
   // ---- what loops are made of -------------------------------------------
+  // A step is begun when its batch was given (or is about to be), and counts
+  // from then on: log() and every() mean it.
   enum class Mode { kAuto, kResume, kRestart };
   /// Takes the lease, loads the last state or saves the first one, starts the
   /// heartbeat. False: the run is complete.
   bool begin(Mode mode = Mode::kAuto);
   bool begun() const { return begun_; }
-  /// Between these two the step is "current" (log, every).
+  /// Before its batch is taken: raises start_of_training_step. False: leave the
+  /// step, an earlier state was loaded.
+  bool start_step();
+  /// Its batch was given, to a loop that makes the update itself.
   void begin_step();
   /// The step is done: trigger, validation, saving, pausing. False: leave the
   /// loop, then call finish(). `epoch_ended`: it was the epoch's last.
@@ -123,6 +128,11 @@ class PTUTILS_API Session : public Module {
   void finish(bool complete);
   /// Ends it as a failure; the error's text goes into the record.
   void abort(const std::string& exception) noexcept;
+  /// Parts of the restored state for which there was no attribute yet: into
+  /// those that are there now. A loop of one's own asks for it at its start.
+  void restore_waiting();
+  /// It was stopped before with the same aims, and stays so (own loops).
+  bool stays_stopped();
   /// What the run aims at, when train_params does not say (own loops).
   void set_aim(std::int64_t num_epochs, std::int64_t num_steps);
   void set_steps_per_epoch(std::int64_t n);
@@ -137,6 +147,12 @@ class PTUTILS_API Session : public Module {
 
  private:
   enum class Request { kNone, kPause, kStop };
+  enum class Phase {
+    kBetween,   // steps
+    kStarting,  // its batch is not taken yet
+    kUpdating,  // the model has the batch: no state can be gone on from
+    kGiven,     // a user's loop has the batch: a state counts the step
+  };
   /// While a step or an epoch is ended: save() waits for its end, and a state
   /// that is loaded meanwhile is noticed.
   class Ending {
@@ -167,11 +183,19 @@ class PTUTILS_API Session : public Module {
   void back_to_start(const RunRecord& before);
   void restore(const RunRecord& before, const CheckpointInfo& from);
   bool is_over(const RunRecord& before, Mode mode) const;
+  void give_back(const RunRecord& before);
+  void load_checked(const Value& state, const std::vector<Change>& changes);
+  Value held_back(const Value& state);
+  Value state_to_save();
+  bool left_to_parent() noexcept;
+  void require_own_process();
+  void require_idle();
   void save_process_metadata();
   void start_clock();
   std::vector<Change> changed_values(const Value& given_before);
-  void apply_changes(const std::vector<Change>& changes, std::int64_t step,
-                     Value& state);
+  void log_changes(const std::vector<Change>& changes, std::int64_t step);
+  [[noreturn]] void fail_structure(const std::vector<Change>& changes,
+                                   const std::string& more) const;
   void add_edit(const Change& change, std::int64_t step, const char* cause);
   bool repeats_steps(const RunRecord& before, const CheckpointInfo& from);
   Value effective_config();
@@ -179,8 +203,11 @@ class PTUTILS_API Session : public Module {
   void begin_attempt(std::int64_t attempt, std::int64_t from_step,
                      const char* kind);
   void train_loop(std::int64_t limit);
-  void validate_due();
-  void validate(const std::string& phase);
+  bool validate_due();
+  bool validate_rest();
+  bool validate(const std::string& phase);
+  bool finish_moment();
+  bool end_of_epoch(const Ending& ending);
   void save_due(bool epoch_ended);
   void flush_history(bool now);
   void checkpoint(bool best);
@@ -191,11 +218,13 @@ class PTUTILS_API Session : public Module {
   void write_record();
   void end_run(Status::State state, Status::Outcome outcome);
   void check_lease() const;
-  double seconds() const;    // run so far, all attempts
-  Progress at_now() const;   // progress_ with the seconds
-  Progress at_step() const;  // with the current step counted
-  bool goes_on() const;      // nobody asked for an end
-  bool close_epoch();        // validation, trigger and saving of a counted one
+  double seconds() const;      // run so far, all attempts
+  Progress at_now() const;     // progress_ with the seconds
+  Progress with_step() const;  // progress_ and the current step
+  Progress at_step() const;    // where a state of this moment stands
+  bool is_again() const;       // a complete run was begun, and nothing was done
+  bool goes_on() const;        // nobody asked for an end
+  bool close_epoch();  // validation, trigger and saving of a counted one
   void train_step(const Value& batch, data::Loader& loader);
   void observe_model();
   void warn_of_best();
@@ -223,6 +252,10 @@ class PTUTILS_API Session : public Module {
   std::function<Value()> get_loader_state_;
   std::function<void(const Value&)> set_loader_state_;
   Value waiting_loader_state_;  // restored before the loop has a loader
+  Dict waiting_parts_;          // restored before the attribute is there
+  std::vector<std::string> unvalidated_;   // phases that a pause cut off
+  std::optional<RunRecord> ended_before_;  // a complete run, begun again
+  std::uint64_t generation_ = 0;           // of the process that began
   Value extra_metadata_;
   Value given_;             // configuration at the first begin of this object
   Value ended_config_;      // at the end of its last run
@@ -241,7 +274,8 @@ class PTUTILS_API Session : public Module {
   std::int64_t moves_ = 0;  // states loaded since the run began
   bool begun_ = false;
   bool has_run_ = false;  // this object is not as it was built
-  bool in_step_ = false;
+  Phase phase_ = Phase::kBetween;
+  bool looping_ = false;  // within train_loop
   bool ending_step_ = false;
   bool save_asked_ = false;
   bool restoring_ = false;

@@ -34,7 +34,11 @@ SignalGuard::SignalGuard() {
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
     action.sa_flags = SA_RESTART;
-    sigaction(signal, &action, &before[slot(signal)]);
+    struct sigaction& old = before[slot(signal)];
+    sigaction(signal, &action, &old);
+    // One that is ignored stays so: `ptutils run … &` of a shell script has no
+    // part in the Ctrl-C meant for another program.
+    if (old.sa_handler == SIG_IGN) sigaction(signal, &old, nullptr);
   }
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ptutils/common/fork.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/process.h"
 #include "ptutils/session/heartbeat.h"
@@ -34,10 +35,35 @@ void merge(const Value& extra, Value& metadata) {
 
 }  // namespace
 
+/// In a forked child the run is the parent's: nothing of it is written or
+/// waited for here.
+bool Session::left_to_parent() noexcept {
+  if (!begun_ || generation_ == fork_generation()) return false;
+  begun_ = looping_ = false;
+  phase_ = Phase::kBetween;
+  (void)heartbeat_.release();  // its thread does not exist here
+  // That thread may have held them when the process was forked.
+  new (&status_mutex_) std::mutex;
+  new (&flush_mutex_) std::mutex;
+  signals_.reset();
+  store_->release();
+  return true;
+}
+
+void Session::require_own_process() {
+  if (left_to_parent())
+    fail(Kind::kState, options_.exp_id,
+         "is running in the process that this one was forked from; a forked "
+         "process has no part in it");
+}
+
 bool Session::begin(Mode mode) {
   static const auto kStart = Callbacks::intern("start_of_session");
+  left_to_parent();
   if (begun_)
-    fail(Kind::kState, options_.exp_id, "is running already in this process");
+    fail(Kind::kState, options_.exp_id,
+         "is running already in this process; a callback ends it by pause() or "
+         "stop(), and goes back by load_state_dict()");
   check_parts();
   if (mode == Mode::kResume && !store_->find())
     fail(Kind::kNotFound, options_.exp_id, "there is nothing to resume in ",
@@ -50,6 +76,7 @@ bool Session::begin(Mode mode) {
   std::optional<RunRecord> before = store_->acquire(mine);
   try {
     begun_ = true;
+    generation_ = fork_generation();
     prepare(before, mode);
   } catch (...) {
     begun_ = false;
@@ -87,9 +114,14 @@ void Session::check_parts() const {
          "wants a model and a dataprovider; in a loop of your own: "
          "if s.every('1 epoch'): s.log({'val/accuracy': …})");
   auto phases = options_.dataprovider->phases();
-  for (const auto& v : settings_.validations)
+  for (const auto& v : settings_.validations) {
     if (std::find(phases.begin(), phases.end(), v.phase) == phases.end())
       options_.dataprovider->provide(Value(v.phase));  // says what there is
+    else if (v.phase == "train")
+      fail(Kind::kValue, "validation_params",
+           "'train' would take the batches that are to be trained on: give the "
+           "data set under another name as well (train_eval: …)");
+  }
 }
 
 void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
@@ -106,7 +138,11 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   lost_ = false;
   signal_ = 0;
   started_ = 0;
-  in_step_ = ending_step_ = save_asked_ = false;
+  phase_ = Phase::kBetween;
+  ending_step_ = save_asked_ = false;
+  waiting_parts_ = Dict();
+  unvalidated_.clear();
+  ended_before_.reset();
   pending_.clear();
   if (options_.dataprovider)
     set_steps_per_epoch(
@@ -122,12 +158,14 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     restore(*before, *from);
     if (is_over(*before, mode)) {
       begun_ = false;
-      store_->write(*before);
-      store_->release();
-      std::lock_guard lock(status_mutex_);
-      status_ = before->status;
+      give_back(*before);
       return;
     }
+    if (before->status.state == Status::State::kComplete &&
+        before->status.outcome != Status::Outcome::kFailure)
+      ended_before_ = before;
+    std::lock_guard lock(status_mutex_);
+    if (before->latest.is_dict()) latest_ = before->latest;
   } else {
     start_new(before);
   }
@@ -152,6 +190,15 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     flush_history(false);
     if (!lost_ && !store_->beat(now_status, latest)) lost_ = true;
   });
+}
+
+/// The run stays as it was.
+void Session::give_back(const RunRecord& before) {
+  store_->write(before);
+  store_->release();
+  std::lock_guard lock(status_mutex_);
+  status_ = before.status;
+  if (before.latest.is_dict()) latest_ = before.latest;
 }
 
 /// A complete run with nothing left to do. One that was stopped goes on only

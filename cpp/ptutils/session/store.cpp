@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 
+#include "ptutils/common/fork.h"
 #include "ptutils/common/process.h"
 
 namespace ptutils {
@@ -78,7 +79,11 @@ class RunStore::Lease {
 
  private:
   static std::mutex& mutex() {
-    static auto& one = *new std::mutex();
+    static auto& one = *[] {
+      auto* fresh = new std::mutex();
+      hold_over_fork(*fresh);
+      return fresh;
+    }();
     return one;
   }
   static std::set<std::string>& held() {
