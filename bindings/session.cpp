@@ -8,6 +8,7 @@
 #include "casters/value.h"
 #include "lifetime.h"
 #include "ptutils/session/callbacks/nan_detector.h"
+#include "ptutils/session/signals.h"
 #include "ptutils/session/progress.h"
 #include "ptutils/session/streams.h"
 
@@ -298,6 +299,9 @@ void def_session_loop(py::classh<Session, Module, PySession>& cls) {
   cls.def_property_readonly("_latest", &Session::latest);
   cls.def("_set_progress_output", &Session::set_progress_output);
   cls.def_property_readonly("_signal", &Session::signal);
+  cls.def_property_readonly("_signalled", [](const Session& s) {
+    return s.begun() && SignalGuard::received() != 0;
+  });
   cls.def("_set_loader_state",
           [](Session& self, const py::object& get, const py::object& set) {
             if (get.is_none()) return self.set_loader_state({}, {});

@@ -907,6 +907,18 @@ class Status:
     @property
     def where(self) -> str:
         ...
+class _Deferred:
+    """
+    A tensor of a file that has not been read yet.
+    """
+    def get(self) -> ptutils.Tensor:
+        ...
+    @property
+    def dtype(self) -> str:
+        ...
+    @property
+    def shape(self) -> tuple:
+        ...
 class Variable:
     """
     A tensor that may carry a gradient. Results remember how they were made; backward() of a scalar walks back.
@@ -1822,6 +1834,8 @@ class Session(Module):
     """
     One experiment: a model, its data, a database, and everything around the loop.
     """
+    _entered: typing.ClassVar[float] = 0.0
+    _looped: typing.ClassVar[bool] = False
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
@@ -1905,6 +1919,8 @@ class Session(Module):
         ...
     def _restart(self: ptutils.Session) -> None:
         ...
+    def _restore_waiting(self: ptutils.Session) -> None:
+        ...
     def _resume(self: ptutils.Session) -> None:
         ...
     def _run(self: ptutils.Session) -> None:
@@ -1918,6 +1934,10 @@ class Session(Module):
     def _set_progress_output(self: ptutils.Session, arg0: bool) -> None:
         ...
     def _set_steps_per_epoch(self: ptutils.Session, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def _start_step(self: ptutils.Session) -> bool:
+        ...
+    def _stays_stopped(self: ptutils.Session) -> bool:
         ...
     def _step(self: ptutils.Session, n: typing.SupportsInt | typing.SupportsIndex = 1) -> None:
         ...
@@ -1981,6 +2001,9 @@ class Session(Module):
         ...
     @property
     def _signal(self) -> int:
+        ...
+    @property
+    def _signalled(self) -> bool:
         ...
     @property
     def _step_in_epoch(self) -> int:
@@ -2454,7 +2477,7 @@ def prod(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     >>> pt.ops.prod([2, 3, 4])
     Tensor(24)
     """
-def read(path: os.PathLike | str | bytes) -> typing.Any:
+def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False) -> typing.Any:
     ...
 def relu(input: ptutils.Tensor) -> ptutils.Tensor:
     """
@@ -2470,7 +2493,7 @@ def remainder(input: typing.Any, other: typing.Any) -> ptutils.Tensor:
     >>> pt.ops.remainder([7, -7], 4)
     Tensor([3, 1])
     """
-def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True) -> None:
+def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True, format: dict = {}) -> None:
     ...
 def seed(value: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

@@ -6,11 +6,15 @@ how it is called.
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import signal
 import sys
+import time
 import traceback
 import types
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -141,6 +145,20 @@ def from_file(cls: Any, path: Any, overrides: Sequence[str] = ()) -> Any:
     return cls._from_file(os.fspath(path), list(overrides))
 
 
+_open: list[weakref.ref[Any]] = []
+
+
+def _pause_open() -> None:
+    """An interpreter that ends in mid-run leaves it paused, not lost."""
+    for reference in _open:
+        session = reference()
+        if session is not None and session._begun:
+            try:
+                session._finish(session._done())
+            except Exception as error:
+                print(f"{session.exp_id}: not paused: {error}", file=sys.stderr)
+
+
 class _Ending:
     """Turns what the core says at the end into what Python's users expect."""
 
@@ -165,6 +183,11 @@ class _Ending:
             from . import notebook
 
             notebook.finish(self.session)
+        if self.session._begun and all(r() is not self.session for r in _open):
+            atexit.unregister(_pause_open)
+            atexit.register(_pause_open)  # runs before what is there already
+            _open[:] = [r for r in _open if r() is not None]
+            _open.append(weakref.ref(self.session))
         if kind is KeyboardInterrupt and self.session._signal == signal.SIGTERM:
             raise SystemExit(143) from None
 
@@ -190,9 +213,19 @@ def run(self: Session) -> Session:
     """Runs to the end, from the last state when there is one; a complete run
     says so and returns. Ctrl-C and SIGTERM end the step, save, and leave it
     paused (KeyboardInterrupt, SystemExit 143)."""
+    started = time.time()
     with _Ending(self):
         self._run()
+    _say_nothing_done(self, started)
     return self
+
+
+def _say_nothing_done(self: Session, started: float) -> None:
+    """On stderr, unless the log has said it: the run was complete before."""
+    if self._begun or not 0 < self.status.heartbeat < started:
+        return
+    if not logging.getLogger("ptutils").isEnabledFor(logging.INFO):
+        print(f"{self.exp_id}: {self.status}: nothing to do", file=sys.stderr)
 
 
 def resume_(self: Session) -> Session:
@@ -230,6 +263,7 @@ def enter(self: Session) -> Session:
     """Takes the lease and the last state, for a loop of one's own."""
     with _Ending(self):
         self._begin("auto")
+    vars(self).update(_looped=False, _entered=time.time())
     return self
 
 
@@ -245,6 +279,7 @@ def leave(
     if kind is None or kind is GeneratorExit:
         with _Ending(self):
             self._finish(self._done())
+        _say_nothing_done(self, self._entered)
         return
     text = "".join(traceback.format_exception(kind, error, trace))
     self._abort(text)
@@ -273,12 +308,25 @@ def loop(
     for name, value in (("epochs", epochs), ("steps", steps)):
         if value is not None and value < 1:
             raise ValueError(f"[Session.loop] {name} is {value}; at least 1")
+    if self._looped:
+        raise _core.WrongState(
+            f"[{self.exp_id}] one loop a session, and this one's has ended: give "
+            "it epochs=N, or open the session again"
+        )
     source = source_of(loader)
     self._set_aim(epochs or 0, steps or 0)
     self._set_steps_per_epoch(source.length())
+    self._restore_waiting()
     self._set_loader_state(source.state, source.load)
+    vars(self)["_looped"] = True
     with _Ending(self):
-        yield from _epochs(self, source)
+        if not self._stays_stopped():
+            yield from _epochs(self, source)
+        if self._signalled:  # else `with` ends it: what follows may still log
+            self._finish(self._done())
+
+
+_END = object()
 
 
 def _epochs(self: Session, source: Any) -> Iterator[Any]:
@@ -286,30 +334,45 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
     while not self._done():
         if self._step_in_epoch == 0:
             self.callbacks.call("start_of_epoch", epoch=self.epoch)
-        empty, ended = True, False
-        for batch in source.epoch():
-            if ended:
-                raise _core.WrongState(
-                    f"[{self.exp_id}] the loader gave more batches than its "
-                    f"length, {length}"
-                )
-            empty = False
+        batches = source.epoch()
+        # A loader of unknown length may have no batch left for another step.
+        while not length or self._start_step():
+            batch = next(batches, _END)
+            if batch is _END:
+                if self._step_in_epoch == 0:
+                    raise ValueError(f"[{self.exp_id}] the loader gave no batches")
+                if not self._end_epoch():
+                    return
+                break
+            if not length and not self._start_step():
+                break
             self._begin_step()
-            self.callbacks.call("start_of_training_step", step=self.step_count + 1)
-            yield batch
-            ended = length > 0 and self._step_in_epoch + 1 >= length
-            go_on = self._end_step(ended)
-            if not go_on or self._done():
-                self._finish(self._done())
+            ended = 0 < length <= self._step_in_epoch + 1
+            yield from _one(self, batch, ended)
+            if not self._end_step(ended):
                 return
             if source.moved:  # an earlier state was loaded
                 break
-        else:
-            if empty and self._step_in_epoch == 0:
-                raise ValueError(f"[{self.exp_id}] the loader gave no batches")
-            if not ended and not self._end_epoch():
+            if ended:
+                if next(batches, _END) is not _END:
+                    raise _core.WrongState(
+                        f"[{self.exp_id}] the loader gave more batches than its "
+                        f"length, {length}"
+                    )
                 break
-    self._finish(self._done())
+            if self._done():
+                return
+
+
+def _one(self: Session, batch: Any, ended: bool) -> Iterator[Any]:
+    """Gives the batch; `break` or `return` out of the loop's body ends its step
+    as its end does: the batch was used."""
+    try:
+        yield batch
+    except GeneratorExit:
+        if self._begun:
+            self._end_step(ended)
+        raise
 
 
 def _load(location: Any, exp_id: str, classes: Sequence[type], trusted: bool) -> Any:
@@ -357,6 +420,8 @@ def restart(
 
 extend(
     Session,
+    _looped=False,
+    _entered=0.0,
     __init__=_init,
     _make=classmethod(_make),
     from_config=classmethod(from_config),

@@ -1,0 +1,317 @@
+"""Sessions at their edges: states within a step, rollbacks, forks, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from test_session import X, Y, same, session
+
+import ptutils as pt
+from ptutils.data import ArrayDataset, DataProvider
+
+
+def run_script(text: str, folder, expect: int = 0) -> str:
+    """A program of its own, bounded in time."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p)),
+    )
+    assert done.returncode == expect, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_state_of_the_start_of_a_step_goes_on_with_that_step(tmp_path):
+    whole = session(tmp_path / "whole.db").run()
+    s = session(tmp_path / "a.db")
+    seen = []
+
+    def back(session):
+        seen.append(session.state_dict() if len(seen) == 1 else None)
+        if len(seen) == 6:
+            session.load_state_dict(seen[1])
+
+    s.callbacks.on("start_of_training_step", back)
+    s.run()
+    assert s.attempt == 1 and len(seen) == 18 + 4 + 1
+    assert same(s.state_dict(), whole.state_dict())
+    assert s.history == whole.history
+
+
+@pytest.mark.parametrize("moment", ["after_forward", "after_backward"])
+def test_a_state_in_the_middle_of_a_step_is_refused(tmp_path, moment):
+    s = session(tmp_path / "a.db")
+    s.callbacks.on(moment, lambda session: session.state_dict())
+    with pytest.raises(pt.errors.WrongState, match="in the middle of a step"):
+        s.run()
+    again = session(tmp_path / "a.db")
+    state = again.state_dict()
+    again.callbacks.on(moment, lambda session: session.load_state_dict(state))
+    with pytest.raises(pt.errors.WrongState, match="in the middle of a step"):
+        again.run()
+
+
+def test_after_a_rollback_moments_are_due_again(tmp_path):
+    s = session(tmp_path / "a.db", validation_params={"val": {"every": "3 steps"}})
+    kept = {}
+
+    def back(session):
+        if session.step_count == 2:
+            kept.setdefault("state", session.state_dict())
+        if session.step_count == 3 and "done" not in kept:
+            kept["done"] = True
+            session.load_state_dict(kept["state"])
+
+    s.callbacks.on("end_of_validation", back)
+    s.callbacks.on("end_of_training_step", lambda session: (back(session), None)[1])
+    s.run()
+    steps = [r["step"] for r in s.history.records("val/loss")]
+    assert steps == [3, 6, 9, 12, 15, 18]
+
+
+def test_validating_on_the_training_phase_is_refused(tmp_path):
+    s = session(tmp_path / "a.db", validation_params={"train": {"every": "1 epoch"}})
+    with pytest.raises(ValueError, match="under another name"):
+        s.run()
+
+
+def test_a_validation_that_a_signal_cut_off_is_done_on_resume(tmp_path):
+    whole = session(tmp_path / "whole.db").run()
+    s = session(tmp_path / "a.db")
+    sent = []
+
+    def interrupt(session):
+        if session.epoch == 2 and not sent:
+            sent.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    s.callbacks.on("start_of_validation", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        s.run()
+    assert s.status.state == "paused" and s.status.step == 12
+    assert [r["step"] for r in s.history.records("val/loss")] == [6]
+    again = session(tmp_path / "a.db").run()
+    assert again.attempt == 0
+    assert same(again.state_dict(), whole.state_dict())
+    assert again.history == whole.history
+
+
+def test_an_edit_before_the_checkpoint_is_kept_by_a_resume(tmp_path):
+    def slower(session):
+        if session.step_count in (3, 7):
+            session.model.optimizer.lr *= 0.5
+        if session.step_count == 10 and os.environ.get("FAIL"):
+            raise RuntimeError("here")
+
+    def run(path):
+        s = session(path)
+        s.callbacks.on("end_of_training_step", slower)
+        return s.run()
+
+    whole = run(tmp_path / "whole.db")
+    os.environ["FAIL"] = "1"
+    with pytest.raises(RuntimeError, match="here"):
+        run(tmp_path / "a.db")
+    del os.environ["FAIL"]
+    s = run(tmp_path / "a.db")
+    short = [[(e["step"], e["path"], e["new"]) for e in x.edits] for x in (whole, s)]
+    assert short[0] == short[1] and len(short[0]) == 2
+
+
+def test_another_size_is_another_structure(tmp_path):
+    session(tmp_path / "a.db", epochs=1).run()
+    config = pt.open(tmp_path / "a.db")["run"].config
+    config["train_params"] = {"num_epochs": 2}
+    config["model"]["net"]["layers"][0]["out_features"] = 24
+    config["model"]["net"]["layers"][3]["in_features"] = 24
+    data = DataProvider(
+        train=ArrayDataset(X, Y), val=ArrayDataset(X[:32], Y[:32]), batch_size=16
+    )
+    config["dataprovider"], config["dbinterface"] = data, str(tmp_path / "a.db")
+    config.pop("func")
+    other = pt.Session.from_config(config)
+    with pytest.raises(pt.errors.WrongState, match="another structure") as error:
+        other.run()
+    assert "out_features: 16 -> 24" in str(error.value)
+    record = pt.open(tmp_path / "a.db")["run"]
+    assert record.status.state == "complete" and record.edits == []
+
+
+def test_run_within_a_callback_is_refused(tmp_path):
+    for name in ("start_of_epoch", "on_pause", "end_of_session"):
+        s = session(tmp_path / f"{name}.db", epochs=1)
+        if name == "on_pause":
+            s.callbacks.on("end_of_training_step", lambda session: session.pause())
+        s.callbacks.on(name, lambda session: session.run())
+        with pytest.raises(pt.errors.WrongState, match="running already"):
+            s.run()
+
+
+def test_log_wants_a_run_and_a_name(tmp_path):
+    s = pt.Session("x", dbinterface=str(tmp_path / "a.db"))
+    with pytest.raises(pt.errors.WrongState, match="not running"):
+        s.log(a=1)
+    with s:
+        for name in ("", "/", "a/", "/a"):
+            with pytest.raises(ValueError, match="no name of a metric"):
+                s.log({name: 1})
+
+
+def test_an_ignored_ctrl_c_stays_ignored(tmp_path):
+    text = """
+        import os, signal, sys
+        sys.path.insert(0, {tests!r})
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        from test_session import session
+        s = session("a.db")
+        s.callbacks.on("start_of_epoch", lambda: os.kill(os.getpid(), signal.SIGINT))
+        print(s.run().status.state)
+    """
+    out = run_script(text.format(tests=os.path.dirname(__file__)), tmp_path)
+    assert out.startswith("complete")
+
+
+def test_a_forked_child_leaves_the_run_to_its_parent(tmp_path):
+    text = """
+        import os, sys
+        import ptutils as pt
+        with pt.Session("f", dbinterface="a.db") as s:
+            for b in s.loop([1, 2, 3, 4]):
+                s.log(b=b)
+                if b == 2:
+                    pid = os.fork()
+                    if pid == 0:
+                        try:
+                            s.save()
+                        except pt.errors.WrongState as error:
+                            assert "forked" in str(error)
+                            sys.exit(7)
+                        sys.exit(0)
+                    assert os.waitpid(pid, 0)[1] == 7 << 8
+        print(s.status)
+    """
+    assert "complete · success · new · 4 steps" in run_script(text, tmp_path)
+    child = """
+        import os, sys
+        sys.path.insert(0, {tests!r})
+        from test_session import session
+        s = session("b.db")
+        s.step(5)
+        pid = os.fork()
+        if pid == 0:
+            {act}
+            sys.exit(0)
+        status = os.waitpid(pid, 0)[1]
+        s.run()
+        print("child", status, s.status)
+    """
+    for act, wanted in (("del s", 0), ("s.run()", 1 << 8), ("pass", 0)):
+        (tmp_path / "b.db").unlink(missing_ok=True)
+        script = child.format(tests=os.path.dirname(__file__), act=act)
+        out = run_script(script, tmp_path)
+        assert f"child {wanted} complete · success · new · 18 steps" in out
+
+
+def test_parts_that_come_within_with_are_restored_at_the_loop(tmp_path):
+    def run(stop):
+        with pt.Session("b", dbinterface=str(tmp_path / "a.db")) as s:
+            s.total = np.zeros(1)
+            for b in s.loop([1, 2, 3, 4]):
+                s.total += b
+                if b == stop:
+                    s.pause()
+        return s
+
+    assert run(2).total[0] == 3
+    assert run(0).total[0] == 10
+
+
+def test_breaking_out_of_a_loop_ends_its_step(tmp_path):
+    def run(path, stop=None, within=False):
+        with pt.Session("b", dbinterface=str(path), total=Total()) as s:
+            for b in s.loop([10, 20, 30, 40, 50, 60]):
+                if within and b == stop:
+                    break
+                s.total.sum += b
+                s.log(b=b)
+                if b == stop:
+                    break
+        return s
+
+    whole = run(tmp_path / "whole.db")
+    for stop in (10, 30, 60):
+        run(tmp_path / f"{stop}.db", stop)
+        s = run(tmp_path / f"{stop}.db")
+        assert s.total.sum == 210 and s.attempt == 0
+        assert s.history == whole.history and s.status.step == 6
+    run(tmp_path / "skip.db", 30, within=True)
+    s = run(tmp_path / "skip.db")
+    assert s.total.sum == 180 and s.status.step == 6
+
+
+class Total(pt.Module):
+    def __init__(self) -> None:
+        self.sum = 0
+
+
+def test_what_follows_the_loop_may_log(tmp_path):
+    def run():
+        with pt.Session("b", dbinterface=str(tmp_path / "a.db")) as s:
+            for b in s.loop([1, 2]):
+                s.log(b=b)
+            s.log({"test/accuracy": 0.5})
+        return s
+
+    s = run()
+    first = s.history.records("test/accuracy")
+    assert [(r["step"], r["value"]) for r in first] == [(2, 0.5)]
+    status = str(s.status)
+    again = run()
+    assert str(again.status) == status and again.history == s.history
+    record = pt.open(tmp_path / "a.db")["b"]
+    assert set(record.latest) == {"train/b", "test/accuracy"}
+
+
+def test_a_stopped_loop_of_ones_own_stays_stopped(tmp_path):
+    def run(epochs):
+        with pt.Session("b", dbinterface=str(tmp_path / "a.db")) as s:
+            for b in s.loop([1, 2, 3], epochs=epochs):
+                s.log(b=b)
+                if b == 2 and s.epoch == 0:
+                    s.stop()
+        return s
+
+    for _ in range(2):
+        status = run(2).status
+        assert status.outcome == "stopped" and status.step == 2
+    assert run(3).status.step == 9
+
+
+def test_an_interpreter_that_ends_in_mid_run_leaves_it_paused(tmp_path):
+    text = """
+        import sys
+        sys.path.insert(0, {tests!r})
+        from test_session import session
+        s = session("a.db", save_params={{"every": "100 steps"}})
+        s.step(5)
+    """
+    run_script(text.format(tests=os.path.dirname(__file__)), tmp_path)
+    record = pt.open(tmp_path / "a.db")["run"]
+    assert record.status.state == "paused" and record.status.step == 5
+    assert record.checkpoints[-1]["step"] == 5
+
+
+def test_a_complete_run_says_that_there_is_nothing_to_do(tmp_path, capfd):
+    session(tmp_path / "a.db", epochs=1).run()
+    assert "nothing to do" not in capfd.readouterr().err
+    session(tmp_path / "a.db", epochs=1).run()
+    assert "run: complete · success · new · 6 steps" in capfd.readouterr().err
