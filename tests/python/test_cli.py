@@ -75,6 +75,15 @@ def test_check_says_what_it_found_and_writes_nothing(folder: Path) -> None:
     assert "runs.db (new)" in text
 
 
+def test_check_asks_about_a_best_metric_that_no_batch_gives(folder: Path) -> None:
+    option = ["-o", "save_params.keep_best=val/acuracy"]
+    done = ptutils_(folder, "check", "experiment.yaml", *option)
+    assert done.returncode == 0, done.stderr
+    assert "no batch gives 'val/acuracy'; did you mean val/accuracy?" in done.stdout
+    done = ptutils_(folder, "check", "experiment.yaml", "-o", "save_params.keep_best=''")
+    assert done.returncode == 1 and "name a metric" in done.stdout
+
+
 def test_check_shows_all_problems_at_once(folder: Path) -> None:
     text = (
         EXPERIMENT.replace("in_features: 784", "in_feature: 784")

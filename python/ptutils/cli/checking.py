@@ -70,6 +70,8 @@ def check(args: argparse.Namespace, terminal: Terminal) -> int:
         _describe_model(checked, model)
     if provider is not None:
         _data(checked, model, provider)
+    if model is not None and not checked.problems:
+        _best(checked)
     return _report(args, checked, terminal)
 
 
@@ -307,6 +309,24 @@ def _one_batch(checked: Checked, model: Any, batch: Any, phase: str) -> None:
     shown = "  ".join(f"{k} {_text.number(v)}" for k, v in values.items())
     checked.data["data"][phase]["metrics"] = values
     checked.found.append([f"{phase} batch", f"{shown}  ({took:.1f} ms)"])
+
+
+def _best(checked: Checked) -> None:
+    """A metric that no batch gives may come from a callback, or be misspelt."""
+    best = (checked.config.get("save_params") or {}).get("keep_best")
+    if isinstance(best, dict):
+        best = best.get("metric")
+    if not best:
+        return
+    names = [
+        f"{phase}/{name}"
+        for phase, data in checked.data.get("data", {}).items()
+        for name in data.get("metrics", {})
+    ]
+    if best not in names:
+        hint = _core._did_you_mean(best, names)
+        checked.found.append(["keep_best", f"no batch gives {best!r}{hint}"])
+        checked.data["keep_best"] = checked.found[-1][1]
 
 
 def _shapes(batch: Any) -> str:
