@@ -8,6 +8,7 @@
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "ptutils/common/file.h"
+#include "ptutils/common/hash.h"
 #include "ptutils/formats/flatten.h"
 #include "ptutils/formats/json_text.h"
 #include "ptutils/formats/yaml_text.h"
@@ -83,9 +84,10 @@ class LateCodec final : public Codec {
   bool recognises(std::string_view head, std::size_t) const override {
     return recognise_(head);
   }
-  Value read(const Path& path, const ReadOptions&) const override {
+  Value read(const Path& path, const ReadOptions& options) const override {
     py::gil_scoped_acquire gil;
-    return to_value(object().attr("read")(path.string()));
+    return to_value(
+        object().attr("read")(path.string(), py::tuple(), options.verify));
   }
   void write(const Path& path, const Value& value,
              const WriteOptions& options) const override {
@@ -145,6 +147,15 @@ void def_files(py::module_& m) {
       },
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
       py::arg("format") = py::dict());
+  py::class_<AtomicFile>(m, "_AtomicFile",
+                         "A file that a library writes by the name "
+                         "`temporary`; commit() puts it in place, whole.")
+      .def(py::init<Path, bool>(), py::arg("path"), py::arg("durable"))
+      .def_property_readonly(
+          "temporary",
+          [](const AtomicFile& file) { return file.temporary().string(); })
+      .def("commit", &AtomicFile::commit,
+           py::call_guard<py::gil_scoped_release>());
   m.def("_codec_for_reading",
         [](const Path& path) { return python_codec(codec_for_reading(path)); });
   m.def("_codec_for_writing",
@@ -214,27 +225,36 @@ void def_text(py::module_& m) {
       py::arg("text"));
 }
 
-/// The flattening rule for codecs in Python: (skeleton, [(name, torch tensor)])
-/// and back from {name: tensor}.
+/// The flattening rule for codecs in Python: (sealed skeleton, [(name, torch
+/// tensor)]) and back from {name: tensor}.
 void def_flatten(py::module_& m) {
   m.def("_flatten_torch", [](py::handle object, const std::string& where) {
     const Flat flat = flatten(with_states(to_value(object), false), where);
     py::list tensors;
     for (const auto& [name, tensor] : flat.tensors)
       tensors.append(py::make_tuple(name, tensor_to_torch(tensor)));
-    return py::make_tuple(flat.skeleton, tensors);
+    return py::make_tuple(sealed(flat), tensors);
   });
-  m.def("_unflatten", [](const std::string& skeleton, const py::dict& tensors,
-                         const std::string& where) {
-    return unflatten(
-        skeleton,
-        [&](const std::string& name) -> Value {
-          py::str key(name);
-          if (!tensors.contains(key))
-            fail(Kind::kFormat, where, "no tensor '", name, "'");
-          return tensor_or_fail(tensors[key], where).to_contiguous();
-        },
-        where);
+  m.def(
+      "_unflatten",
+      [](const std::string& skeleton, const py::dict& tensors,
+         const std::string& where, bool verify) {
+        return unflatten(
+            skeleton,
+            [&](const std::string& name) -> Value {
+              py::str key(name);
+              if (!tensors.contains(key))
+                fail(Kind::kFormat, where, "no tensor '", name, "'");
+              return tensor_or_fail(tensors[key], where).to_contiguous();
+            },
+            where, verify);
+      },
+      py::arg("skeleton"), py::arg("tensors"), py::arg("where"),
+      py::arg("verify") = false);
+  m.def("_hash64", [](const py::buffer& content) {
+    py::buffer_info info = content.request();
+    return hash64({static_cast<const std::byte*>(info.ptr),
+                   static_cast<std::size_t>(info.size * info.itemsize)});
   });
   m.def("_as", [](const Value& value, const std::string& origin) {
     if (origin == "numpy") return with_origin(value, Origin::kNumpy);

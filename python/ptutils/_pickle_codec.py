@@ -112,15 +112,35 @@ def _torch_reduced(value: Any) -> Any:
     return plain.__reduce_ex__(2)
 
 
+# Behind the pickle, where pickle.load does not look.
+_MARK = b"__ptutils__ xxh3 "
+
+
+def _sum(content: bytes) -> bytes:
+    return _MARK + b"%016x" % _core._hash64(content)
+
+
+def _unsealed(path: str, content: bytes, verify: bool) -> bytes:
+    place = len(content) - len(_MARK) - 16
+    if place < 0 or content[place : place + len(_MARK)] != _MARK:
+        return content  # another program's
+    if verify and content[place:] != _sum(content[:place]):
+        raise Malformed(f"[pickle] {path}: damaged: its checksum differs")
+    return content[:place]
+
+
 class PickleCodec:
     """Registered for ``.pkl`` and ``.pickle``."""
 
     name = "pickle"
     suffixes = (".pkl", ".pickle")
 
-    def read(self, path: str, classes: Iterable[type] = ()) -> Any:
+    def read(
+        self, path: str, classes: Iterable[type] = (), verify: bool = False
+    ) -> Any:
         with open(path, "rb") as file:
             content = file.read()
+        content = _unsealed(path, content, verify)
         try:
             return _unpickle.loads(content, classes)
         except (Malformed, Untrusted) as error:
@@ -140,4 +160,4 @@ class PickleCodec:
             ) from error
         except (TypeError, ValueError, pickle.PicklingError, AttributeError) as error:
             raise WrongType(f"[pickle] {path}: {error}") from error
-        _core.write_file(path, content, durable)
+        _core.write_file(path, content + _sum(content), durable)

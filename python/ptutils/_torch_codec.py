@@ -8,7 +8,6 @@ big integers, times, …).
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import zipfile
@@ -16,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import _core, _unpickle
-from .errors import Error, Malformed, Untrusted, WrongState
+from .errors import Error, IOFailed, Malformed, Untrusted, WrongState
 
 _SKELETON = "__ptutils__"
 
@@ -134,6 +133,17 @@ def _skeleton_of(path: str) -> str | None:
         raise Malformed(f"[torch] {path}: a damaged archive: {error}") from error
 
 
+def _check_archive(path: str) -> None:
+    """The CRC-32 of every member."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:
+        raise Malformed(f"[torch] {path}: a damaged archive: {error}") from error
+    if damaged:
+        raise Malformed(f"[torch] {path}: {damaged} is damaged: its CRC-32 differs")
+
+
 def _is_zip(path: str) -> bool:
     with open(path, "rb") as file:
         return file.read(4) == b"PK\x03\x04"
@@ -150,17 +160,21 @@ class TorchCodec:
     name = "torch"
     suffixes = (".pt", ".pth")
 
-    def read(self, path: str, classes: Iterable[type] = ()) -> Any:
+    def read(
+        self, path: str, classes: Iterable[type] = (), verify: bool = False
+    ) -> Any:
         torch = _torch(path)
         is_zip = _is_zip(path)
         skeleton = _skeleton_of(path) if is_zip else None
+        if verify and is_zip:
+            _check_archive(path)
         natural = self._load(torch, path, is_zip, classes)
         if skeleton is None:
             return natural
         try:
             tensors: dict[str, Any] = {}
             _collect(json.loads(skeleton)["value"], natural, tensors)
-            return _core._unflatten(skeleton, tensors, f"[torch] {path}")
+            return _core._unflatten(skeleton, tensors, f"[torch] {path}", verify)
         except Error:
             raise
         except Exception as error:
@@ -193,11 +207,17 @@ class TorchCodec:
     def write(self, path: str, value: Any, durable: bool = True) -> None:
         torch = _torch(path)
         skeleton, tensors = _core._flatten_torch(value, f"[torch] {path}: ")
-        content = io.BytesIO()
         # One torch tensor a name: what was shared stays shared.
         natural = _natural(json.loads(skeleton)["value"], dict(tensors))
-        torch.save(natural, content)
-        with zipfile.ZipFile(content, "a", zipfile.ZIP_STORED) as archive:
-            folder = archive.namelist()[0].partition("/")[0]
-            archive.writestr(f"{folder}/{_SKELETON}", skeleton)
-        _core.write_file(path, content.getbuffer(), durable)
+        file = _core._AtomicFile(path, durable)
+        try:
+            torch.save(natural, file.temporary)
+            with zipfile.ZipFile(file.temporary, "a", zipfile.ZIP_STORED) as archive:
+                folder = archive.namelist()[0].partition("/")[0]
+                archive.writestr(f"{folder}/{_SKELETON}", skeleton)
+        except (RuntimeError, OSError) as error:  # torch's writer: a full disk
+            raise IOFailed(
+                f"[torch] cannot write {path}: {_first_line(error)}; what was there "
+                "before is still there"
+            ) from error
+        file.commit()

@@ -22,7 +22,7 @@ from typing import Any
 
 from . import _core
 from ._unpickle import allow_class, allowed_classes
-from .errors import WrongState, WrongValue
+from .errors import UnknownName, WrongState, WrongValue
 
 __all__ = [
     "allow_class",
@@ -55,6 +55,7 @@ def read(
     as_: str | None = None,
     *,
     classes: Iterable[type] = (),
+    verify: bool = False,
 ) -> Any:
     """Reads a file of any known format.
 
@@ -67,6 +68,10 @@ def read(
         from (NumPy for files of other programs; torch for its own).
     classes : iterable of type
         Classes of the user's that a ``.pkl`` or ``.pt`` may hold.
+    verify : bool
+        Compare the checksums that the file has: the format's own, and those that
+        :func:`save` adds (XXH3 of every tensor and of the rest). Files of other
+        programs, and text that is plain JSON or YAML, have none.
 
     Returns
     -------
@@ -95,9 +100,9 @@ def read(
     path = os.fspath(path)
     codec = _core._codec_for_reading(path)
     if codec is None:
-        value = _core.read(path)
+        value = _core.read(path, verify)
     elif codec in _late.values():
-        value = codec.read(path, tuple(classes))
+        value = codec.read(path, tuple(classes), verify)
     else:
         value = codec.read(path)
     if as_ is None:
@@ -116,7 +121,9 @@ def _need_torch() -> None:
         ) from error
 
 
-def save(path: str | os.PathLike[str], value: Any, durable: bool = True) -> None:
+def save(
+    path: str | os.PathLike[str], value: Any, durable: bool = True, **options: Any
+) -> None:
     """Writes a value; the suffix says in which format.
 
     Parameters
@@ -129,6 +136,8 @@ def save(path: str | os.PathLike[str], value: Any, durable: bool = True) -> None
         is saved as its ``state_dict()``.
     durable : bool
         Wait until it is on the disk.
+    **options
+        What the format lets one choose: ``compress=True`` (.npz).
 
     Raises
     ------
@@ -150,7 +159,11 @@ def save(path: str | os.PathLike[str], value: Any, durable: bool = True) -> None
     path = os.fspath(path)
     codec = _core._codec_for_writing(path)
     if codec is None:
-        _core.save(path, value, durable)
+        _core.save(path, value, durable, options)
+    elif options:
+        raise UnknownName(
+            f"[save] {path}: {codec.name} has no option {next(iter(options))!r}"
+        )
     else:
         try:
             plain = _states(value)

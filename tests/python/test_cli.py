@@ -80,7 +80,9 @@ def test_check_asks_about_a_best_metric_that_no_batch_gives(folder: Path) -> Non
     done = ptutils_(folder, "check", "experiment.yaml", *option)
     assert done.returncode == 0, done.stderr
     assert "no batch gives 'val/acuracy'; did you mean val/accuracy?" in done.stdout
-    done = ptutils_(folder, "check", "experiment.yaml", "-o", "save_params.keep_best=''")
+    done = ptutils_(
+        folder, "check", "experiment.yaml", "-o", "save_params.keep_best=''"
+    )
     assert done.returncode == 1 and "name a metric" in done.stdout
 
 

@@ -176,6 +176,11 @@ void AtomicFile::write_at(std::size_t offset,
 
 std::size_t AtomicFile::size() const { return impl_->size; }
 
+const fs::path& AtomicFile::temporary() const {
+  impl_->check_open();
+  return impl_->file.path;
+}
+
 void AtomicFile::commit() {
   impl_->check_open();
   detail::Temporary& file = impl_->file;

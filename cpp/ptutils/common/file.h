@@ -31,6 +31,9 @@ class PTUTILS_API AtomicFile {
   /// Overwrites at an offset that was already written (headers).
   void write_at(std::size_t offset, std::span<const std::byte> bytes);
   std::size_t size() const;
+  /// The temporary file, for a library that writes files by their name (HDF5,
+  /// LMDB, torch): it replaces the content before commit(), without write().
+  const std::filesystem::path& temporary() const;
   /// Makes it visible. durable=false skips only the two fsyncs.
   void commit();
 

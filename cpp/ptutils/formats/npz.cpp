@@ -1,5 +1,8 @@
 #include "ptutils/formats/detail/npz.h"
 
+#include <algorithm>
+
+#include "ptutils/common/thread_pool.h"
 #include "ptutils/formats/detail/codecs.h"
 #include "ptutils/formats/detail/npy_format.h"
 #include "ptutils/formats/detail/tensor_set.h"
@@ -14,10 +17,10 @@ namespace {
 constexpr std::string_view kSuffix = ".npy";
 
 /// A member that is an array, else (as np.load has it) its bytes.
-Value read_member(const ZipReader& zip, const ZipMember& member,
+Value read_member(const ZipReader& zip, const ZipMember& member, bool check,
                   const std::string& prefix) {
   const std::string where = str(prefix, "member '", member.name, "': ");
-  const auto content = zip.content(member);
+  const auto content = zip.content(member, check);
   const auto bytes = content.text();
   if (!is_npy(bytes)) return Bytes{std::string(bytes)};
   const NpyHeader header = parse_npy(bytes, where);
@@ -25,6 +28,25 @@ Value read_member(const ZipReader& zip, const ZipMember& member,
     malformed(where, bytes.size() - header.data_offset - header.data_bytes,
               " bytes behind the array");
   return npy_tensor(content.storage, content.offset, header, where);
+}
+
+/// By many threads where there is much to inflate or to check.
+std::vector<Value> read_members(const ZipReader& zip, bool check,
+                                const std::string& prefix) {
+  constexpr std::uint64_t kMuch = std::uint64_t{1} << 20;
+  const auto& members = zip.members();
+  std::uint64_t work = 0;
+  for (const ZipMember& member : members)
+    if (check || member.deflated) work += member.size;
+  const auto count = static_cast<std::int64_t>(members.size());
+  std::vector<Value> out(members.size());
+  parallel_for(count, work < kMuch ? std::max<std::int64_t>(count, 1) : 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (auto i = static_cast<std::size_t>(begin);
+                      i < static_cast<std::size_t>(end); ++i)
+                   out[i] = read_member(zip, members[i], check, prefix);
+               });
+  return out;
 }
 
 void take_skeleton(const Value& value, TensorSet& set,
@@ -47,6 +69,37 @@ void write_array(ZipWriter& zip, std::string_view array_name,
   zip.end();
 }
 
+/// A few at a time: their packed bytes wait for their turn in memory.
+void write_deflated(ZipWriter& zip, const Flat& flat) {
+  const auto window = static_cast<std::size_t>(2 * thread_budget());
+  const auto& all = flat.tensors;
+  for (std::size_t first = 0; first < all.size(); first += window) {
+    const std::size_t count = std::min(window, all.size() - first);
+    std::vector<Deflated> packed(count);
+    parallel_for(static_cast<std::int64_t>(count), 1,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (auto i = static_cast<std::size_t>(begin);
+                        i < static_cast<std::size_t>(end); ++i) {
+                     const auto& [name, tensor] = all[first + i];
+                     std::string bytes =
+                         npy_header(tensor.dtype(), tensor.shape());
+                     for_each_block(tensor, [&](auto block) {
+                       bytes.append(reinterpret_cast<const char*>(block.data()),
+                                    block.size());
+                     });
+                     packed[i] = deflate(str(name, kSuffix),
+                                         std::as_bytes(std::span(bytes)));
+                   }
+                 });
+    for (const Deflated& member : packed) zip.put(member);
+  }
+}
+
+bool compressed(const WriteOptions& options) {
+  const Value* given = options.format.find("compress");
+  return given && given->as_bool("compress");
+}
+
 class NpzCodec : public Codec {
  public:
   std::string name() const override { return "npz"; }
@@ -65,18 +118,21 @@ class NpzCodec : public Codec {
              const ReadOptions& options) const override {
     const std::string where = prefix("npz", path);
     const ZipReader zip(map_file(path), where);
+    const bool check = options.verify || !options.lazy;
     TensorSet set;
-    for (const ZipMember& member : zip.members()) {
-      Value value = read_member(zip, member, where);
-      std::string_view key = member.name;
+    auto values = read_members(zip, check, where);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      std::string_view key = zip.members()[i].name;
       if (key.ends_with(kSuffix)) key.remove_suffix(kSuffix.size());
       if (key == kSkeletonName)
-        take_skeleton(value, set, where);
+        take_skeleton(values[i], set, where);
       else
-        set.members.emplace_back(key, std::move(value));
+        set.members.emplace_back(key, std::move(values[i]));
     }
     return value_of(set, where, options.verify);
   }
+
+  std::vector<std::string> options() const override { return {"compress"}; }
 
   void write(const std::filesystem::path& path, const Value& value,
              const WriteOptions& options) const override {
@@ -88,6 +144,7 @@ class NpzCodec : public Codec {
 
 void write_npz(const std::filesystem::path& path, const Value& value,
                const WriteOptions& options, bool zip64) {
+  const bool compress = compressed(options);
   const Flat flat = flatten(value, prefix("npz", path));
   FileWriter file(path, options.durable);
   ZipWriter zip(file, zip64);
@@ -98,8 +155,11 @@ void write_npz(const std::filesystem::path& path, const Value& value,
                              text.size()),
                    {static_cast<std::int64_t>(text.size())});
   write_array(zip, kSkeletonName, skeleton);
-  for (const auto& [name, tensor] : flat.tensors)
-    write_array(zip, name, tensor);
+  if (compress)
+    write_deflated(zip, flat);
+  else
+    for (const auto& [name, tensor] : flat.tensors)
+      write_array(zip, name, tensor);
   zip.finish();
   file.commit();
 }

@@ -39,8 +39,9 @@ class ZipReader {
       return text_of(*storage).substr(offset, size);
     }
   };
-  /// Inflated where it must be, crc checked.
-  Content content(const ZipMember& member) const;
+  /// Inflated where it must be; the crc of a stored one is compared when asked,
+  /// which reads all of it.
+  Content content(const ZipMember& member, bool check = true) const;
 
  private:
   struct Directory {
@@ -63,7 +64,16 @@ class ZipReader {
   std::vector<ZipMember> members_;
 };
 
-/// Stored members, each with its data at a multiple of 64 bytes.
+/// A member's content, packed.
+struct Deflated {
+  std::string name;
+  std::string bytes;
+  std::uint64_t size = 0;  ///< unpacked
+  std::uint32_t crc = 0;
+};
+Deflated deflate(std::string name, std::span<const std::byte> bytes);
+
+/// Members, each with its data at a multiple of 64 bytes.
 class ZipWriter {
  public:
   /// `zip64`: large-file records for every member, as for those that need them.
@@ -74,10 +84,13 @@ class ZipWriter {
   void begin(const std::string& name, std::uint64_t size);
   void write(std::span<const std::byte> bytes);
   void end();
+  void put(const Deflated& content);
   /// The directory.
   void finish();
 
  private:
+  void open(ZipMember member);
+
   FileWriter& file_;
   bool zip64_;
   std::uint64_t written_ = 0;
