@@ -15,6 +15,7 @@ import ptutils as pt
 torch = pytest.importorskip("torch")
 VERSION1 = Path(__file__).parent.parent / "data" / "version1"
 FORMATS = ["json", "yaml", "npz", "safetensors", "pt", "pkl"]
+ALL = [*FORMATS, "tfrecord"]
 
 
 def value() -> dict:
@@ -48,7 +49,7 @@ def test_files_of_the_first_version_are_read(suffix: str) -> None:
     assert same(array, torch.arange(4).to(torch.bfloat16))
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", ALL)
 def test_a_flipped_bit_is_found_or_changes_nothing(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"value.{suffix}"
     pt.save(path, value())

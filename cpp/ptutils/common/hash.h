@@ -33,4 +33,8 @@ PTUTILS_API std::uint64_t hash64(std::span<const std::byte> bytes,
 PTUTILS_API std::uint32_t crc32(std::span<const std::byte> bytes,
                                 std::uint32_t seed = 0);
 
+/// CRC-32C (Castagnoli; iSCSI, TFRecord), continued from `seed`.
+PTUTILS_API std::uint32_t crc32c(std::span<const std::byte> bytes,
+                                 std::uint32_t seed = 0);
+
 }  // namespace ptutils

@@ -4,7 +4,8 @@
 
 namespace ptutils {
 
-/// Adds the codecs json, yaml, npy, npz and safetensors; once a process.
+/// Adds the codecs json, yaml, npy, npz, safetensors, tfrecord and csv; once a
+/// process.
 PTUTILS_API void register_formats();
 
 }  // namespace ptutils

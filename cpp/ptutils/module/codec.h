@@ -24,7 +24,7 @@ struct ReadOptions {
 
 struct WriteOptions {
   bool durable = true;  ///< false skips only the fsyncs
-  Dict format;          ///< the codec's own choices, by Codec::options()
+  Dict format = {};     ///< the codec's own choices, by Codec::options()
 };
 
 /// A tensor of a file whose bytes are read when it is asked for. It holds what

@@ -12,5 +12,7 @@ std::shared_ptr<Codec> yaml_codec();
 std::shared_ptr<Codec> npy_codec();
 std::shared_ptr<Codec> npz_codec();
 std::shared_ptr<Codec> safetensors_codec();
+std::shared_ptr<Codec> tfrecord_codec();
+std::shared_ptr<Codec> csv_codec();
 
 }  // namespace ptutils::detail
