@@ -158,6 +158,8 @@ void def_files(py::module_& m) {
            py::call_guard<py::gil_scoped_release>());
   m.def("_codec_for_reading",
         [](const Path& path) { return python_codec(codec_for_reading(path)); });
+  m.def("_format_of",
+        [](const Path& path) { return codec_for_reading(path).name(); });
   m.def("_codec_for_writing",
         [](const Path& path) { return python_codec(codec_for_writing(path)); });
   py::class_<Deferred, std::shared_ptr<Deferred>>(

@@ -58,6 +58,7 @@ __all__ = [
 
 # Found when first used: nothing heavy at import.
 _LAZY = {
+    "diff": ("ptutils.difference", "diff"),
     "open": ("ptutils.runs", "open"),
     "read": ("ptutils.files", "read"),
     "save": ("ptutils.files", "save"),
@@ -68,6 +69,7 @@ _SUBMODULES = (
     "callbacks",
     "data",
     "database",
+    "difference",
     "files",
     "history",
     "model",

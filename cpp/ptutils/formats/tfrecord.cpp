@@ -44,6 +44,7 @@ struct Record {
 
 std::vector<Record> split(std::string_view file, const std::string& prefix) {
   std::vector<Record> out;
+  if (file.empty()) malformed(prefix, "truncated: it has no record");
   for (std::size_t at = 0; at < file.size();) {
     const std::string where = str(prefix, "record ", out.size(), ": ");
     const std::string_view rest = file.substr(at);

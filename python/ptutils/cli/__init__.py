@@ -88,15 +88,25 @@ def _ls(sub: argparse.ArgumentParser) -> None:
 
 
 def _show(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("exp_id")
+    sub.add_argument("exp_id", metavar="EXP", help="an exp_id, or a file of values")
     sub.add_argument("--config", action="store_true", help="its configuration as YAML")
     sub.add_argument("--edits", action="store_true", help="what was changed, and when")
     sub.add_argument("--history", action="store_true", help="its metrics")
 
 
 def _diff(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("a", help="an exp_id or an experiment file")
+    sub.add_argument("a", help="an exp_id, an experiment file, or a file of values")
     sub.add_argument("b", help="another")
+
+
+def _convert(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("a", help="a file of values")
+    sub.add_argument("b", help="the file to write; its suffix says the format")
+    sub.add_argument("--compress", action="store_true", help="smaller (.npz)")
+
+
+def _verify(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("files", nargs="+", metavar="FILE")
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
@@ -104,8 +114,10 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": ("run an experiment file; go on where it ended", _run),
     "resume": ("go on with a stored run", _resume),
     "ls": ("the runs of a database", _ls),
-    "show": ("one run", _show),
-    "diff": ("what differs between two configurations", _diff),
+    "show": ("one run, or what a file holds", _show),
+    "diff": ("what differs between two configurations, or two files", _diff),
+    "convert": ("a file in another format", _convert),
+    "verify": ("read files whole, and compare their checksums", _verify),
 }
 
 
@@ -119,6 +131,11 @@ def _dispatch(args: argparse.Namespace, terminal: Terminal) -> int:
         from . import running
 
         return running.run(args, terminal)
+    if args.command in ("convert", "verify"):
+        from . import filing
+
+        status: int = getattr(filing, args.command)(args, terminal)
+        return status
     from . import showing
 
     command: Callable[[argparse.Namespace, Terminal], int] = getattr(

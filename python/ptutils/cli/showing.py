@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, _listing, _text
 from ..errors import WrongValue
+from . import filing
 from .common import Terminal, load_config, open_runs
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def _as_data(run: Run, sizes: dict[str, int]) -> dict[str, Any]:
 
 def show(args: argparse.Namespace, terminal: Terminal) -> int:
     """One run: a summary, or the sections that were asked for."""
+    if filing.is_state(args.exp_id):
+        return filing.show(args, terminal)
     if os.path.exists(args.exp_id):
         raise WrongValue(
             f"[{args.exp_id}] is a file, not a run; `ptutils check {args.exp_id}` "
@@ -214,6 +217,8 @@ def _process(run: Run) -> list[list[str]]:
 
 def diff(args: argparse.Namespace, terminal: Terminal) -> int:
     """Two configurations: of runs, of files, of one and the other."""
+    if filing.is_state(args.a) and os.path.exists(args.b):
+        return filing.diff(args, terminal)
     first, second = _configuration(args, args.a), _configuration(args, args.b)
     if os.path.exists(args.a) != os.path.exists(args.b):
         first, second = _effective(args.a, first), _effective(args.b, second)

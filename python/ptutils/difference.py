@@ -1,0 +1,132 @@
+"""What differs between two states, or two files of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from . import _core, _text, _tree
+from .state import State
+
+_MISSING = object()
+
+
+class StateDiff(dict[str, str]):
+    """Names of leaves -> what differs there; empty when the two are equal.
+
+    Attributes
+    ----------
+    largest : float
+        The largest difference of two numbers at one place; NaN beside a number
+        counts as infinite.
+    """
+
+    largest: float = 0.0
+
+    def __repr__(self) -> str:
+        if not self:
+            return "no difference"
+        return "\n".join(_text.columns(list(self.items())))
+
+
+def diff(a: Any, b: Any) -> StateDiff:
+    """Compares two states by name, type, shape, dtype and value.
+
+    Parameters
+    ----------
+    a, b : dict, Module, torch module, or path
+        Paths are read as :func:`ptutils.read` does; modules count by their
+        ``state_dict()``.
+
+    Returns
+    -------
+    StateDiff
+        A dict, empty when nothing differs; it prints as a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> diff({'w': np.zeros(3), 'lr': 1}, {'w': np.array([0, 0.5, 0]), 'lr': 1})
+    w  1 of 3 differ, by at most .5000
+    >>> diff({'w': np.zeros(3)}, {'v': np.zeros(3)})
+    w  only in the first: f64 (3,) numpy
+    v  only in the second: f64 (3,) numpy
+    """
+    first, second = _leaves(a), _leaves(b)
+    out = StateDiff()
+    for name in dict.fromkeys([*first, *second]):
+        said, size = _compared(first.get(name, _MISSING), second.get(name, _MISSING))
+        if said:
+            out[name] = said
+            out.largest = max(out.largest, size)
+    return out
+
+
+def _leaves(of: Any) -> dict[str, Any]:
+    if isinstance(of, (str, os.PathLike)):
+        from . import files
+
+        of = files.read(of)
+    if _core._is_child(of):
+        of = of.state_dict()
+    if not isinstance(of, Mapping):
+        return {"value": of}
+    return dict(State(of).flat())
+
+
+def _compared(a: Any, b: Any) -> tuple[str, float]:
+    """What differs, and by how much; nothing for equal leaves."""
+    if b is _MISSING:
+        return f"only in the first: {_tree.describe(a)}", float("inf")
+    if a is _MISSING:
+        return f"only in the second: {_tree.describe(b)}", float("inf")
+    if _core._identical(a, b):
+        return "", 0.0
+    if _is_array(a) and _is_array(b):
+        return _arrays(a, b)
+    if type(a) in (int, float) and type(b) in (int, float):
+        size = abs(a - b) if a - b == a - b else float("inf")
+        return f"{_tree.describe(a)} → {_tree.describe(b)}", size
+    return f"{_tree.describe(a)} → {_tree.describe(b)}", float("inf")
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _arrays(a: Any, b: Any) -> tuple[str, float]:
+    import numpy as np
+
+    if tuple(a.shape) != tuple(b.shape) or _dtype(a) != _dtype(b):
+        return f"{_tree.describe(a)} → {_tree.describe(b)}", float("inf")
+    x, y = _numbers(a), _numbers(b)
+    if x.dtype == np.bool_:
+        x, y = x.astype(np.int8), y.astype(np.int8)
+    with np.errstate(all="ignore"):
+        wide = np.complex128 if x.dtype.kind == "c" else np.float64
+        apart = np.abs(x.astype(wide) - y.astype(wide))
+    unlike = (x != y) & ~((x != x) & (y != y))
+    count = int(unlike.sum())
+    if not count:
+        where = "bits" if _home(a) == _home(b) else "library"
+        return f"equal numbers, another {where}: {_home(a)} → {_home(b)}", 0.0
+    apart = np.where(unlike & (apart != apart), np.inf, apart)[unlike]
+    size = float(apart.max())
+    return f"{count} of {x.size} differ, by at most {_text.number(size)}", size
+
+
+def _dtype(array: Any) -> str:
+    return _tree.describe(array).partition(" ")[0]
+
+
+def _home(array: Any) -> str:
+    return _tree.describe(array).rpartition(" ")[2]
+
+
+def _numbers(array: Any) -> Any:
+    """As NumPy's; bfloat16 as float32."""
+    native = _core._as(array, "native")
+    if native.dtype == "bf16":
+        native = native.to("f32")
+    return _core._as(native, "numpy")

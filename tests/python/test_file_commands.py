@@ -1,0 +1,88 @@
+"""`ptutils show FILE`, `diff`, `convert`, `verify`, and pt.diff."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import ptutils_
+
+import ptutils as pt
+
+torch = pytest.importorskip("torch")
+
+
+def save_both(folder: Path) -> None:
+    weight = np.arange(6, dtype=np.float32).reshape(2, 3)
+    net = {"weight": weight, "half": torch.ones(4, dtype=torch.bfloat16)}
+    pt.save(folder / "a.safetensors", {"net": net, "step": 3})
+    other = weight.copy()
+    other[0, 1], other[1, 2] = np.nan, 5.5
+    net = {"weight": other, "bias": np.zeros(2)}
+    pt.save(folder / "b.npz", {"net": net, "step": 4})
+
+
+def test_diff_names_what_differs(tmp_path: Path) -> None:
+    save_both(tmp_path)
+    found = pt.diff(tmp_path / "a.safetensors", str(tmp_path / "b.npz"))
+    assert list(found) == ["net.weight", "net.half", "step", "net.bias"]
+    assert found["net.weight"] == "2 of 6 differ, by at most inf"
+    assert found["net.half"] == "only in the first: bf16 (4,) torch"
+    assert found["net.bias"] == "only in the second: f64 (2,) numpy"
+    assert found["step"] == "3 → 4"
+    same = pt.diff(tmp_path / "b.npz", pt.read(tmp_path / "b.npz"))
+    assert same == {} and repr(same) == "no difference" and same.largest == 0
+
+
+def test_diff_of_modules_dtypes_and_bits() -> None:
+    a, b = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    b.load_state_dict(a.state_dict())
+    assert pt.diff(a, b) == {}
+    with torch.no_grad():
+        b.bias[1] += 0.25
+    found = pt.diff(a, b)
+    assert list(found) == ["bias"] and abs(found.largest - 0.25) < 1e-6
+    zero, minus = np.zeros(2), -np.zeros(2)
+    assert pt.diff({"x": zero}, {"x": minus})["x"].startswith("equal numbers")
+    text = pt.diff({"x": zero}, {"x": zero.astype("f4")})["x"]
+    assert text == "f64 (2,) numpy → f32 (2,) numpy"
+    bits = pt.diff({"x": np.array([True, False])}, {"x": np.array([True, True])})
+    assert bits.largest == 1
+
+
+def test_show_lists_what_a_file_holds(tmp_path: Path) -> None:
+    save_both(tmp_path)
+    done = ptutils_(tmp_path, "show", "b.npz")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == "b.npz: npz, 3 values, 40 B of arrays".split()
+    assert lines[1] == ["name", "value", "size", "min", "max", "NaN"]
+    assert lines[2] == "net.weight f32 (2, 3) numpy 24 B 0 5.5 1".split()
+    data = json.loads(ptutils_(tmp_path, "show", "b.npz", "--json").stdout)
+    assert data["values"]["net.weight"]["nan"] == 1
+    assert ptutils_(tmp_path, "show", "a.safetensors").returncode == 0
+
+
+def test_convert_and_diff_and_verify(tmp_path: Path) -> None:
+    save_both(tmp_path)
+    for name in ("a.pt", "a.tfrecord", "a.json", "a.npz"):
+        done = ptutils_(tmp_path, "convert", "a.safetensors", name)
+        assert done.returncode == 0, done.stderr
+        same = pt.diff(tmp_path / "a.safetensors", tmp_path / name)
+        assert same == {}
+    done = ptutils_(tmp_path, "diff", "a.safetensors", "b.npz")
+    assert done.returncode == 1 and "net.half" in done.stdout
+    assert ptutils_(tmp_path, "diff", "a.npz", "a.pt").stdout == "no difference\n"
+    done = ptutils_(tmp_path, "convert", "a.safetensors", "a.csv")
+    assert done.returncode == 1 and "'net' is a dict" in done.stderr
+    files = ["a.safetensors", "a.pt", "a.npz"]
+    done = ptutils_(tmp_path, "verify", *files)
+    assert done.returncode == 0 and done.stdout.count(": ok") == 3
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    done = ptutils_(tmp_path, "verify", *files, "nothing.npz")
+    assert done.returncode == 1 and done.stdout.count(": ok") == 2
+    assert "[npz] a.npz" in done.stdout and "no such file" in done.stdout
