@@ -22,6 +22,7 @@ from .state import Config, Configuration
 
 __all__ = ["Config", "Configuration", "Session", "restart", "resume"]
 
+_END = object()
 _init_core: Any = Session.__init__
 _PARAMETERS = (
     "seed",
@@ -287,17 +288,18 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
         if self._step_in_epoch == 0:
             self.callbacks.call("start_of_epoch", epoch=self.epoch)
         empty, ended = True, False
-        for batch in source.epoch():
-            if ended:
-                raise _core.WrongState(
-                    f"[{self.exp_id}] the loader gave more batches than its "
-                    f"length, {length}"
-                )
+        batches = source.epoch()
+        for batch in batches:
             empty = False
             self._begin_step()
             self.callbacks.call("start_of_training_step", step=self.step_count + 1)
             yield batch
             ended = length > 0 and self._step_in_epoch + 1 >= length
+            if ended and not source.moved and next(batches, _END) is not _END:
+                raise _core.WrongState(
+                    f"[{self.exp_id}] the loader gave more batches than its "
+                    f"length, {length}"
+                )
             go_on = self._end_step(ended)
             if not go_on or self._done():
                 self._finish(self._done())

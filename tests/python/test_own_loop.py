@@ -167,6 +167,28 @@ def test_loop_wants_with_and_a_loader(tmp_path):
     assert s.status.state == "paused"
 
 
+class Longer:
+    """Says 3, and gives 5."""
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        return iter(range(5))
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_loader_longer_than_it_says_is_an_error(tmp_path, epochs):
+    net = torch.nn.Linear(1, 1)
+    with (
+        pytest.raises(pt.WrongState, match="more batches than its length, 3"),
+        pt.Session("long", dbinterface=str(tmp_path / "a.db"), net=net) as s,
+    ):
+        for _ in s.loop(Longer(), epochs=epochs):
+            pass
+    assert s.status.outcome == "failure"
+
+
 @pytest.mark.parametrize("own_loader", [False, True])
 def test_run_of_a_torch_net(tmp_path, own_loader):
     data = TensorDataset(X, Y)
