@@ -6,6 +6,7 @@ how it is called.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -278,7 +279,7 @@ def loop(
     self._set_aim(epochs or 0, steps or 0)
     self._set_steps_per_epoch(source.length())
     self._set_loader_state(source.state, source.load)
-    with _Ending(self):
+    with _Ending(self), contextlib.closing(source):
         yield from _epochs(self, source)
 
 

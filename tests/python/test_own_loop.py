@@ -181,7 +181,7 @@ class Longer:
 def test_a_loader_longer_than_it_says_is_an_error(tmp_path, epochs):
     net = torch.nn.Linear(1, 1)
     with (
-        pytest.raises(pt.WrongState, match="more batches than its length, 3"),
+        pytest.raises(pt.errors.WrongState, match="more batches than its length, 3"),
         pt.Session("long", dbinterface=str(tmp_path / "a.db"), net=net) as s,
     ):
         for _ in s.loop(Longer(), epochs=epochs):
