@@ -133,6 +133,10 @@ def test_a_part_that_cannot_be_built_asks_for_an_object(tmp_path: Path) -> None:
     opt = torch.optim.AdamW(net.parameters(), 1e-3)
     with pt.Session("own", dbinterface=str(tmp_path / "a.db"), net=net, opt=opt) as s:
         list(s.loop([1, 2]))
+    shown = done(tmp_path, "show", "own", "--config", "--db", "a.db")
+    assert "betas: [0.9, 0.999]" in shown
+    shown = done(tmp_path, "show", "own", "--config", "--db", "a.db", "--json")
+    assert json.loads(shown)["config"]["opt"]["betas"] == [0.9, 0.999]
     run = pt.open(tmp_path / "a.db")["own"]
     for path in ("net", "opt"):
         with pytest.raises(pt.Error, match=rf"run.load\('{path}'.*net="):
