@@ -17,6 +17,7 @@ import inspect
 import json
 import os
 import sys
+import sysconfig
 import types
 import weakref
 from collections.abc import Iterator
@@ -273,14 +274,21 @@ def _check_builds(found: Any, name: str, where: str) -> None:
     inner = found
     while isinstance(inner, functools.partial):
         inner = inner.func
-    package = str(getattr(inner, "__module__", None)).split(".")[0]
-    is_own = package not in sys.stdlib_module_names or package == "__main__"
+    is_own = not _is_standard(str(getattr(inner, "__module__", None)))
     if is_own and isinstance(inner, (type, types.FunctionType)):
         return
     what = "is of the standard library" if not is_own else "is not one"
     raise _core.WrongType(
         f"[{where}.func] a class, or a function that makes a part; {name} {what}"
     )
+
+
+def _is_standard(module: str) -> bool:
+    """Of Python itself; a user's file may have such a name, too."""
+    if module == "__main__" or module.split(".")[0] not in sys.stdlib_module_names:
+        return False
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is None or Path(file).is_relative_to(sysconfig.get_path("stdlib"))
 
 
 def _as_config(value: Any) -> Any:

@@ -113,6 +113,11 @@ def test_the_standard_library_makes_no_parts(folder: Path, name: str) -> None:
     assert f"{name} is of the standard library" in wrong.stdout
 
 
+def test_a_users_module_may_have_the_name_of_a_standard_one(folder: Path) -> None:
+    (folder / "code.py").write_text(NET)
+    done(folder, "check", "experiment.yaml", "-o", "model.net.func=code.Net")
+
+
 def test_only_what_was_built_is_remembered_and_check_remembers_nothing(
     folder: Path,
 ) -> None:
