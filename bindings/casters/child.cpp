@@ -44,20 +44,6 @@ void flatten_into(const Value& value, const std::string& prefix, Dict& out) {
         out);
 }
 
-/// The hyperparameters of a torch optimizer's first group.
-void add_optimizer_arguments(py::handle object, Dict& out) {
-  py::object groups = object.attr("param_groups");
-  if (py::len(groups) == 0) return;
-  for (auto [key, item] : py::dict(groups[py::int_(0)])) {
-    std::string name = py::str(key);
-    Value value = to_value(item);
-    if (name == "params" || name == "initial_lr" || value.is_tensor() ||
-        !is_plain(value))
-      continue;
-    out.set(name, value);
-  }
-}
-
 }  // namespace
 
 PyHolder::~PyHolder() {
@@ -141,15 +127,14 @@ Value Foreign::call(const Value& arguments) {
 
 Value Foreign::to_config() {
   py::gil_scoped_acquire gil;
+  py::dict known = py::module_::import("ptutils.registry")
+                       .attr("configuration_of")(handle());
   Dict out;
-  out["func"] = class_name();
-  py::object config = py::getattr(handle(), "config", py::none());
-  if (PyDict_Check(config.ptr())) {
-    Value given = to_value(config, "config");
-    if (is_plain(given))
-      for (const auto& [key, value] : given.as_dict()) out.set(key, value);
+  for (auto [key, item] : known) {
+    Value value = to_value(item, "config");
+    if (!value.is_tensor() && is_plain(value))
+      out.set(std::string(py::str(key)), std::move(value));
   }
-  if (is_torch_optimizer(handle())) add_optimizer_arguments(handle(), out);
   return Value(std::move(out));
 }
 

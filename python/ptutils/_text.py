@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -66,13 +67,27 @@ def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
     for row in rows:
         full = len(row) == count
         for i, cell in enumerate(row if full else row[:-1]):
-            widths[i] = max(widths[i], len(cell))
+            widths[i] = max(widths[i], _width(cell))
     return [
         gap.join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=False)
+            cell + " " * (width - _width(cell))
+            for cell, width in zip(row, widths, strict=False)
         ).rstrip()
         for row in rows
     ]
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: two for a wide character, none for an accent that
+    combines."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.combining(char)
+        else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -80,8 +95,10 @@ def shown(value: object, limit: int = 60) -> str:
 
     >>> shown(1e-3), shown('Adam'), shown(None), shown({'p': .5})
     ('0.001', 'Adam', '-', '{p: 0.5}')
+    >>> shown('on two\\nlines'), shown('a long text', 7)
+    ('on two lines', 'a long…')
     """
-    text = _shown(value)
+    text = " ".join(_shown(value).split("\n"))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -23,13 +23,16 @@ _SHORT = {
 }
 
 
-def describe(value: Any) -> str:
-    """One leaf: arrays and tensors by dtype and shape, others cut short.
+def describe(value: Any, above: tuple[Any, ...] = ()) -> str:
+    """One leaf: arrays and tensors by dtype and shape, others cut short. What is
+    inside itself, by way of those `above`, is "...".
 
     >>> import numpy as np
     >>> describe(np.zeros((2, 3), 'float32'))
     'f32 (2, 3) numpy'
     """
+    if isinstance(value, (list, tuple, dict)):
+        return _describe_items(value, above)
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None and not isinstance(value, type):
         if len(shape) == 0 and type(value).__module__ == "numpy":
@@ -40,17 +43,28 @@ def describe(value: Any) -> str:
         sizes = ", ".join(str(int(n)) for n in shape)
         comma = "," if len(shape) == 1 else ""
         return f"{_SHORT.get(name, name)} ({sizes}{comma}) {home}"
-    if isinstance(value, (list, tuple)) and len(value) > 8:
-        return f"{type(value).__name__} of {len(value)}"
-    if isinstance(value, (list, tuple)):
-        inner = ", ".join(describe(item) for item in value)
-        if isinstance(value, list):
-            return _cut(f"[{inner}]")
-        return _cut(f"({inner},)" if len(value) == 1 else f"({inner})")
-    if isinstance(value, dict):
-        inner = ", ".join(f"{k}: {describe(v)}" for k, v in list(value.items())[:8])
-        return _cut(f"{{{inner}}}")
     return _cut(repr(value))
+
+
+def _describe_items(value: Any, above: tuple[Any, ...]) -> str:
+    if _is_among(value, above):
+        return "..."
+    above = (*above, value)
+    if isinstance(value, dict):
+        inner = ", ".join(
+            f"{key}: {describe(item, above)}" for key, item in list(value.items())[:8]
+        )
+        return _cut(f"{{{inner}}}")
+    if len(value) > 8:
+        return f"{type(value).__name__} of {len(value)}"
+    inner = ", ".join(describe(item, above) for item in value)
+    if isinstance(value, list):
+        return _cut(f"[{inner}]")
+    return _cut(f"({inner},)" if len(value) == 1 else f"({inner})")
+
+
+def _is_among(value: Any, above: tuple[Any, ...]) -> bool:
+    return any(value is other for other in above)
 
 
 def _cut(text: str) -> str:
@@ -58,16 +72,19 @@ def _cut(text: str) -> str:
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 
-def _lines(value: Mapping[Any, Any], depth: int) -> Iterator[str]:
+def _lines(
+    value: Mapping[Any, Any], depth: int, above: tuple[Any, ...] = ()
+) -> Iterator[str]:
     indent = "  " * depth
+    above = (*above, value)
     for key, item in value.items():
-        if not isinstance(item, dict):
-            yield f"{indent}{key}: {describe(item)}"
+        if not isinstance(item, dict) or _is_among(item, above):
+            yield f"{indent}{key}: {describe(item, above)}"
         elif depth >= _DEPTH or not item:
             yield f"{indent}{key}: {{}}" if not item else f"{indent}{key}: {{…}}"
         else:
             yield f"{indent}{key}"
-            yield from _lines(item, depth + 1)
+            yield from _lines(item, depth + 1, above)
 
 
 def text(value: Mapping[Any, Any], name: str) -> str:
@@ -86,17 +103,21 @@ def html(value: Mapping[Any, Any], name: str) -> str:
     return _html_part(value, _html.escape(name), 0)
 
 
-def _html_part(value: Mapping[Any, Any], name: str, depth: int) -> str:
+def _html_part(
+    value: Mapping[Any, Any], name: str, depth: int, above: tuple[Any, ...] = ()
+) -> str:
     rows = []
+    above = (*above, value)
     for i, (key, item) in enumerate(value.items()):
         if i >= 200:
             rows.append(f"<div>… {len(value) - i} more</div>")
             break
         title = _html.escape(str(key))
-        if isinstance(item, dict) and item and depth < _DEPTH:
-            rows.append(_html_part(item, title, depth + 1))
+        is_part = isinstance(item, dict) and item and not _is_among(item, above)
+        if is_part and depth < _DEPTH:
+            rows.append(_html_part(item, title, depth + 1, above))
         else:
-            shown = _html.escape(describe(item))
+            shown = _html.escape(describe(item, above))
             rows.append(f"<div>{title}: <code>{shown}</code></div>")
     is_open = " open" if depth < 2 else ""
     return (

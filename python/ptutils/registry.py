@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import importlib
+import inspect
 import json
 import os
 import sys
+import sysconfig
+import types
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +30,8 @@ NOT_FOUND = object()
 
 _user_classes: dict[str, list[weakref.ref[type]]] = {}
 _trusted: set[str] = set()
+_remembers = contextvars.ContextVar("remembers", default=True)
+_built: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
 _naming: contextvars.ContextVar[tuple[type, ...]] = contextvars.ContextVar(
     "naming", default=()
 )
@@ -106,10 +112,20 @@ def _remembered() -> set[str]:
         return set()
 
 
+@contextlib.contextmanager
+def forgetting() -> Iterator[None]:
+    """Within it nothing is remembered on this machine."""
+    token = _remembers.set(False)
+    try:
+        yield
+    finally:
+        _remembers.reset(token)
+
+
 def remember(name: str) -> None:
     """Notes on this machine that the user has named a class."""
     known = _remembered()
-    if name in known:
+    if name in known or not _remembers.get():
         return
     path = _remembered_path()
     with contextlib.suppress(OSError):  # a home that cannot be written
@@ -129,6 +145,25 @@ def is_trusted(name: str) -> bool:
         under("ptutils")
         or any(under(prefix) for prefix in _trusted)
         or name in _remembered()
+    )
+
+
+def _is_torchs(name: str) -> bool:
+    """A module, criterion, optimizer or schedule of torch's own, not any code
+    that its packages lead to."""
+    if not name.startswith(("torch.nn.", "torch.optim.")):
+        return False
+    found = _import(name, name)
+    torch = sys.modules["torch"]
+    kinds = (
+        torch.nn.Module,
+        torch.optim.Optimizer,
+        torch.optim.lr_scheduler.LRScheduler,
+    )
+    return (
+        isinstance(found, type)
+        and issubclass(found, kinds)
+        and f"{found.__module__}.".startswith(("torch.nn.", "torch.optim."))
     )
 
 
@@ -175,17 +210,14 @@ def _find(name: str, slot: str, net: Any, trusted: bool, where: str) -> Any:
             f"classes=[{name.split('.')[-1]}]"
         )
     # Asked before anything is imported: an import runs code.
-    if not (trusted or is_trusted(name)):
+    if not (trusted or is_trusted(name) or _is_torchs(name)):
         package = name.rpartition(".")[0]
         raise _core.Untrusted(
             f"[{where}] {name} is not trusted: a stored configuration names it, "
             f"not you; if you know it, --trust {package} "
             f"(in Python: ptutils.registry.trust({package!r}))"
         )
-    found = _import(name, where)
-    if found is not NOT_FOUND and trusted:
-        remember(name)
-    return found
+    return _import(name, where)
 
 
 def _is_native(net: Any) -> bool:
@@ -216,14 +248,93 @@ def build(
     found = _find(name, slot, net, trusted, f"{where}.func")
     if found is NOT_FOUND:
         return NOT_FOUND
-    if not callable(found):
-        raise TypeError(f"[{where}.func] {name} is a {type(found).__name__}")
+    _check_builds(found, name, where)
+    config = {"func": name if not isinstance(found, type) else class_name(found)}
+    config.update(_as_config(arguments))
+    positional: tuple[Any, ...] = ()
+    if _is_torch_optimizer(found) and "params" not in arguments:
+        if net is None:
+            raise _core.WrongState(f"[{where}] {name} wants the net that it is for")
+        positional = (net.parameters(),)
     try:
-        if _is_torch_optimizer(found) and "params" not in arguments:
-            return found(net.parameters(), **arguments)
-        return found(**arguments)
+        made = found(*positional, **arguments)
     except TypeError as error:
         raise TypeError(f"[{where}] {name}: {error}") from error
+    with contextlib.suppress(TypeError):  # without a hash, or a weak reference
+        _built[made] = config
+    if trusted and "." in name:
+        remember(name)
+        remember(config["func"])
+    return made
+
+
+def _check_builds(found: Any, name: str, where: str) -> None:
+    """A class, or a function written in Python, but not the language's own:
+    those do things, they are no parts of an experiment."""
+    inner = found
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    is_own = not _is_standard(str(getattr(inner, "__module__", None)))
+    if is_own and isinstance(inner, (type, types.FunctionType)):
+        return
+    what = "is of the standard library" if not is_own else "is not one"
+    raise _core.WrongType(
+        f"[{where}.func] a class, or a function that makes a part; {name} {what}"
+    )
+
+
+def _is_standard(module: str) -> bool:
+    """Of Python itself; a user's file may have such a name, too."""
+    if module == "__main__" or module.split(".")[0] not in sys.stdlib_module_names:
+        return False
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is None or Path(file).is_relative_to(sysconfig.get_path("stdlib"))
+
+
+def _as_config(value: Any) -> Any:
+    """Arguments with the configurations of the objects among them."""
+    if isinstance(value, _core.Module):
+        return value.to_config()
+    if _core._is_child(value):
+        return configuration_of(value)
+    if isinstance(value, dict):
+        return {key: _as_config(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_as_config, value))
+    return value
+
+
+def configuration_of(made: Any) -> dict[str, Any]:
+    """Of an object of another library: its class, and the arguments where they
+    are known: it was built from them, has them as ``config``, or is an optimizer
+    of torch's.
+
+    >>> import torch
+    >>> parameters = torch.nn.Linear(1, 1).parameters()
+    >>> configuration_of(torch.optim.SGD(parameters, lr=0.5))["lr"]
+    0.5
+    """
+    config = {"func": class_name(type(made))}
+    given = getattr(made, "config", None)
+    if isinstance(given, dict):
+        config.update(given)
+    with contextlib.suppress(TypeError):
+        config = dict(_built.get(made, config))
+    if _is_torch_optimizer(type(made)) and made.param_groups:
+        group = made.param_groups[0]
+        taken = _parameters(type(made))
+        config.update({k: v for k, v in group.items() if taken is None or k in taken})
+    for key in ("params", "initial_lr"):  # a schedule's mark
+        config.pop(key, None)
+    return config
+
+
+def _parameters(cls: type) -> set[str] | None:
+    """Names of what its constructor takes; None for any."""
+    found = inspect.signature(cls).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in found.values()):
+        return None
+    return set(found)
 
 
 def _is_torch_optimizer(cls: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, overload
 from . import _core, _filter, _listing, _text, registry
 from . import history as _history  # completes History: to_pandas, plot
 from ._core import History, Status
-from .errors import NotFound, UnknownName, Untrusted, WrongType, WrongValue
+from .errors import Error, NotFound, UnknownName, WrongState, WrongType, WrongValue
 from .state import Configuration
 
 __all__ = ["Difference", "Run", "Runs", "open"]
@@ -150,11 +150,13 @@ class Run:
         try:
             with registry.naming(*classes):
                 return self._core.load(path, at, net, trusted)
-        except (Untrusted, NotFound, TypeError) as error:
-            if net is not None or f"[{path}" not in str(error):
+        except Exception as error:
+            if net is not None or not _is_of_building(error, path):
                 raise
-            raise type(error)(
-                f"{error}\n  or give the object to load into: "
+            kind = type(error) if isinstance(error, Error) else WrongState
+            raise kind(
+                f"{error}\n  what is stored of {path!r} may not be enough to build "
+                "it: give the object to load into: "
                 f"run.load({path!r}, at={at!r}, net=Net())"
             ) from error
 
@@ -186,6 +188,13 @@ class Run:
 
     def _repr_html_(self) -> str:
         return f"<pre>{_html.escape(repr(self))}</pre>"
+
+
+def _is_of_building(error: Exception, path: str) -> bool:
+    """Not that there is no such part or checkpoint."""
+    text = str(error)
+    ours = isinstance(error, Error)
+    return not ours or f"[{path}" in text or "the state does not fit" in text
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -7,7 +7,9 @@ how it is called.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
+import operator
 import os
 import signal
 import sys
@@ -26,6 +28,7 @@ from .state import Config, Configuration
 
 __all__ = ["Config", "Configuration", "Session", "restart", "resume"]
 
+_END = object()
 _init_core: Any = Session.__init__
 _PARAMETERS = (
     "seed",
@@ -94,6 +97,8 @@ def _init(
         What else is saved: nets, optimizers, schedulers, … Attributes set later
         are saved too.
     """
+    _check_name(exp_id)
+    seed = _check_seed(exp_id, seed)
     _check_parts(exp_id, parts)
     database = open_database(default_database() if dbinterface is None else dbinterface)
     _init_core(
@@ -109,12 +114,34 @@ def _init(
     )
     for name, part in parts.items():
         setattr(self, name, part)
-    for callback in callbacks:
+    for i, callback in enumerate(callbacks):
         if isinstance(callback, dict):
             callback = dict(callback)
+            if "func" not in callback:
+                raise _core.NotFound(
+                    f"[callbacks[{i}]] a dictionary without 'func', which names the "
+                    f"callback's class: {callback}"
+                )
             self.callbacks.register_callback(callback.pop("func"), **callback)
         else:
             self.callbacks.register_callback(callback)
+
+
+def _check_name(exp_id: Any) -> None:
+    if not isinstance(exp_id, str):
+        raise _core.WrongType(f"[Session] exp_id is a name, not {exp_id!r}")
+
+
+def _check_seed(exp_id: str, seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise _core.WrongType(
+            f"[{exp_id}] seed is a whole number, not {seed!r}"
+        ) from None
+    if not 0 <= number < 2**64:
+        raise _core.WrongValue(f"[{exp_id}] seed is {number}; from 0 to 2**64 - 1")
+    return number
 
 
 def _check_parts(exp_id: str, parts: dict[str, Any]) -> None:
@@ -126,6 +153,10 @@ def _check_parts(exp_id: str, parts: dict[str, Any]) -> None:
         if near or hasattr(Session, name):
             hint = f"; did you mean {near[0]}?" if near else ""
             raise _core.UnknownName(f"[{exp_id}] no parameter {name!r}{hint}")
+        raise _core.WrongType(
+            f"[{exp_id}] {name}={part!r} is no part (a Module, a net, an optimizer, "
+            f"…); other attributes are set on the session: session.{name} = …"
+        )
 
 
 def _make(cls: Any, *options: Any) -> Any:
@@ -298,6 +329,11 @@ def loop(
     epochs, steps
         When it ends; one epoch when neither is given.
     """
+    if self._looped:
+        raise _core.WrongState(
+            f"[{self.exp_id}] one loop a session, and this one's has ended: give "
+            "it more epochs (epochs=N), or open the session again"
+        )
     if not self._begun:
         raise _core.WrongState(
             f"[{self.exp_id}] loop() wants its session open: "
@@ -305,28 +341,34 @@ def loop(
         )
     if epochs is None and steps is None:
         epochs = 1
-    for name, value in (("epochs", epochs), ("steps", steps)):
-        if value is not None and value < 1:
-            raise ValueError(f"[Session.loop] {name} is {value}; at least 1")
-    if self._looped:
-        raise _core.WrongState(
-            f"[{self.exp_id}] one loop a session, and this one's has ended: give "
-            "it epochs=N, or open the session again"
-        )
+    epochs = _count("epochs", epochs)
+    steps = _count("steps", steps)
     source = source_of(loader)
-    self._set_aim(epochs or 0, steps or 0)
+    self._set_aim(epochs, steps)
     self._set_steps_per_epoch(source.length())
     self._restore_waiting()
     self._set_loader_state(source.state, source.load)
     vars(self)["_looped"] = True
-    with _Ending(self):
+    with _Ending(self), contextlib.closing(source):
         if not self._stays_stopped():
             yield from _epochs(self, source)
         if self._signalled:  # else `with` ends it: what follows may still log
             self._finish(self._done())
 
 
-_END = object()
+def _count(name: str, value: Any) -> int:
+    """A number of epochs or steps; 0 when none is given."""
+    if value is None:
+        return 0
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise _core.WrongType(
+            f"[Session.loop] {name} is a whole number, not {value!r}"
+        ) from None
+    if count < 1:
+        raise _core.WrongValue(f"[Session.loop] {name} is {count}; at least 1")
+    return count
 
 
 def _epochs(self: Session, source: Any) -> Iterator[Any]:
@@ -349,16 +391,16 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
             self._begin_step()
             ended = 0 < length <= self._step_in_epoch + 1
             yield from _one(self, batch, ended)
+            if ended and not source.moved and next(batches, _END) is not _END:
+                raise _core.WrongState(
+                    f"[{self.exp_id}] the loader gave more batches than its "
+                    f"length, {length}"
+                )
             if not self._end_step(ended):
                 return
             if source.moved:  # an earlier state was loaded
                 break
             if ended:
-                if next(batches, _END) is not _END:
-                    raise _core.WrongState(
-                        f"[{self.exp_id}] the loader gave more batches than its "
-                        f"length, {length}"
-                    )
                 break
             if self._done():
                 return
@@ -379,7 +421,9 @@ def _load(location: Any, exp_id: str, classes: Sequence[type], trusted: bool) ->
     database = open_database(location)
     found = list(database.find({"kind": "run", "exp_id": exp_id}))
     if not found:
-        raise _core.NotFound(f"[{database.location}] no run {exp_id!r}")
+        known = [run["exp_id"] for run in database.find({"kind": "run"})]
+        hint = _core._did_you_mean(exp_id, known) if known else "; it has no runs"
+        raise _core.NotFound(f"[{database.location()}] no run {exp_id!r}{hint}")
     config = dict(found[0]["config"])
     if config.get("model") is None or config.get("dataprovider") is None:
         raise _core.WrongState(

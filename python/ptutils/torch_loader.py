@@ -1,5 +1,5 @@
 """torch's DataLoader as a loader of a DataProvider: position and state are a
-loop's (see loop_sources)."""
+loop's (see torch_source)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import _core
-from .loop_sources import TorchSource, source_of
+from .loop_sources import source_of
+from .torch_source import TorchSource
 
 
 class TorchLoader(_core.Loader):

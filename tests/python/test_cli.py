@@ -138,6 +138,7 @@ def test_run_answers_in_json(folder: Path) -> None:
     data = json.loads(result.stdout)
     assert data["status"]["step"] == STEPS and data["status"]["outcome"] == "success"
     assert data["best"]["metric"] == "val/accuracy"
+    assert data["dbinterface"].endswith("runs.db")
 
 
 @pytest.mark.parametrize(

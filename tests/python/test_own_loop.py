@@ -167,6 +167,47 @@ def test_loop_wants_with_and_a_loader(tmp_path):
     assert s.status.state == "paused"
 
 
+class Longer:
+    """Says 3, and gives 5."""
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        return iter(range(5))
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_loader_longer_than_it_says_is_an_error(tmp_path, epochs):
+    net = torch.nn.Linear(1, 1)
+    with (
+        pytest.raises(pt.errors.WrongState, match="more batches than its length, 3"),
+        pt.Session("long", dbinterface=str(tmp_path / "a.db"), net=net) as s,
+    ):
+        for _ in s.loop(Longer(), epochs=epochs):
+            pass
+    assert s.status.outcome == "failure"
+
+
+def test_a_second_loop_is_told_that_the_first_has_ended(tmp_path):
+    net = torch.nn.Linear(1, 1)
+    with pt.Session("two", dbinterface=str(tmp_path / "a.db"), net=net) as s:
+        list(s.loop([1, 2], epochs=1))
+        with pytest.raises(pt.errors.WrongState, match="one loop a session.*complete"):
+            list(s.loop([1, 2], epochs=1))
+
+
+@pytest.mark.parametrize("name", ["epochs", "steps"])
+@pytest.mark.parametrize("value", ["2", 1.5, float("nan"), 0, -1])
+def test_a_loop_counts_in_whole_numbers(tmp_path, name, value):
+    kind = TypeError if isinstance(value, (str, float)) else ValueError
+    net = torch.nn.Linear(1, 1)
+    with pt.Session("n", dbinterface=str(tmp_path / "a.db"), net=net) as s:
+        with pytest.raises(kind, match=rf"\[Session.loop\] {name} is") as error:
+            list(s.loop([1, 2], **{name: value}))
+        assert isinstance(error.value, pt.Error)
+
+
 @pytest.mark.parametrize("own_loader", [False, True])
 def test_run_of_a_torch_net(tmp_path, own_loader):
     data = TensorDataset(X, Y)

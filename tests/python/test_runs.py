@@ -203,3 +203,12 @@ def test_short_numbers() -> None:
         (float("nan"), "nan"),
     ):
         assert _text.number(value) == text
+
+
+def test_a_difference_is_aligned_whatever_its_values_are():
+    values = ["x" * 80, "é" * 80, "日本語", "e\u0301", "two\nlines", 1]
+    shown = repr(pt.runs.Difference({f"p{i}": (v, 2) for i, v in enumerate(values)}))
+    lines = shown.splitlines()
+    assert len(lines) == len(values)
+    wide = [line.replace("日本語", "ABCDEF").replace("\u0301", "") for line in lines]
+    assert len({line.index("→") for line in wide}) == 1

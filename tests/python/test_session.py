@@ -294,3 +294,32 @@ def test_masks_do_not_draw_what_initial_weights_were_drawn_from(tmp_path):
     pt.seed(0)
     assert pt.ops.default_random().random() == initial
     assert set(seen) != {"0"} and len(set(seen)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        ({"exp_id": 3}, TypeError, "exp_id is a name, not 3"),
+        ({"exp_id": None}, TypeError, "exp_id is a name, not None"),
+        ({"seed": -1}, ValueError, "seed is -1"),
+        ({"seed": 2**64}, ValueError, "seed is"),
+        ({"seed": "a"}, TypeError, "seed is a whole number, not 'a'"),
+        ({"seed": 1.5}, TypeError, "seed is a whole number, not 1.5"),
+        ({"foo": 1}, TypeError, "foo=1 is no part.*session.foo"),
+        ({"callbacks": [{}]}, KeyError, r"callbacks\[0\].*without 'func'"),
+    ],
+)
+def test_wrong_arguments_are_named(tmp_path, options, kind, said):
+    with pytest.raises(kind, match=said) as error:
+        pt.Session(**{"exp_id": "x", "dbinterface": tmp_path / "a.db", **options})
+    assert isinstance(error.value, pt.Error)
+
+
+def test_resuming_a_misspelt_run_names_the_nearest(tmp_path):
+    database = str(tmp_path / "a.db")
+    with pytest.raises(pt.errors.NotFound, match=r"a.db\] no run 'x'; it has no runs"):
+        pt.resume(database, "x")
+    with pt.Session("digits", dbinterface=database) as s:
+        list(s.loop([1]))
+    with pytest.raises(pt.errors.NotFound, match=r"a.db\].*did you mean digits"):
+        pt.resume(database, "digist")

@@ -209,3 +209,18 @@ def test_a_configuration_builds() -> None:
         pytest.skip("this build has no registry")
     linear = Configuration(func="ptutils.nn.Linear", in_features=3, out_features=2)
     assert linear.configure().state_dict().weight.shape == (2, 3)
+
+
+def test_what_contains_itself_is_shown_as_dots():
+    s = State(a=1)
+    s["me"], s["list"], s["b"] = s, [s, 1], {"c": s}
+    shown = repr(s).splitlines()
+    assert shown == [
+        "State",
+        "  a: 1",
+        "  me: ...",
+        "  list: [..., 1]",
+        "  b",
+        "    c: ...",
+    ]
+    assert "..." in s._repr_html_()

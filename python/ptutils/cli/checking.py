@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _core, _text
+from .. import _core, _text, registry
 from .common import Terminal, database, load_config, message
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ def check(args: argparse.Namespace, terminal: Terminal) -> int:
     from . import running
 
     running.prepare(args, terminal)
+    with registry.forgetting():
+        return _check(args, terminal)
+
+
+def _check(args: argparse.Namespace, terminal: Terminal) -> int:
     config = load_config(args.file, args.overrides, args.seed)
     checked = Checked(dict(config))
     _keys(checked)

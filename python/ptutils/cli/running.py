@@ -153,5 +153,5 @@ def _as_data(session: Session) -> dict[str, Any]:
         "status": run.status.to_dict(),
         "best": run.best,
         "latest": run.latest,
-        "dbinterface": session.dbinterface.location,
+        "dbinterface": session.dbinterface.location(),
     }

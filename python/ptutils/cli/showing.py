@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core, _listing, _text
 from ..errors import WrongValue
 from . import filing
-from .common import Terminal, load_config, open_runs
+from .common import Terminal, load_config, open_runs, plain
 
 if TYPE_CHECKING:
     import argparse
@@ -81,7 +81,8 @@ def show(args: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _config(run: Run) -> tuple[Any, str]:
-    return run.config, _core.to_yaml(dict(run.config)).rstrip()
+    config = plain(run.config)
+    return config, _core.to_yaml(config).rstrip()
 
 
 def _edits(run: Run) -> tuple[Any, str]:
