@@ -1,6 +1,7 @@
 #include "lifetime.h"
 
 #include "casters/variable.h"
+#include "errors.h"
 #include "ptutils/common/names.h"
 #include "ptutils/nn/autograd.h"
 
@@ -357,6 +358,53 @@ PyObject* new_plain(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 
 namespace {
 
+/// The __init__ of the first class after `native` in the method resolution
+/// order that is neither ours nor pybind11's nor object; null for none.
+py::object next_init(py::handle type, py::handle native) {
+  py::handle pybind_object(py::detail::get_internals().instance_base);
+  py::handle object(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
+  bool after = false;
+  for (py::handle base : type.attr("__mro__")) {
+    if (after && !base.is(pybind_object) && !base.is(object) &&
+        !is_native_type(reinterpret_cast<PyTypeObject*>(base.ptr()))) {
+      py::dict names(base.attr("__dict__"));
+      if (names.contains("__init__")) return names["__init__"];
+    }
+    after = after || base.is(native);
+  }
+  return {};
+}
+
+/// "3, foo=4" of a call.
+std::string spelt(py::handle args, py::handle kwargs) {
+  std::vector<std::string> out;
+  for (py::handle arg : args) out.push_back(py::repr(arg));
+  if (kwargs)
+    for (auto [key, item] : py::reinterpret_borrow<py::dict>(kwargs))
+      out.push_back(str(std::string(py::str(key)), "=",
+                        std::string(py::str(py::repr(item)))));
+  return join(out);
+}
+
+void pass_on_init(PyTypeObject* native, PyObject* self, PyObject* args,
+                  PyObject* kwargs) {
+  PyTypeObject* type = Py_TYPE(self);
+  py::handle given(args);
+  py::dict named;
+  if (kwargs) named = py::reinterpret_borrow<py::dict>(kwargs);
+  if (py::object next = next_init(reinterpret_cast<PyObject*>(type),
+                                  reinterpret_cast<PyObject*>(native))) {
+    next(py::handle(self), *py::reinterpret_borrow<py::args>(given), **named);
+    return;
+  }
+  // A __new__ in Python took the arguments: as object.__init__, say nothing.
+  if (PyTuple_GET_SIZE(args) == 0 && named.empty()) return;
+  if (type->tp_new != native->tp_new) return;
+  std::string name = type->tp_name;
+  fail(Kind::kType, name.substr(name.rfind('.') + 1),
+       "takes no arguments, not ", spelt(given, named));
+}
+
 PyObject* python_owner(const ModulePtr& module) {
   auto* deleter =
       std::get_deleter<py::detail::smart_holder_type_caster_support::
@@ -409,6 +457,19 @@ void for_each_module(PyObject* self, F&& f) {
 }
 
 }  // namespace
+
+int init_next(PyTypeObject* native, PyObject* self, PyObject* args,
+              PyObject* kwargs) {
+  try {
+    pass_on_init(native, self, args, kwargs);
+    return 0;
+  } catch (py::error_already_set& e) {
+    e.restore();
+  } catch (const Error& e) {
+    PyErr_SetString(error_class(e.kind()), e.what());
+  }
+  return -1;
+}
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
   bool exact = Py_TYPE(self)->tp_traverse == traverse;

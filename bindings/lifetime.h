@@ -225,6 +225,14 @@ int clear(PyObject* self);
 /// before, and whether or not, __init__ runs.
 template <class T, class Trampoline>
 PyObject* new_built(PyTypeObject* type, PyObject* args, PyObject* kwargs);
+/// tp_init of the same classes, which have no arguments: as in cooperative
+/// inheritance they go to the next class in the method resolution order that
+/// is not ours (torch.nn.Module, a mixin); where there is none, they are an
+/// error.
+template <class T>
+int init_built(PyObject* self, PyObject* args, PyObject* kwargs);
+int init_next(PyTypeObject* native, PyObject* self, PyObject* args,
+              PyObject* kwargs);
 /// tp_new of the others.
 PyObject* new_plain(PyTypeObject* type, PyObject* args, PyObject* kwargs);
 /// Keeps a Python subclass's constructor arguments for to_config.
@@ -253,6 +261,12 @@ PyObject* new_built(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return self;
 }
 
+template <class T>
+int init_built(PyObject* self, PyObject* args, PyObject* kwargs) {
+  return init_next(py::detail::get_type_info(typeid(T))->type, self, args,
+                   kwargs);
+}
+
 /// Declares a Module class: attributes, garbage collection, identity. Always
 /// define constructors with py::init_alias (never py::init): a wrapper without
 /// trampoline would lose its Python attributes with its last Python reference.
@@ -267,15 +281,16 @@ auto bind_module(py::module_& m, const char* name, const char* public_module,
     type->tp_flags |= Py_TPFLAGS_HAVE_GC;
     type->tp_traverse = traverse;
     type->tp_clear = clear;
-    if constexpr (kBuilt)
+    if constexpr (kBuilt) {
       type->tp_new = new_built<T, Trampoline>;
-    else
+      type->tp_init = init_built<T>;
+    } else {
       type->tp_new = new_plain;
+    }
   });
   auto finish = [&](auto cls) {
     cls.attr("__module__") = public_module;
     add_native_type(reinterpret_cast<PyTypeObject*>(cls.ptr()));
-    if constexpr (kBuilt) cls.def(py::init_alias<>());
     return cls;
   };
   if constexpr (std::is_void_v<Base>)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections.abc
 import os
 import ptutils
-import ptutils.callbacks
 import ptutils.data
 import ptutils.database
 import ptutils.nn
@@ -597,8 +596,6 @@ class Module:
         """
         The attribute, child or item at a dotted path: ``net['layers.0']``.
         """
-    def __init__(self: ptutils.Module) -> None:
-        ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def __repr__(self: ptutils.Module) -> str:
@@ -668,8 +665,6 @@ class Callback(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.Callback) -> None:
-        ...
     @property
     def triggers(self) -> list[str]:
         ...
@@ -907,6 +902,18 @@ class Status:
     @property
     def where(self) -> str:
         ...
+class _Deferred:
+    """
+    A tensor of a file that has not been read yet.
+    """
+    def get(self) -> ptutils.Tensor:
+        ...
+    @property
+    def dtype(self) -> str:
+        ...
+    @property
+    def shape(self) -> tuple:
+        ...
 class Variable:
     """
     A tensor that may carry a gradient. Results remember how they were made; backward() of a scalar walks back.
@@ -1062,8 +1069,6 @@ class ReLU(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.nn.ReLU) -> None:
-        ...
     def forward(self: ptutils.nn.ReLU, x: typing.Any) -> typing.Any:
         ...
 class Flatten(Module):
@@ -1162,8 +1167,6 @@ class Criterion(Module):
         """
     def __call__(self, input: typing.Any, target: typing.Any) -> typing.Any:
         ...
-    def __init__(self: ptutils.nn.Criterion) -> None:
-        ...
     def loss(self: ptutils.nn.Criterion, arg0: typing.Any, arg1: typing.Any) -> typing.Any:
         ...
 class CrossEntropyLoss(Criterion):
@@ -1175,8 +1178,6 @@ class CrossEntropyLoss(Criterion):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.nn.CrossEntropyLoss) -> None:
-        ...
     def loss(self: ptutils.nn.CrossEntropyLoss, outputs: typing.Any, targets: typing.Any) -> typing.Any:
         ...
 class _ParamGroup:
@@ -1222,8 +1223,6 @@ class Optimizer(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.optim.Optimizer) -> None:
-        ...
     def step(self: ptutils.optim.Optimizer) -> None:
         ...
     def zero_grad(self: ptutils.optim.Optimizer) -> None:
@@ -1340,8 +1339,6 @@ class Dataset(Module):
         ...
     def __getitem__(self: ptutils.data.Dataset, arg0: typing.Any) -> typing.Any:
         ...
-    def __init__(self: ptutils.data.Dataset) -> None:
-        ...
     def __len__(self: ptutils.data.Dataset) -> int:
         ...
 class ArrayDataset(Dataset):
@@ -1438,8 +1435,6 @@ class Sampler(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.Sampler) -> None:
-        ...
     def order(self: ptutils.data.Sampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
         ...
 class SequentialSampler(Sampler):
@@ -1451,8 +1446,6 @@ class SequentialSampler(Sampler):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.SequentialSampler) -> None:
-        ...
     def order(self: ptutils.data.SequentialSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
         ...
 class RandomSampler(Sampler):
@@ -1480,8 +1473,6 @@ class Loader(Module):
         Create and return a new object.  See help(type) for accurate signature.
         """
     def __bool__(self: ptutils.data.Loader) -> bool:
-        ...
-    def __init__(self: ptutils.data.Loader) -> None:
         ...
     def __iter__(self) -> typing.Any:
         ...
@@ -1644,8 +1635,6 @@ class DBInterface(Module):
     def __enter__(self) -> typing.Any:
         ...
     def __exit__(self: ptutils.database.DBInterface, *args) -> None:
-        ...
-    def __init__(self: ptutils.database.DBInterface) -> None:
         ...
     def __repr__(self: ptutils.database.DBInterface) -> str:
         ...
@@ -2034,8 +2023,6 @@ class NaNDetector(Callback):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.callbacks.NaNDetector) -> None:
-        ...
 class Run:
     """
     The record of one run, as it was read.
@@ -2454,7 +2441,7 @@ def prod(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     >>> pt.ops.prod([2, 3, 4])
     Tensor(24)
     """
-def read(path: os.PathLike | str | bytes) -> typing.Any:
+def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False) -> typing.Any:
     ...
 def relu(input: ptutils.Tensor) -> ptutils.Tensor:
     """
@@ -2470,7 +2457,7 @@ def remainder(input: typing.Any, other: typing.Any) -> ptutils.Tensor:
     >>> pt.ops.remainder([7, -7], 4)
     Tensor([3, 1])
     """
-def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True) -> None:
+def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True, format: dict = {}) -> None:
     ...
 def seed(value: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
