@@ -10,6 +10,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "attributes.h"
 #include "casters/child.h"
 #include "casters/value.h"
 #include "ptutils/module/callbacks.h"
@@ -99,6 +100,8 @@ class PySelf {
     if (!result) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(result);
   }
+  /// call_python of one that is to return a whole number.
+  std::int64_t int_from_python(Method method) const;
 
  private:
   void look_up(Method method, std::uint64_t bit) const;
@@ -113,8 +116,6 @@ inline void direct(const Module& module, Method method) {
     self->set_direct(method);
 }
 
-/// Attributes in the instance's __dict__, as fields.
-void visit_dict(PyObject* self, const Meta& meta, Fields& f);
 /// The nested `class Meta` of the object's class.
 Meta read_meta(PyObject* self);
 /// "module.Class" of a Python subclass; empty for a class of ours.
@@ -153,7 +154,7 @@ class PyModule : public Base,
   }
   void dynamic_fields(Fields& f) override {
     py::gil_scoped_acquire gil;
-    if (self()) visit_dict(self(), meta(), f);
+    if (self()) visit_attributes(self(), meta(), f);
   }
   Meta meta() const override {
     py::gil_scoped_acquire gil;

@@ -328,13 +328,10 @@ InsideForward::~InsideForward() { --inside_forward; }
 
 py::tuple reduced(py::handle self, const py::dict& arguments,
                   const py::object& extra) {
-  PyObject* dict = PyObject_GenericGetDict(self.ptr(), nullptr);
-  if (!dict) throw py::error_already_set();
-  return py::make_tuple(
-      py::module_::import("ptutils.module").attr("rebuild"),
-      py::make_tuple(py::type::of(self), arguments),
-      py::make_tuple(py::dict(), py::reinterpret_steal<py::object>(dict), extra,
-                     py::cast<Module&>(self).training()));
+  return py::make_tuple(py::module_::import("ptutils.module").attr("rebuild"),
+                        py::make_tuple(py::type::of(self), arguments),
+                        py::make_tuple(py::dict(), attributes_of(self), extra,
+                                       py::cast<Module&>(self).training()));
 }
 
 std::vector<nn::Variable> variables_of(py::handle iterable,

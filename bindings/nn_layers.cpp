@@ -18,9 +18,7 @@ using nn::Variable;
 /// Variables among the attributes of a Python object, by name.
 void add_attributes(PyObject* self,
                     std::vector<std::pair<std::string, Variable>>& out) {
-  PyObject* raw = PyObject_GenericGetDict(self, nullptr);
-  if (!raw) throw py::error_already_set();
-  for (auto [key, value] : py::reinterpret_steal<py::dict>(raw)) {
+  for (auto [key, value] : attributes_of(self)) {
     if (!py::isinstance<nn::detail::Node>(value)) continue;
     Variable variable = variable_or_fail(value, "Module");
     if (variable.requires_grad()) out.emplace_back(py::str(key), variable);
