@@ -134,9 +134,45 @@ def test_a_session_resumes_it_to_the_bit(cls, tmp_path):
     assert torch.equal(net.fc.weight, again.fc.weight)
 
 
+@BOTH
+def test_a_model_trains_it(cls):
+    net = cls()
+    model = pt.Model(
+        net,
+        criterion=torch.nn.CrossEntropyLoss(),
+        optimizer=torch.optim.SGD(net.parameters(), lr=0.1),
+    )
+    before = net.fc.weight.detach().clone()
+    batch = (np.ones((4, 3), np.float32), np.array([0, 1, 0, 1]))
+    assert float(model.step(batch)["loss"]) > 0
+    assert not torch.equal(before, net.fc.weight)
+
+
 def test_two_libraries_of_layers_do_not_mix():
     with pytest.raises(TypeError, match="do not mix: take ptutils.Module"):
         type("Net", (nn.Module, torch.nn.Module), {})
+
+
+class NativeLayers(pt.Module):
+    """A net with a __call__, not a ptutils.nn.Module."""
+
+    def __init__(self) -> None:
+        self.fc = nn.Linear(3, 2)
+
+    def __call__(self, x):
+        return self.fc(x)
+
+
+def test_a_module_with_native_layers_is_a_net_of_a_model():
+    net = NativeLayers()
+    before = net.fc.weight.numpy().copy()
+    model = pt.Model(
+        net, nn.CrossEntropyLoss(), pt.optim.SGD(net.fc.parameters(), lr=0.1)
+    )
+    batch = (np.ones((4, 3), np.float32), np.array([0, 1, 0, 0]))
+    assert model.step(batch)["loss"] > 0
+    assert (before != net.fc.weight.numpy()).any()
+    assert 0 <= model.validate(batch)["accuracy"] <= 1
 
 
 def test_a_dataset_of_both_libraries_loads():
