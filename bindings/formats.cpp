@@ -145,10 +145,14 @@ void def_files(py::module_& m) {
       },
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
       py::arg("format") = py::dict());
-  m.def("_codec_for_reading",
-        [](const Path& path) { return python_codec(codec_for_reading(path)); });
-  m.def("_codec_for_writing",
-        [](const Path& path) { return python_codec(codec_for_writing(path)); });
+  m.def(
+      "_codec_for_reading",
+      [](const Path& path) { return python_codec(codec_for_reading(path)); },
+      py::arg("path"));
+  m.def(
+      "_codec_for_writing",
+      [](const Path& path) { return python_codec(codec_for_writing(path)); },
+      py::arg("path"));
   py::class_<Deferred, std::shared_ptr<Deferred>>(
       m, "_Deferred", "A tensor of a file that has not been read yet.")
       .def("get",
