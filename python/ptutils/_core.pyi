@@ -655,6 +655,11 @@ class Module:
         ...
     @property
     def training(self) -> bool:
+        """
+        Its own mode; train(mode) sets the children's too.
+        """
+    @training.setter
+    def training(self, arg1: bool) -> None:
         ...
 class Callback(Module):
     """
@@ -704,6 +709,9 @@ class Statistic:
     >>> s.mean, s.count
     (2.0, 2)
     """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self: ptutils.Statistic, arg0: ptutils.Statistic) -> bool:
+        ...
     def __getstate__(self: ptutils.Statistic) -> typing.Any:
         ...
     def __init__(self: ptutils.Statistic) -> None:
@@ -1171,14 +1179,34 @@ class Criterion(Module):
         ...
 class CrossEntropyLoss(Criterion):
     """
-    Mean over the batch of -log softmax(input)[target]; input (n, classes), target (n) of an integer dtype.
+    The mean (reduction: or 'sum', or 'none') over the batch of -log softmax(input)[target]; input (n, classes), target (n) of an integer dtype. weight (classes), ignore_index and label_smoothing are torch's.
     """
+    reduction: str
+    @staticmethod
+    def __init__(*args, **kwargs):
+        """
+        initialize(self: ptutils.nn.CrossEntropyLoss, weight: object = None, ignore_index: typing.SupportsInt | typing.SupportsIndex = -100, reduction: str = 'mean', label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None
+        """
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
+    def _constructor(self: ptutils.nn.CrossEntropyLoss) -> dict:
+        ...
     def loss(self: ptutils.nn.CrossEntropyLoss, outputs: typing.Any, targets: typing.Any) -> typing.Any:
+        ...
+    @property
+    def ignore_index(self) -> int:
+        ...
+    @ignore_index.setter
+    def ignore_index(self, arg1: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    @property
+    def label_smoothing(self) -> float:
+        ...
+    @label_smoothing.setter
+    def label_smoothing(self, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
 class _ParamGroup:
     def __contains__(self, arg0: typing.Any) -> bool:
@@ -2095,13 +2123,13 @@ def _as(arg0: typing.Any, arg1: str) -> typing.Any:
     ...
 def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
     ...
-def _codec_for_reading(arg0: os.PathLike | str | bytes) -> typing.Any:
+def _codec_for_reading(path: os.PathLike | str | bytes) -> typing.Any:
     ...
-def _codec_for_writing(arg0: os.PathLike | str | bytes) -> typing.Any:
+def _codec_for_writing(path: os.PathLike | str | bytes) -> typing.Any:
     ...
 def _compare(arg0: typing.Any, arg1: typing.Any) -> list:
     ...
-def _cross_entropy(arg0: typing.Any, arg1: typing.Any) -> typing.Any:
+def _cross_entropy(input: typing.Any, target: typing.Any, weight: typing.Any = None, ignore_index: typing.SupportsInt | typing.SupportsIndex = -100, reduction: str = 'mean', label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> typing.Any:
     ...
 def _did_you_mean(arg0: str, arg1: collections.abc.Sequence[str]) -> str:
     ...

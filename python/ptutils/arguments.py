@@ -270,6 +270,9 @@ def explain(
     if name == "__init__":
         where = lines[0].partition("(")[0].rpartition(".")[2]
         args = args[1:]
+    elif name == "initialize":  # of an object that is there already
+        where, args = type(args[0]).__name__, args[1:]
+        signatures = [signature.bound() for signature in signatures]
     elif args and (not name or signatures[0].takes_self):
         where = (
             f"{type(args[0]).__name__}.{where or _property_name(owner, type(args[0]))}"
