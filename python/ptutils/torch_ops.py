@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import numpy as np
-
 from . import _core
 
 
@@ -51,6 +49,8 @@ def loss(criterion: Any, outputs: Any, targets: Any) -> Any:
 
 def accuracy(outputs: Any, targets: Any) -> float | None:
     if isinstance(outputs, _core.Tensor):
+        import numpy as np
+
         outputs, targets = outputs.numpy(), np.asarray(targets)
         is_floating = targets.dtype.kind == "f"
     else:
