@@ -17,4 +17,8 @@ void def_database(py::module_& m);  // DBInterface, SQLiteInterface
 void def_session(py::module_& m);   // Model, Session, …
 void def_runs(py::module_& m);      // runs read back
 
+/// Last: a call that was refused for its arguments says what was wrong with
+/// them (python/ptutils/arguments.py).
+void explain_calls(py::module_& m);
+
 }  // namespace ptutils::bindings

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include "areas.h"
 #include "casters/child.h"
 #include "casters/value.h"
 #include "lifetime.h"
+#include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
 
 // Callback and the Callbacks registry as Python sees them.
@@ -153,6 +155,28 @@ struct CallbacksView {
 
 namespace {
 
+/// The known triggers and those of the registered callbacks.
+std::vector<std::string> triggers_at(const CallbacksView& view) {
+  std::vector<std::string> known = Callbacks::known_triggers();
+  for (auto& callback : view.get().list())
+    for (const std::string& trigger : callback->triggers())
+      known.push_back(trigger);
+  return known;
+}
+
+/// A trigger is the user's to invent; one that nearly has another's name is
+/// more likely misspelt. Once a name.
+void warn_if_misspelt(const CallbacksView& view, const std::string& trigger) {
+  static auto* seen = new std::unordered_set<std::string>();  // under the GIL
+  if (seen->contains(trigger)) return;
+  std::vector<std::string> known = triggers_at(view);
+  if (std::find(known.begin(), known.end(), trigger) != known.end()) return;
+  seen->insert(trigger);
+  if (nearest_names(trigger, known, 1).empty()) return;
+  log::warning("callbacks: nothing raises '", trigger, "' of itself",
+               did_you_mean(trigger, known));
+}
+
 void register_callback(const CallbacksView& view, const py::object& callback,
                        const py::object& every, const py::object& at,
                        const py::object& before, const py::object& after,
@@ -176,11 +200,26 @@ void register_callback(const CallbacksView& view, const py::object& callback,
   view.get().add(py::cast<std::shared_ptr<Callback>>(instance), filter);
 }
 
+py::object run_at(const CallbacksView& view, const std::string& trigger,
+                  const py::object& function, const py::object& every,
+                  const py::object& at, const py::object& before,
+                  const py::object& after) {
+  if (!PyCallable_Check(function.ptr()))
+    fail(Kind::kType, "callbacks.on", "a ", Py_TYPE(function.ptr())->tp_name,
+         " is not a function");
+  std::string name = lower(trigger);
+  warn_if_misspelt(view, name);
+  view.get().add(std::make_shared<FunctionCallback>(name, function),
+                 filter_of(every, at, before, after));
+  return function;
+}
+
 void call_trigger(const CallbacksView& view, const py::object& trigger,
                   const py::kwargs& arguments) {
   auto id = Callbacks::intern(lower(py::cast<std::string>(trigger)));
   Callbacks& callbacks = view.get();
-  if (!callbacks.listening(id)) return;
+  if (!callbacks.listening(id))
+    return warn_if_misspelt(view, std::string(Callbacks::trigger_name(id)));
   Event event;
   event.trigger = Callbacks::trigger_name(id);
   event.source = &py::cast<Module&>(view.owner);
@@ -202,10 +241,7 @@ void call_trigger(const CallbacksView& view, const py::object& trigger,
 /// of the registered callbacks.
 std::string trigger_attribute(const CallbacksView& view,
                               const std::string& name) {
-  std::vector<std::string> known = Callbacks::known_triggers();
-  for (auto& callback : view.get().list())
-    for (const std::string& trigger : callback->triggers())
-      known.push_back(trigger);
+  std::vector<std::string> known = triggers_at(view);
   std::string wanted = lower(name);
   if (std::find(known.begin(), known.end(), wanted) != known.end())
     return wanted;
@@ -241,21 +277,10 @@ void def_callbacks(py::module_& m, py::handle module_class) {
            [](const CallbacksView& v, const Callback& callback) {
              v.get().remove(callback);
            });
-  view.def(
-      "on",
-      [](const CallbacksView& v, const std::string& trigger,
-         const py::object& function, const py::object& every,
-         const py::object& at, const py::object& before,
-         const py::object& after) {
-        v.get().add(
-            std::make_shared<FunctionCallback>(lower(trigger), function),
-            filter_of(every, at, before, after));
-        return function;
-      },
-      py::arg("trigger"), py::arg("function"), py::kw_only(),
-      py::arg("every") = py::none(), py::arg("at") = py::none(),
-      py::arg("before") = py::none(), py::arg("after") = py::none(),
-      "Runs a function at a trigger.");
+  view.def("on", &run_at, py::arg("trigger"), py::arg("function"),
+           py::kw_only(), py::arg("every") = py::none(),
+           py::arg("at") = py::none(), py::arg("before") = py::none(),
+           py::arg("after") = py::none(), "Runs a function at a trigger.");
   view.def("call", &call_trigger, py::arg("trigger"), py::pos_only(),
            "Raises a trigger; what a callback does not take is dropped.");
   view.def("__getattr__", &trigger_attribute);

@@ -47,7 +47,7 @@ class PyDataset : public PyModule<Base> {
         return Base::size();
     }
     py::gil_scoped_acquire gil;
-    return py::cast<std::int64_t>(this->call_python(Method::kLen));
+    return this->int_from_python(Method::kLen);
   }
 
   Value get(std::int64_t index, Random random) override {
@@ -152,7 +152,7 @@ class PySampler : public PyModule<Base> {
   std::int64_t count(std::int64_t n) const override {
     if (!this->overrides(Method::kLen)) return Base::count(n);
     py::gil_scoped_acquire gil;
-    return py::cast<std::int64_t>(this->call_python(Method::kLen));
+    return this->int_from_python(Method::kLen);
   }
   Tensor order(std::int64_t n, std::uint64_t seed,
                std::int64_t epoch) override {

@@ -39,7 +39,7 @@ class PyLoaderBase : public PyModule<Base> {
   std::int64_t length() const override {
     if (!this->overrides(Method::kLen)) return Base::length();
     py::gil_scoped_acquire gil;
-    return py::cast<std::int64_t>(this->call_python(Method::kLen));
+    return this->int_from_python(Method::kLen);
   }
   void rewind() override {
     named("rewind", [this] { Base::rewind(); });
@@ -275,6 +275,32 @@ const char* const kLoaderDoc =
 
 }  // namespace
 
+template <class T>
+constexpr const char* wanted(const T&) {
+  if constexpr (std::is_same_v<T, bool>) return "True or False";
+  if constexpr (std::is_same_v<T, std::string>) return "text";
+  if constexpr (std::is_floating_point_v<T>) return "a number";
+  return std::is_unsigned_v<T> ? "a whole number from 0 on" : "a whole number";
+}
+template <class T>
+constexpr const char* wanted(const std::optional<T>&) {
+  return wanted(T{});
+}
+
+template <class T>
+void read_option(std::string_view where, const char* name,
+                 const py::object& given, T& field) {
+  py::detail::make_caster<T> caster;
+  // Any object would convert to a bool.
+  constexpr bool kIsFlag =
+      std::is_same_v<T, bool> || std::is_same_v<T, std::optional<bool>>;
+  if (!caster.load(given, !kIsFlag))
+    fail(Kind::kType, where, name, " is ", wanted(T{}), ", not ",
+         std::string(py::repr(given)).substr(0, 60), " (",
+         Py_TYPE(given.ptr())->tp_name, ")");
+  field = py::detail::cast_op<T>(std::move(caster));
+}
+
 DataLoader::Options loader_options(py::dict& arguments,
                                    std::string_view where) {
   DataLoader::Options out;
@@ -284,13 +310,7 @@ DataLoader::Options loader_options(py::dict& arguments,
   };
   auto number = [&](const char* name, auto& field) {
     py::object given = take(name);
-    if (given.is_none()) return;
-    try {
-      field = py::cast<std::remove_reference_t<decltype(field)>>(given);
-    } catch (py::cast_error&) {
-      fail(Kind::kType, where, name, "=", std::string(py::repr(given)),
-           " is a ", Py_TYPE(given.ptr())->tp_name);
-    }
+    if (!given.is_none()) read_option(where, name, given, field);
   };
   if (arguments.contains("batch_size") &&
       py::object(arguments["batch_size"]).is_none())

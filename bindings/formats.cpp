@@ -156,12 +156,18 @@ void def_files(py::module_& m) {
           [](const AtomicFile& file) { return file.temporary().string(); })
       .def("commit", &AtomicFile::commit,
            py::call_guard<py::gil_scoped_release>());
-  m.def("_codec_for_reading",
-        [](const Path& path) { return python_codec(codec_for_reading(path)); });
-  m.def("_format_of",
-        [](const Path& path) { return codec_for_reading(path).name(); });
-  m.def("_codec_for_writing",
-        [](const Path& path) { return python_codec(codec_for_writing(path)); });
+  m.def(
+      "_codec_for_reading",
+      [](const Path& path) { return python_codec(codec_for_reading(path)); },
+      py::arg("path"));
+  m.def(
+      "_codec_for_writing",
+      [](const Path& path) { return python_codec(codec_for_writing(path)); },
+      py::arg("path"));
+  m.def(
+      "_format_of",
+      [](const Path& path) { return codec_for_reading(path).name(); },
+      py::arg("path"));
   py::class_<Deferred, std::shared_ptr<Deferred>>(
       m, "_Deferred", "A tensor of a file that has not been read yet.")
       .def("get",

@@ -1,8 +1,8 @@
 #include "lifetime.h"
 
-#include "casters/variable.h"
+#include "attributes.h"
+#include "errors.h"
 #include "ptutils/common/names.h"
-#include "ptutils/nn/autograd.h"
 
 namespace ptutils::bindings {
 
@@ -53,137 +53,6 @@ bool is_python_attribute(PyObject* attribute) {
          Py_TYPE(attribute) != &PyWrapperDescr_Type;
 }
 
-/// An attribute (or an item of a list or dict) that holds a child.
-class PyChildSlot final : public ChildSlot {
- public:
-  PyChildSlot(py::object container, py::object key)
-      : container_(std::move(container)), key_(std::move(key)) {}
-  Module* get() const override {
-    if (!module_) module_ = child_in(container_[key_], "Module");
-    return module_.get();
-  }
-  ModulePtr share() const override {
-    get();
-    return module_;
-  }
-  long use_count() const override { return 2; }  // Python holds it too
-  void set(ModulePtr module) override {
-    if (PyTuple_Check(container_.ptr()))
-      fail(Kind::kState, "Module", "a child inside a tuple cannot be replaced");
-    container_[key_] = child_out(module);
-    module_ = std::move(module);
-  }
-
- private:
-  py::object container_, key_;
-  mutable ModulePtr module_;
-};
-
-/// An attribute that holds a value. Converted at most once.
-class PyValueSlot final : public ValueSlot {
- public:
-  PyValueSlot(py::object container, py::object key, std::string name)
-      : container_(std::move(container)),
-        key_(std::move(key)),
-        name_(std::move(name)) {}
-  Value get() const override {
-    if (!value_) value_ = to_value(container_[key_], name_);
-    return *value_;
-  }
-  void set(const Value& value) override {
-    // Cloned: the state stays the caller's, the attribute the module's.
-    container_[key_] = to_python(value.clone());
-    value_.reset();
-  }
-  bool fixed() const override {
-    Value now = get();
-    return now.is_tensor() && !now.as_tensor().numpy_scalar;
-  }
-  bool representable() const override { return is_plain(get()); }
-
- private:
-  py::object container_, key_;
-  std::string name_;
-  mutable std::optional<Value> value_;
-};
-
-/// An attribute that holds a nn.Variable: its data, loaded in place.
-class PyVariableSlot final : public ValueSlot {
- public:
-  PyVariableSlot(py::object container, py::object key, std::string name)
-      : container_(std::move(container)),
-        key_(std::move(key)),
-        name_(std::move(name)) {}
-  Value get() const override {
-    return Value(nn::variable_in(to_value(container_[key_])).data());
-  }
-  void set(const Value& value) override {
-    Tensor memory = get().as_tensor();
-    detail::load(memory, value, name_);
-  }
-  bool fixed() const override { return true; }
-
- private:
-  py::object container_, key_;
-  std::string name_;
-};
-
-constexpr int kMaxContainerDepth = 8;
-
-bool holds_child(py::handle object, int depth = 0) {
-  if (depth > kMaxContainerDepth) return false;
-  if (PyList_CheckExact(object.ptr()) || PyTuple_CheckExact(object.ptr())) {
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(object.ptr());
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      py::handle item = PySequence_Fast_GET_ITEM(object.ptr(), i);
-      if (is_child(item) || holds_child(item, depth + 1)) return true;
-    }
-    return false;
-  }
-  if (!PyDict_CheckExact(object.ptr())) return false;
-  for (auto [key, item] : py::reinterpret_borrow<py::dict>(object))
-    if (is_child(item) || holds_child(item, depth + 1)) return true;
-  return false;
-}
-
-void visit_item(py::object container, py::object key, const std::string& name,
-                const Meta& meta, Fields& f);
-
-void visit_container(py::object container, const std::string& name,
-                     const Meta& meta, Fields& f) {
-  if (PyDict_CheckExact(container.ptr())) {
-    for (auto [key, item] : py::dict(container)) {  // a copy: f may assign
-      std::string text = py::str(key);
-      if (text.find('.') != std::string::npos)
-        fail(Kind::kKey, name, "the key '", text,
-             "' of a dict of modules has a dot: names in a state are dotted");
-      visit_item(container, py::reinterpret_borrow<py::object>(key),
-                 name + "." + text, meta, f);
-    }
-    return;
-  }
-  Py_ssize_t n = PySequence_Fast_GET_SIZE(container.ptr());
-  for (Py_ssize_t i = 0; i < n; ++i)
-    visit_item(container, py::int_(i), str(name, ".", i), meta, f);
-}
-
-void visit_item(py::object container, py::object key, const std::string& name,
-                const Meta& meta, Fields& f) {
-  py::object item = container[key];
-  if (is_child(item)) {
-    PyChildSlot slot(container, key);
-    f.child(name, slot);
-  } else if (holds_child(item)) {
-    visit_container(item, name, meta, f);
-  } else if (variable_from(item)) {
-    PyVariableSlot slot(container, key, name);
-    f.value(name, slot);
-  } else {
-    PyValueSlot slot(container, key, name);
-    f.value(name, slot);
-  }
-}
-
 }  // namespace
 
 PyObject* interned(Method method) {
@@ -206,22 +75,19 @@ void PySelf::look_up(Method method, std::uint64_t bit) const {
   }
 }
 
+std::int64_t PySelf::int_from_python(Method method) const {
+  py::object out = call_python(method);
+  if (!PyIndex_Check(out.ptr()))
+    fail(Kind::kType,
+         str(python_class_name(self()), ".",
+             std::string(py::str(py::handle(interned(method))))),
+         "returns a whole number, not ", std::string(py::str(py::repr(out))));
+  return py::cast<std::int64_t>(out);
+}
+
 void add_native_type(PyTypeObject* type) { native_types().insert(type); }
 bool is_native_type(PyTypeObject* type) {
   return native_types().contains(type);
-}
-
-void visit_dict(PyObject* self, const Meta& meta, Fields& f) {
-  PyObject* raw = PyObject_GenericGetDict(self, nullptr);
-  if (!raw) throw py::error_already_set();
-  auto dict = py::reinterpret_steal<py::dict>(raw);
-  py::list keys(dict);  // f may assign attributes
-  for (py::handle key : keys) {
-    if (!PyUnicode_Check(key.ptr())) continue;
-    std::string name = py::str(key);
-    if (name.empty() || name[0] == '_' || !dict.contains(key)) continue;
-    visit_item(dict, py::reinterpret_borrow<py::object>(key), name, meta, f);
-  }
 }
 
 Meta read_meta(PyObject* self) {
@@ -357,6 +223,53 @@ PyObject* new_plain(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 
 namespace {
 
+/// The __init__ of the first class after `native` in the method resolution
+/// order that is neither ours nor pybind11's nor object; null for none.
+py::object next_init(py::handle type, py::handle native) {
+  py::handle pybind_object(py::detail::get_internals().instance_base);
+  py::handle object(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
+  bool after = false;
+  for (py::handle base : type.attr("__mro__")) {
+    if (after && !base.is(pybind_object) && !base.is(object) &&
+        !is_native_type(reinterpret_cast<PyTypeObject*>(base.ptr()))) {
+      py::dict names(base.attr("__dict__"));
+      if (names.contains("__init__")) return names["__init__"];
+    }
+    after = after || base.is(native);
+  }
+  return {};
+}
+
+/// "3, foo=4" of a call.
+std::string spelt(py::handle args, py::handle kwargs) {
+  std::vector<std::string> out;
+  for (py::handle arg : args) out.push_back(py::repr(arg));
+  if (kwargs)
+    for (auto [key, item] : py::reinterpret_borrow<py::dict>(kwargs))
+      out.push_back(str(std::string(py::str(key)), "=",
+                        std::string(py::str(py::repr(item)))));
+  return join(out);
+}
+
+void pass_on_init(PyTypeObject* native, PyObject* self, PyObject* args,
+                  PyObject* kwargs) {
+  PyTypeObject* type = Py_TYPE(self);
+  py::handle given(args);
+  py::dict named;
+  if (kwargs) named = py::reinterpret_borrow<py::dict>(kwargs);
+  if (py::object next = next_init(reinterpret_cast<PyObject*>(type),
+                                  reinterpret_cast<PyObject*>(native))) {
+    next(py::handle(self), *py::reinterpret_borrow<py::args>(given), **named);
+    return;
+  }
+  // A __new__ in Python took the arguments: as object.__init__, say nothing.
+  if (PyTuple_GET_SIZE(args) == 0 && named.empty()) return;
+  if (type->tp_new != native->tp_new) return;
+  std::string name = type->tp_name;
+  fail(Kind::kType, name.substr(name.rfind('.') + 1),
+       "takes no arguments, not ", spelt(given, named));
+}
+
 PyObject* python_owner(const ModulePtr& module) {
   auto* deleter =
       std::get_deleter<py::detail::smart_holder_type_caster_support::
@@ -409,6 +322,19 @@ void for_each_module(PyObject* self, F&& f) {
 }
 
 }  // namespace
+
+int init_next(PyTypeObject* native, PyObject* self, PyObject* args,
+              PyObject* kwargs) {
+  try {
+    pass_on_init(native, self, args, kwargs);
+    return 0;
+  } catch (py::error_already_set& e) {
+    e.restore();
+  } catch (const Error& e) {
+    PyErr_SetString(error_class(e.kind()), e.what());
+  }
+  return -1;
+}
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
   bool exact = Py_TYPE(self)->tp_traverse == traverse;

@@ -10,6 +10,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "attributes.h"
 #include "casters/child.h"
 #include "casters/value.h"
 #include "ptutils/module/callbacks.h"
@@ -99,6 +100,8 @@ class PySelf {
     if (!result) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(result);
   }
+  /// call_python of one that is to return a whole number.
+  std::int64_t int_from_python(Method method) const;
 
  private:
   void look_up(Method method, std::uint64_t bit) const;
@@ -113,8 +116,6 @@ inline void direct(const Module& module, Method method) {
     self->set_direct(method);
 }
 
-/// Attributes in the instance's __dict__, as fields.
-void visit_dict(PyObject* self, const Meta& meta, Fields& f);
 /// The nested `class Meta` of the object's class.
 Meta read_meta(PyObject* self);
 /// "module.Class" of a Python subclass; empty for a class of ours.
@@ -153,7 +154,7 @@ class PyModule : public Base,
   }
   void dynamic_fields(Fields& f) override {
     py::gil_scoped_acquire gil;
-    if (self()) visit_dict(self(), meta(), f);
+    if (self()) visit_attributes(self(), meta(), f);
   }
   Meta meta() const override {
     py::gil_scoped_acquire gil;
@@ -225,6 +226,14 @@ int clear(PyObject* self);
 /// before, and whether or not, __init__ runs.
 template <class T, class Trampoline>
 PyObject* new_built(PyTypeObject* type, PyObject* args, PyObject* kwargs);
+/// tp_init of the same classes, which have no arguments: as in cooperative
+/// inheritance they go to the next class in the method resolution order that
+/// is not ours (torch.nn.Module, a mixin); where there is none, they are an
+/// error.
+template <class T>
+int init_built(PyObject* self, PyObject* args, PyObject* kwargs);
+int init_next(PyTypeObject* native, PyObject* self, PyObject* args,
+              PyObject* kwargs);
 /// tp_new of the others.
 PyObject* new_plain(PyTypeObject* type, PyObject* args, PyObject* kwargs);
 /// Keeps a Python subclass's constructor arguments for to_config.
@@ -253,6 +262,12 @@ PyObject* new_built(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return self;
 }
 
+template <class T>
+int init_built(PyObject* self, PyObject* args, PyObject* kwargs) {
+  return init_next(py::detail::get_type_info(typeid(T))->type, self, args,
+                   kwargs);
+}
+
 /// Declares a Module class: attributes, garbage collection, identity. Always
 /// define constructors with py::init_alias (never py::init): a wrapper without
 /// trampoline would lose its Python attributes with its last Python reference.
@@ -267,15 +282,16 @@ auto bind_module(py::module_& m, const char* name, const char* public_module,
     type->tp_flags |= Py_TPFLAGS_HAVE_GC;
     type->tp_traverse = traverse;
     type->tp_clear = clear;
-    if constexpr (kBuilt)
+    if constexpr (kBuilt) {
       type->tp_new = new_built<T, Trampoline>;
-    else
+      type->tp_init = init_built<T>;
+    } else {
       type->tp_new = new_plain;
+    }
   });
   auto finish = [&](auto cls) {
     cls.attr("__module__") = public_module;
     add_native_type(reinterpret_cast<PyTypeObject*>(cls.ptr()));
-    if constexpr (kBuilt) cls.def(py::init_alias<>());
     return cls;
   };
   if constexpr (std::is_void_v<Base>)

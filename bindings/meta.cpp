@@ -51,6 +51,12 @@ void def_statistic(py::module_& m) {
   cls.def(py::pickle(
       [](const Statistic& s) { return to_python(s.to_value()); },
       [](const py::object& o) { return Statistic::from_value(to_value(o)); }));
+  cls.def(
+      "__eq__",
+      [](const Statistic& a, const Statistic& b) {
+        return a.to_value().identical(b.to_value());
+      },
+      py::is_operator());
   cls.def("__repr__", [](const Statistic& s) {
     return str("Statistic(count=", s.count(), ", mean=", s.mean(),
                ", std=", s.std(), ", min=", s.min(), ", max=", s.max(),
@@ -102,7 +108,7 @@ void def_history(py::module_& m) {
                        return std::make_shared<History>(
                            History::from_value(to_value(o)));
                      }));
-  cls.def("__eq__", &History::equal);
+  cls.def("__eq__", &History::equal, py::is_operator());
   cls.def("__len__", [](const History& h) { return h.names().size(); });
   cls.def("__repr__", [](const History& h) {
     std::string out = "History(";

@@ -17,5 +17,6 @@ PYBIND11_MODULE(_core, m) {
   def_database(m);
   def_session(m);
   def_runs(m);
+  explain_calls(m);
   ptutils::register_builtin();
 }

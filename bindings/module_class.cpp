@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "areas.h"
+#include "attributes.h"
 #include "casters/child.h"
 #include "casters/value.h"
 #include "lifetime.h"
@@ -66,12 +67,6 @@ py::object native_base(py::handle type) {
   return py::none();
 }
 
-py::dict dict_of(py::handle self) {
-  PyObject* raw = PyObject_GenericGetDict(self.ptr(), nullptr);
-  if (!raw) throw py::error_already_set();
-  return py::reinterpret_steal<py::dict>(raw);
-}
-
 /// An instance with its C++ part and nothing else; __init__ of the user's class
 /// does not run.
 py::object rebuild(py::handle type, py::handle arguments) {
@@ -92,21 +87,10 @@ py::object reduce(py::handle self) {
   py::object extra = py::hasattr(self, "_extra_state")
                          ? self.attr("_extra_state")()
                          : py::object(py::none());
-  return py::make_tuple(
-      py::module_::import("ptutils.module").attr("rebuild"),
-      py::make_tuple(type, arguments),
-      py::make_tuple(reader.out, dict_of(self), extra, module.training()));
-}
-
-/// Its own mode; train() would set that of all below.
-void set_training(Module& module, bool mode) {
-  if (module.training() == mode) return;
-  std::vector<std::pair<ModulePtr, bool>> below;
-  for (auto& [name, child] : module.named_modules())
-    if (!dynamic_cast<PyHolder*>(child.get()))
-      below.emplace_back(child, child->training());
-  module.train(mode);
-  for (auto& [child, before] : below) child->train(before);  // parents first
+  return py::make_tuple(py::module_::import("ptutils.module").attr("rebuild"),
+                        py::make_tuple(type, arguments),
+                        py::make_tuple(reader.out, attributes_of(self), extra,
+                                       module.training()));
 }
 
 void set_state(py::handle self, py::handle state) {
@@ -116,9 +100,9 @@ void set_state(py::handle self, py::handle state) {
   auto& module = py::cast<Module&>(self);
   FieldWriter writer{py::cast<py::dict>(parts[0])};
   module.fields(writer);
-  dict_of(self).attr("update")(parts[1]);
+  set_attributes(self, parts[1]);
   if (!parts[2].is_none()) self.attr("_set_extra_state")(parts[2]);
-  set_training(module, py::cast<bool>(parts[3]));
+  module.set_training(py::cast<bool>(parts[3]));
 }
 
 py::object arguments_of(const py::args& args, const py::kwargs& kwargs) {
@@ -195,7 +179,8 @@ void def_tree(py::classh<Module, PyModule<Module>>& cls) {
         return self;
       },
       py::arg("mode") = true, "Training mode for it and all children.");
-  cls.def_property_readonly("training", &Module::training);
+  cls.def_property("training", &Module::training, &Module::set_training,
+                   "Its own mode; train(mode) sets the children's too.");
   cls.def(
       "to_config",
       [](Module& self) {

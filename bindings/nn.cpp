@@ -290,12 +290,20 @@ void def_functions(py::module_& m) {
         variable_or_fail(x, "linear"), variable_or_fail(weight, "linear"),
         bias.is_none() ? Variable() : variable_or_fail(bias, "linear")));
   });
-  m.def("_cross_entropy",
-        [](const py::object& input, const py::object& target) {
-          return output_of(nn::cross_entropy(
-              variable_or_fail(input, "cross_entropy"),
-              variable_or_fail(target, "cross_entropy").data()));
-        });
+  m.def(
+      "_cross_entropy",
+      [](const py::object& input, const py::object& target,
+         const py::object& weight, std::int64_t ignore_index,
+         const std::string& reduction, double label_smoothing) {
+        return output_of(nn::cross_entropy(
+            variable_or_fail(input, "cross_entropy"),
+            variable_or_fail(target, "cross_entropy").data(),
+            cross_entropy_options(weight, ignore_index, reduction,
+                                  label_smoothing)));
+      },
+      py::arg("input"), py::arg("target"), py::arg("weight") = py::none(),
+      py::arg("ignore_index") = -100, py::arg("reduction") = "mean",
+      py::arg("label_smoothing") = 0.0);
   m.def("_grad_enabled", &nn::grad_enabled);
   py::class_<NoGradContext>(m, "_NoGrad")
       .def(py::init<>())
@@ -323,18 +331,32 @@ py::object output_of(const nn::Variable& variable) {
   return py::cast(PyTensor{variable.data()});
 }
 
+nn::CrossEntropyOptions cross_entropy_options(const py::object& weight,
+                                              std::int64_t ignore_index,
+                                              const std::string& reduction,
+                                              double label_smoothing) {
+  nn::CrossEntropyOptions out;
+  if (!weight.is_none()) {
+    Tensor given = variable_or_fail(weight, "cross_entropy.weight").data();
+    Tensor numbers = cast(given, DType::kF64).to_contiguous();
+    const auto* at = numbers.data<double>();
+    out.weight.assign(at, at + numbers.numel());
+  }
+  out.ignore_index = ignore_index;
+  out.reduction = nn::reduction_of(reduction, "cross_entropy");
+  out.label_smoothing = label_smoothing;
+  return out;
+}
+
 InsideForward::InsideForward() { ++inside_forward; }
 InsideForward::~InsideForward() { --inside_forward; }
 
 py::tuple reduced(py::handle self, const py::dict& arguments,
                   const py::object& extra) {
-  PyObject* dict = PyObject_GenericGetDict(self.ptr(), nullptr);
-  if (!dict) throw py::error_already_set();
-  return py::make_tuple(
-      py::module_::import("ptutils.module").attr("rebuild"),
-      py::make_tuple(py::type::of(self), arguments),
-      py::make_tuple(py::dict(), py::reinterpret_steal<py::object>(dict), extra,
-                     py::cast<Module&>(self).training()));
+  return py::make_tuple(py::module_::import("ptutils.module").attr("rebuild"),
+                        py::make_tuple(py::type::of(self), arguments),
+                        py::make_tuple(py::dict(), attributes_of(self), extra,
+                                       py::cast<Module&>(self).training()));
 }
 
 std::vector<nn::Variable> variables_of(py::handle iterable,

@@ -30,6 +30,12 @@ class InsideForward {
 };
 
 /// What pickle and copy make again: the class's constructor with these keyword
+/// What CrossEntropyLoss and cross_entropy take, as the core has it.
+nn::CrossEntropyOptions cross_entropy_options(const py::object& weight,
+                                              std::int64_t ignore_index,
+                                              const std::string& reduction,
+                                              double label_smoothing);
+
 /// arguments, then __dict__, then (when not None) _set_extra_state(extra).
 py::tuple reduced(py::handle self, const py::dict& arguments,
                   const py::object& extra = py::none());

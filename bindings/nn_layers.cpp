@@ -18,9 +18,7 @@ using nn::Variable;
 /// Variables among the attributes of a Python object, by name.
 void add_attributes(PyObject* self,
                     std::vector<std::pair<std::string, Variable>>& out) {
-  PyObject* raw = PyObject_GenericGetDict(self, nullptr);
-  if (!raw) throw py::error_already_set();
-  for (auto [key, value] : py::reinterpret_steal<py::dict>(raw)) {
+  for (auto [key, value] : attributes_of(self)) {
     if (!py::isinstance<nn::detail::Node>(value)) continue;
     Variable variable = variable_or_fail(value, "Module");
     if (variable.requires_grad()) out.emplace_back(py::str(key), variable);
@@ -419,12 +417,39 @@ void def_losses(py::module_& m) {
              fail(Kind::kNotImplemented, self.class_name(),
                   "defines no loss(self, outputs, targets)");
            });
+}
 
+void def_cross_entropy(py::module_& m) {
   using Entropy = nn::CrossEntropyLoss;
   auto cls = bind_module<Entropy, nn::Criterion, PyCriterion<Entropy>, true>(
       m, "CrossEntropyLoss", "ptutils.nn",
-      "Mean over the batch of -log softmax(input)[target]; input (n, classes), "
-      "target (n) of an integer dtype.");
+      "The mean (reduction: or 'sum', or 'none') over the batch of -log "
+      "softmax(input)[target]; input (n, classes), target (n) of an integer "
+      "dtype. "
+      "weight (classes), ignore_index and label_smoothing are torch's.");
+  // A plain method: the object is there already, whether or not it is called.
+  cls.attr("__init__") = py::cpp_function(
+      [](Entropy& self, const py::object& weight, std::int64_t ignore_index,
+         const std::string& reduction, double label_smoothing) {
+        self.options = cross_entropy_options(weight, ignore_index, reduction,
+                                             label_smoothing);
+      },
+      py::name("initialize"), py::is_method(cls),
+      py::arg("weight") = py::none(), py::arg("ignore_index") = -100,
+      py::arg("reduction") = "mean", py::arg("label_smoothing") = 0.0);
+  def_constructor<Entropy>(cls);
+  cls.def_property(
+      "reduction", [](const Entropy& e) { return name(e.options.reduction); },
+      [](Entropy& e, const std::string& text) {
+        e.options.reduction = nn::reduction_of(text, "CrossEntropyLoss");
+      });
+  cls.def_property(
+      "ignore_index", [](const Entropy& e) { return e.options.ignore_index; },
+      [](Entropy& e, std::int64_t target) { e.options.ignore_index = target; });
+  cls.def_property(
+      "label_smoothing",
+      [](const Entropy& e) { return e.options.label_smoothing; },
+      [](Entropy& e, double share) { e.options.label_smoothing = share; });
   cls.def(
       "loss",
       [](Entropy& self, const py::object& outputs, const py::object& targets) {
@@ -444,6 +469,7 @@ void def_layers(py::module_& m) {
   def_simple(m);
   def_sequential(m);
   def_losses(m);
+  def_cross_entropy(m);
 }
 
 }  // namespace ptutils::bindings

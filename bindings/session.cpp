@@ -317,6 +317,14 @@ void def_session_loop(py::classh<Session, Module, PySession>& cls) {
           });
 }
 
+/// A part that is not native, as Python has it: another library's object, or a
+/// Module that does the work in Python.
+py::object part_out(Module& part) {
+  if (auto* holder = dynamic_cast<PyHolder*>(&part))
+    return py::reinterpret_borrow<py::object>(holder->object());
+  return py::reinterpret_borrow<py::object>(dynamic_cast<PySelf&>(part).self());
+}
+
 void def_foreign_ops(py::module_& m) {
   m.def("_set_foreign_ops", [](const py::object& ops) {
     py::handle o = py::object(ops).release();  // for ever
@@ -324,16 +332,14 @@ void def_foreign_ops(py::module_& m) {
     auto object = [](const Value& v) { return to_python(v); };
     out.forward = [=](Module& net, const Value& inputs, bool grad) {
       py::gil_scoped_acquire gil;
-      auto& holder = dynamic_cast<PyHolder&>(net);
       return PyModel::carried(
-          o.attr("forward")(holder.handle(), object(inputs), grad));
+          o.attr("forward")(part_out(net), object(inputs), grad));
     };
     out.loss = [=](Module& criterion, const Value& outputs,
                    const Value& targets) {
       py::gil_scoped_acquire gil;
-      auto& holder = dynamic_cast<PyHolder&>(criterion);
-      return PyModel::carried(
-          o.attr("loss")(holder.handle(), object(outputs), object(targets)));
+      return PyModel::carried(o.attr("loss")(part_out(criterion),
+                                             object(outputs), object(targets)));
     };
     out.backward = [=](const Value& loss) {
       py::gil_scoped_acquire gil;
@@ -341,11 +347,11 @@ void def_foreign_ops(py::module_& m) {
     };
     out.zero_grad = [=](Module& optimizer) {
       py::gil_scoped_acquire gil;
-      dynamic_cast<PyHolder&>(optimizer).handle().attr("zero_grad")();
+      part_out(optimizer).attr("zero_grad")();
     };
     out.step = [=](Module& optimizer) {
       py::gil_scoped_acquire gil;
-      dynamic_cast<PyHolder&>(optimizer).handle().attr("step")();
+      part_out(optimizer).attr("step")();
     };
     out.detach = [=](const Value& loss) {
       py::gil_scoped_acquire gil;

@@ -2,6 +2,8 @@
 
 #include <datetime.h>
 
+#include <algorithm>
+
 #include "casters/child.h"
 #include "casters/tensor.h"
 #include "casters/variable.h"
@@ -29,8 +31,14 @@ DictTypes& dict_types() {
 std::string join_path(const std::string& path, std::string_view name) {
   return path.empty() ? std::string(name) : str(path, ".", name);
 }
+/// A long path has its first parts and its last: "a.b.c … z".
 std::string where(const std::string& path) {
-  return path.empty() ? "value" : path;
+  constexpr std::ptrdiff_t kParts = 12, kFirst = 3;
+  if (path.empty()) return "value";
+  if (std::count(path.begin(), path.end(), '.') < kParts) return path;
+  std::size_t end = 0;
+  for (std::ptrdiff_t i = 0; i < kFirst; ++i) end = path.find('.', end + 1);
+  return path.substr(0, end) + " … " + path.substr(path.rfind('.') + 1);
 }
 
 Value integer(py::handle object) {

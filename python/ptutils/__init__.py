@@ -26,7 +26,7 @@ from ._core import (
 )
 from .errors import Error
 from .history import History
-from .module import Base
+from .module import Base, ModuleMeta
 from .session import restart, resume
 from .state import Config, Configuration, State
 
@@ -42,6 +42,7 @@ __all__ = [
     "History",
     "Model",
     "Module",
+    "ModuleMeta",
     "Random",
     "Session",
     "State",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections.abc
 import os
 import ptutils
-import ptutils.callbacks
 import ptutils.data
 import ptutils.database
 import ptutils.nn
@@ -597,8 +596,6 @@ class Module:
         """
         The attribute, child or item at a dotted path: ``net['layers.0']``.
         """
-    def __init__(self: ptutils.Module) -> None:
-        ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def __repr__(self: ptutils.Module) -> str:
@@ -658,6 +655,11 @@ class Module:
         ...
     @property
     def training(self) -> bool:
+        """
+        Its own mode; train(mode) sets the children's too.
+        """
+    @training.setter
+    def training(self, arg1: bool) -> None:
         ...
 class Callback(Module):
     """
@@ -668,8 +670,6 @@ class Callback(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.Callback) -> None:
-        ...
     @property
     def triggers(self) -> list[str]:
         ...
@@ -709,6 +709,9 @@ class Statistic:
     >>> s.mean, s.count
     (2.0, 2)
     """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self: ptutils.Statistic, arg0: ptutils.Statistic) -> bool:
+        ...
     def __getstate__(self: ptutils.Statistic) -> typing.Any:
         ...
     def __init__(self: ptutils.Statistic) -> None:
@@ -907,17 +910,6 @@ class Status:
     @property
     def where(self) -> str:
         ...
-class _AtomicFile:
-    """
-    A file that a library writes by the name `temporary`; commit() puts it in place, whole.
-    """
-    def __init__(self, path: os.PathLike | str | bytes, durable: bool) -> None:
-        ...
-    def commit(self) -> None:
-        ...
-    @property
-    def temporary(self) -> str:
-        ...
 class _Deferred:
     """
     A tensor of a file that has not been read yet.
@@ -1085,8 +1077,6 @@ class ReLU(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.nn.ReLU) -> None:
-        ...
     def forward(self: ptutils.nn.ReLU, x: typing.Any) -> typing.Any:
         ...
 class Flatten(Module):
@@ -1185,22 +1175,38 @@ class Criterion(Module):
         """
     def __call__(self, input: typing.Any, target: typing.Any) -> typing.Any:
         ...
-    def __init__(self: ptutils.nn.Criterion) -> None:
-        ...
     def loss(self: ptutils.nn.Criterion, arg0: typing.Any, arg1: typing.Any) -> typing.Any:
         ...
 class CrossEntropyLoss(Criterion):
     """
-    Mean over the batch of -log softmax(input)[target]; input (n, classes), target (n) of an integer dtype.
+    The mean (reduction: or 'sum', or 'none') over the batch of -log softmax(input)[target]; input (n, classes), target (n) of an integer dtype. weight (classes), ignore_index and label_smoothing are torch's.
     """
+    reduction: str
+    @staticmethod
+    def __init__(*args, **kwargs):
+        """
+        initialize(self: ptutils.nn.CrossEntropyLoss, weight: object = None, ignore_index: typing.SupportsInt | typing.SupportsIndex = -100, reduction: str = 'mean', label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None
+        """
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.nn.CrossEntropyLoss) -> None:
+    def _constructor(self: ptutils.nn.CrossEntropyLoss) -> dict:
         ...
     def loss(self: ptutils.nn.CrossEntropyLoss, outputs: typing.Any, targets: typing.Any) -> typing.Any:
+        ...
+    @property
+    def ignore_index(self) -> int:
+        ...
+    @ignore_index.setter
+    def ignore_index(self, arg1: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    @property
+    def label_smoothing(self) -> float:
+        ...
+    @label_smoothing.setter
+    def label_smoothing(self, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
 class _ParamGroup:
     def __contains__(self, arg0: typing.Any) -> bool:
@@ -1245,8 +1251,6 @@ class Optimizer(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.optim.Optimizer) -> None:
-        ...
     def step(self: ptutils.optim.Optimizer) -> None:
         ...
     def zero_grad(self: ptutils.optim.Optimizer) -> None:
@@ -1363,8 +1367,6 @@ class Dataset(Module):
         ...
     def __getitem__(self: ptutils.data.Dataset, arg0: typing.Any) -> typing.Any:
         ...
-    def __init__(self: ptutils.data.Dataset) -> None:
-        ...
     def __len__(self: ptutils.data.Dataset) -> int:
         ...
 class ArrayDataset(Dataset):
@@ -1461,8 +1463,6 @@ class Sampler(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.Sampler) -> None:
-        ...
     def order(self: ptutils.data.Sampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
         ...
 class SequentialSampler(Sampler):
@@ -1474,8 +1474,6 @@ class SequentialSampler(Sampler):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.SequentialSampler) -> None:
-        ...
     def order(self: ptutils.data.SequentialSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
         ...
 class RandomSampler(Sampler):
@@ -1503,8 +1501,6 @@ class Loader(Module):
         Create and return a new object.  See help(type) for accurate signature.
         """
     def __bool__(self: ptutils.data.Loader) -> bool:
-        ...
-    def __init__(self: ptutils.data.Loader) -> None:
         ...
     def __iter__(self) -> typing.Any:
         ...
@@ -1667,8 +1663,6 @@ class DBInterface(Module):
     def __enter__(self) -> typing.Any:
         ...
     def __exit__(self: ptutils.database.DBInterface, *args) -> None:
-        ...
-    def __init__(self: ptutils.database.DBInterface) -> None:
         ...
     def __repr__(self: ptutils.database.DBInterface) -> str:
         ...
@@ -1845,8 +1839,6 @@ class Session(Module):
     """
     One experiment: a model, its data, a database, and everything around the loop.
     """
-    _entered: typing.ClassVar[float] = 0.0
-    _looped: typing.ClassVar[bool] = False
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
@@ -1930,8 +1922,6 @@ class Session(Module):
         ...
     def _restart(self: ptutils.Session) -> None:
         ...
-    def _restore_waiting(self: ptutils.Session) -> None:
-        ...
     def _resume(self: ptutils.Session) -> None:
         ...
     def _run(self: ptutils.Session) -> None:
@@ -1945,10 +1935,6 @@ class Session(Module):
     def _set_progress_output(self: ptutils.Session, arg0: bool) -> None:
         ...
     def _set_steps_per_epoch(self: ptutils.Session, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
-        ...
-    def _start_step(self: ptutils.Session) -> bool:
-        ...
-    def _stays_stopped(self: ptutils.Session) -> bool:
         ...
     def _step(self: ptutils.Session, n: typing.SupportsInt | typing.SupportsIndex = 1) -> None:
         ...
@@ -2014,9 +2000,6 @@ class Session(Module):
     def _signal(self) -> int:
         ...
     @property
-    def _signalled(self) -> bool:
-        ...
-    @property
     def _step_in_epoch(self) -> int:
         ...
     @property
@@ -2068,8 +2051,6 @@ class NaNDetector(Callback):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.callbacks.NaNDetector) -> None:
-        ...
 class Run:
     """
     The record of one run, as it was read.
@@ -2142,13 +2123,13 @@ def _as(arg0: typing.Any, arg1: str) -> typing.Any:
     ...
 def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
     ...
-def _codec_for_reading(arg0: os.PathLike | str | bytes) -> typing.Any:
+def _codec_for_reading(path: os.PathLike | str | bytes) -> typing.Any:
     ...
-def _codec_for_writing(arg0: os.PathLike | str | bytes) -> typing.Any:
+def _codec_for_writing(path: os.PathLike | str | bytes) -> typing.Any:
     ...
 def _compare(arg0: typing.Any, arg1: typing.Any) -> list:
     ...
-def _cross_entropy(arg0: typing.Any, arg1: typing.Any) -> typing.Any:
+def _cross_entropy(input: typing.Any, target: typing.Any, weight: typing.Any = None, ignore_index: typing.SupportsInt | typing.SupportsIndex = -100, reduction: str = 'mean', label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> typing.Any:
     ...
 def _did_you_mean(arg0: str, arg1: collections.abc.Sequence[str]) -> str:
     ...
@@ -2160,11 +2141,7 @@ def _flatten_torch(arg0: typing.Any, arg1: str) -> tuple[str, list]:
     ...
 def _format_duration(arg0: typing.SupportsFloat | typing.SupportsIndex) -> str:
     ...
-def _format_of(arg0: os.PathLike | str | bytes) -> str:
-    ...
 def _grad_enabled() -> bool:
-    ...
-def _hash64(arg0: typing_extensions.Buffer) -> int:
     ...
 def _history_columns(arg0: ptutils.History, arg1: str, arg2: bool) -> dict:
     ...
@@ -2214,7 +2191,7 @@ def _shutdown() -> None:
     ...
 def _stream_key(arg0: typing.SupportsInt | typing.SupportsIndex, arg1: str, arg2: typing.SupportsInt | typing.SupportsIndex) -> int:
     ...
-def _unflatten(skeleton: str, tensors: dict, where: str, verify: bool = False) -> typing.Any:
+def _unflatten(arg0: str, arg1: dict, arg2: str) -> typing.Any:
     ...
 def abs(input: ptutils.Tensor) -> ptutils.Tensor:
     """

@@ -98,6 +98,8 @@ def _torch_reduced(value: Any) -> Any:
 
     if type(value) not in (torch.Tensor, torch.nn.Parameter):
         raise WrongType(f"a torch tensor of the class {type(value).__qualname__}")
+    if value.is_meta:
+        raise WrongType("a torch tensor on the meta device, which has no values")
     plain = value.detach().cpu().resolve_conj().resolve_neg()
     if plain.layout is not torch.strided:
         raise WrongType(f"a torch tensor of layout {plain.layout}: use .to_dense()")
@@ -106,8 +108,9 @@ def _torch_reduced(value: Any) -> Any:
     if type(value) is torch.nn.Parameter:
         return torch._utils._rebuild_parameter, (plain, value.requires_grad, None)
     name = str(plain.dtype).removeprefix("torch.")
-    if name in ("uint16", "uint32", "uint64"):
-        return _rebuild.unsigned, (plain.view(getattr(torch, name[1:])), name)
+    if _rebuild.is_viewed(name):
+        whole = getattr(torch, f"int{8 * plain.itemsize}")
+        return _rebuild.unsigned, (plain.view(whole), name, value.requires_grad)
     plain.requires_grad_(value.requires_grad)
     return plain.__reduce_ex__(2)
 

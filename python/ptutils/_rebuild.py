@@ -193,15 +193,23 @@ def _parameter(data: Any, requires_grad: Any, _hooks: Any = None) -> Any:
     return torch.nn.Parameter(data, requires_grad=bool(requires_grad))
 
 
-def unsigned(signed: Any, name: Any) -> Any:
-    """A tensor of the unsigned dtypes, which torch's own pickles lose."""
+def is_viewed(name: str) -> bool:
+    """Whether torch's own pickles lose this dtype, or ours cannot read them."""
+    return re.fullmatch(r"uint(16|32|64)|float8_\w+|complex32", name) is not None
+
+
+def unsigned(signed: Any, name: Any, requires_grad: Any = False) -> Any:
+    """A tensor of such a dtype, from the integers of its bits."""
     import torch
 
-    if name not in ("uint16", "uint32", "uint64") or not isinstance(
-        signed, torch.Tensor
-    ):
-        raise malformed("an unsigned torch tensor without its tensor")
-    return signed.view(getattr(torch, name))
+    known = isinstance(name, str) and is_viewed(name)
+    dtype = getattr(torch, name, None) if known else None
+    if not isinstance(dtype, torch.dtype) or not isinstance(signed, torch.Tensor):
+        raise malformed(f"a torch tensor of {name!r} without its bits")
+    if signed.dtype.itemsize != dtype.itemsize:
+        raise malformed(f"a torch tensor of {name!r} with bits of {signed.dtype}")
+    out = signed.view(dtype)
+    return out.requires_grad_(True) if requires_grad else out
 
 
 def _size(content: Any = ()) -> Any:

@@ -6,8 +6,10 @@ shorter in Python, put on it once at import.
 
 from __future__ import annotations
 
+import abc
 import html
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -111,9 +113,70 @@ def _repr_html_(self: Module) -> str:
     return f"<pre>{html.escape(repr(self))}</pre>"
 
 
+# What torch.nn.Module walks its own tree with.
+_TORCH_METHODS = (
+    "__call__",
+    "apply",
+    "children",
+    "eval",
+    "modules",
+    "named_children",
+    "named_modules",
+    "train",
+)
+
+
+def _owner(cls: type, name: str) -> type | None:
+    """The class that an attribute comes from."""
+    return next((base for base in cls.__mro__ if name in vars(base)), None)
+
+
+def _join_torch(cls: Any) -> None:
+    """A class that is a torch.nn.Module too: torch's tree and call, our pickle.
+
+    Its state_dict is that of whichever base comes first.
+    """
+    torch_nn = sys.modules.get("torch.nn")
+    if torch_nn is None or not issubclass(cls, torch_nn.Module):
+        return
+    if issubclass(cls, _core._NetModule):
+        raise TypeError(
+            f"[{cls.__name__}] derives from ptutils.nn.Module and from "
+            "torch.nn.Module, whose layers do not mix: take ptutils.Module"
+        )
+    for name in _TORCH_METHODS:
+        if _owner(cls, name) is Module:
+            setattr(cls, name, getattr(torch_nn.Module, name))
+    if _owner(cls, "__setstate__") is torch_nn.Module:
+        cls.__setstate__ = Module.__setstate__
+
+
 def _init_subclass(cls: Any, **kwargs: Any) -> None:
     super(Module, cls).__init_subclass__(**kwargs)
+    _join_torch(cls)
     registry.note_class(cls)
+
+
+class ModuleMeta(type(Module), abc.ABCMeta):  # type: ignore[misc]
+    """The metaclass of a Module with abstract methods.
+
+    >>> import abc
+    >>> import ptutils as pt
+    >>> class Reader(pt.Module, abc.ABC, metaclass=pt.ModuleMeta):
+    ...     @abc.abstractmethod
+    ...     def read(self): ...
+    >>> Reader()
+    Traceback (most recent call last):
+    TypeError: [Reader] is abstract: define read
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A new object; not of a class that leaves something to define."""
+        missing = getattr(cls, "__abstractmethods__", ())
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise TypeError(f"[{cls.__name__}] is abstract: define {names}")
+        return super().__call__(*args, **kwargs)
 
 
 def _model_init(

@@ -33,6 +33,8 @@ def to_device(value: Any, device: Any) -> Any:
 
 
 def forward(net: Any, inputs: Any, grad: bool) -> Any:
+    if not hasattr(net, "parameters"):  # a ptutils.Module over native layers
+        return net(inputs)
     inputs = to_device(inputs, _device(net))
     if grad:
         return net(inputs)
@@ -46,15 +48,18 @@ def loss(criterion: Any, outputs: Any, targets: Any) -> Any:
 
 
 def accuracy(outputs: Any, targets: Any) -> float | None:
-    targets = to_device(targets, getattr(outputs, "device", None))
-    if (
-        getattr(outputs, "ndim", 0) != 2
-        or getattr(targets, "ndim", 0) != 1
-        or targets.is_floating_point()
-        or len(targets) == 0
-    ):
+    if isinstance(outputs, _core.Tensor):
+        import numpy as np
+
+        outputs, targets = outputs.numpy(), np.asarray(targets)
+        is_floating = targets.dtype.kind == "f"
+    else:
+        targets = to_device(targets, getattr(outputs, "device", None))
+        is_floating = getattr(targets, "ndim", 0) == 1 and targets.is_floating_point()
+    dimensions = getattr(outputs, "ndim", 0), getattr(targets, "ndim", 0)
+    if dimensions != (2, 1) or is_floating or len(targets) == 0:
         return None
-    return float((outputs.argmax(1) == targets).double().mean())
+    return int((outputs.argmax(1) == targets).sum()) / len(targets)
 
 
 def read(scalars: list[Any]) -> list[float]:

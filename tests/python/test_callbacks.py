@@ -104,3 +104,53 @@ def test_a_class_is_made_with_its_arguments():
     module.callbacks.call("end_of_epoch")
     assert next(iter(module.callbacks)).n == 6
     assert module.state_dict()["callbacks"]["Counts"]["n"] == 6
+
+
+def test_arguments_that_a_callback_does_not_take_are_an_error():
+    class Taking(pt.Callback):
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        def end_of_epoch(self) -> None:
+            pass
+
+    class Plain(pt.Callback):
+        def end_of_epoch(self) -> None:
+            pass
+
+    callbacks = pt.Module().callbacks
+    callbacks.register_callback(Taking, n=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'foo'"):
+        callbacks.register_callback(Taking, foo=1)
+    with pytest.raises(TypeError, match=r"\[Plain\] takes no arguments, not foo=1"):
+        callbacks.register_callback(Plain, foo=1)
+
+
+def test_only_a_function_runs_at_a_trigger():
+    with pytest.raises(TypeError, match="callbacks.on.*a int is not a function"):
+        pt.Module().callbacks.on("end_of_epoch", 3)
+
+
+def test_a_trigger_that_nearly_has_a_known_name_is_warned_of_once(caplog):
+    class Own(pt.Callback):
+        ON_MY_THING = "on_my_thing"
+
+        def on_my_thing(self) -> None:
+            pass
+
+    callbacks = pt.Module().callbacks
+    callbacks.register_callback(Own)
+    for _ in range(2):
+        callbacks.on("end_of_trainig_step", lambda: None)
+        callbacks.call("on_my_thin")
+    callbacks.on("quite_another", lambda: None)
+    callbacks.call("on_my_thing")
+    callbacks.call("start_of_epoch")
+    pt._core._log_flush()
+    said = caplog.text
+    for name, near in {
+        "end_of_trainig_step": "end_of_training_step",
+        "on_my_thin": "on_my_thing",
+    }.items():
+        assert said.count(f"'{name}' of itself; did you mean {near}") == 1
+    assert said.count("callbacks:") == 2

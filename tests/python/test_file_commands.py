@@ -57,9 +57,20 @@ def test_show_lists_what_a_file_holds(tmp_path: Path) -> None:
     done = ptutils_(tmp_path, "show", "b.npz")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[0] == "b.npz: npz, 3 values, 40 B of arrays".split()
+    assert lines[0] == ["b.npz:", "npz,", "3", "values,", "40", "B", "of", "arrays"]
     assert lines[1] == ["name", "value", "size", "min", "max", "NaN"]
-    assert lines[2] == "net.weight f32 (2, 3) numpy 24 B 0 5.5 1".split()
+    assert lines[2] == [
+        "net.weight",
+        "f32",
+        "(2,",
+        "3)",
+        "numpy",
+        "24",
+        "B",
+        "0",
+        "5.5",
+        "1",
+    ]
     data = json.loads(ptutils_(tmp_path, "show", "b.npz", "--json").stdout)
     assert data["values"]["net.weight"]["nan"] == 1
     assert ptutils_(tmp_path, "show", "a.safetensors").returncode == 0

@@ -310,3 +310,57 @@ def test_keys_with_dots_in_a_dict_of_modules_are_refused():
     module.table = {"a.b": pt.Module()}
     with pytest.raises(KeyError, match="a.b"):
         module.state_dict()
+
+
+def _with_meta(**choices: object) -> pt.Module:
+    meta = type("Meta", (), choices)
+    module = type("Chosen", (pt.Module,), {"Meta": meta})()
+    module.weight, module.bias, module._hidden = 1, 2, 3
+    return module
+
+
+def test_an_included_name_may_begin_with_an_underscore():
+    module = _with_meta(include=["weight", "_hidden"])
+    assert module.state_dict() == {"weight": 1, "_hidden": 3}
+    module.load_state_dict({"weight": 5, "_hidden": 6})
+    assert (module.weight, module._hidden) == (5, 6)
+
+
+def test_an_included_name_that_is_not_there_is_an_error():
+    with pytest.raises(KeyError, match="no attribute 'wieght'; did you mean weight?"):
+        _with_meta(include=["wieght"]).state_dict()
+    with pytest.raises(KeyError, match="no attribute '_p'"):
+        _with_meta(include=["_p"]).state_dict()
+
+
+def test_the_path_in_an_error_is_short():
+    deep: dict[str, object] = {}
+    inner = deep
+    for _ in range(700):
+        inner["a"] = {}
+        inner = inner["a"]
+    itself: list[object] = []
+    itself.append(itself)
+    module = pt.Module()
+    for value in (deep, itself):
+        module.x = value
+        with pytest.raises(ValueError, match="nested deeper than 500") as error:
+            module.state_dict()
+        assert len(str(error.value)) < 100
+        assert str(error.value).startswith("[x.")
+
+
+def test_statistics_and_histories_compare_by_value():
+    a, b = pt.Statistic(), pt.Statistic()
+    assert a == b and a != 3 and pickle.loads(pickle.dumps(a)) == a
+    a.update(2.5)
+    a.update(float("nan"))
+    assert a != b and pickle.loads(pickle.dumps(a)) == a
+    b.update(2.5)
+    assert a != b
+    b.update(float("nan"))
+    assert a == b
+    history = pt.History()
+    history.log("loss", 1.0, step=1)
+    assert pickle.loads(pickle.dumps(history)) == history
+    assert history != pt.History() and history != 3

@@ -193,7 +193,7 @@ def test_a_second_loop_is_told_that_the_first_has_ended(tmp_path):
     net = torch.nn.Linear(1, 1)
     with pt.Session("two", dbinterface=str(tmp_path / "a.db"), net=net) as s:
         list(s.loop([1, 2], epochs=1))
-        with pytest.raises(pt.errors.WrongState, match="one loop a session.*complete"):
+        with pytest.raises(pt.errors.WrongState, match="one loop a session.*has ended"):
             list(s.loop([1, 2], epochs=1))
 
 

@@ -248,3 +248,31 @@ def test_what_could_not_be_read_is_not_written(path: Path) -> None:
 def test_the_core_carries_what_it_does_not_know(path: Path) -> None:
     pt._core.save(path, {"s": {1, 2}, "d": datetime.date(2020, 1, 2)})
     assert pt._core.read(path) == {"s": {1, 2}, "d": datetime.date(2020, 1, 2)}
+
+
+@pytest.mark.parametrize(
+    "name", ["float8_e5m2", "float8_e4m3fn", "complex32", "uint16"]
+)
+def test_torch_dtypes_that_torch_pickles_by_another_way_come_back(tmp_path, name):
+    path = tmp_path / "x.pkl"
+    bits = torch.arange(12, dtype=torch.int32).reshape(3, 4).to(torch.int8)
+    size = getattr(torch, name).itemsize
+    x = bits.repeat(1, size).view(getattr(torch, name))
+    pt.save(path, {"x": x, "turned": x.t(), "empty": x[:0]})
+    back = pt.read(path)
+    whole = getattr(torch, f"int{8 * size}")
+    for key, value in {"x": x, "turned": x.t(), "empty": x[:0]}.items():
+        assert back[key].dtype == x.dtype and back[key].shape == value.shape
+        assert torch.equal(back[key].view(whole), value.view(whole))
+
+
+def test_a_parameter_of_such_a_dtype_comes_back(tmp_path):
+    x = torch.nn.Parameter(torch.ones(2).to(torch.float8_e5m2), requires_grad=False)
+    pt.save(tmp_path / "x.pkl", {"x": x})
+    back = pt.read(tmp_path / "x.pkl")["x"]
+    assert type(back) is torch.nn.Parameter and back.dtype == torch.float8_e5m2
+
+
+def test_a_tensor_without_values_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="meta device, which has no values"):
+        pt.save(tmp_path / "x.pkl", {"x": torch.zeros(2, device="meta")})

@@ -112,6 +112,8 @@ class PTUTILS_API Module {
   /// train(false) is eval(): Dropout passes through. Handed to all children.
   virtual void train(bool mode = true);
   bool training() const { return training_; }
+  /// Its own mode; the children keep theirs.
+  void set_training(bool mode) { training_ = mode; }
 
   /// Made on first use.
   Callbacks& callbacks();

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ptutils/common/names.h"
 #include "ptutils/module/state_visit.h"
 
 // A module's state: taken, and loaded once it is known to fit (state_check.cpp;
@@ -79,6 +80,7 @@ class StateWriter final : public Fields {
     out.kind = DictKind::kState;
   }
   void child(std::string_view name, ChildSlot& slot) override {
+    note(name);
     Module* module = slot.get();
     if (!module || !wanted(name) || Active::has(module)) return;
     Value state = module->state_dict(copy_);
@@ -86,13 +88,26 @@ class StateWriter final : public Fields {
     put(name, std::move(state));
   }
   void value(std::string_view name, ValueSlot& slot) override {
+    note(name);
     if (!wanted(name) || !saved(meta_, name, slot)) return;
     Value v = slot.get();
     put(name, copy_ ? v.clone() : std::move(v));
   }
+  /// An included name that the object does not have is an error.
+  void check_included(const std::string& where) const {
+    if (!meta_.include) return;
+    for (const std::string& name : *meta_.include)
+      if (name != "callbacks" &&
+          std::find(names_.begin(), names_.end(), name) == names_.end())
+        fail(Kind::kKey, where + ".Meta.include", "no attribute '", name, "'",
+             did_you_mean(name, names_));
+  }
   Dict out;
 
  private:
+  void note(std::string_view name) {
+    if (meta_.include) names_.emplace_back(name.substr(0, name.find('.')));
+  }
   bool wanted(std::string_view name) const {
     return is_state(meta_, name.substr(0, name.find('.')));
   }
@@ -113,6 +128,7 @@ class StateWriter final : public Fields {
   }
   const Meta& meta_;
   bool copy_;
+  std::vector<std::string> names_;  // seen; kept where Meta includes some
 };
 
 class StateLoader final : public Fields {
@@ -146,6 +162,7 @@ Value Module::state_dict(bool copy) {
   Meta choices = meta();
   StateWriter writer(choices, copy);
   visit(writer);
+  writer.check_included(class_name());
   return Value(std::move(writer.out));
 }
 

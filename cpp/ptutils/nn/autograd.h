@@ -109,10 +109,23 @@ PTUTILS_API Variable linear(const Variable& x, const Variable& weight,
 /// Zeroes elements with probability p and scales the others by 1 / (1 - p),
 /// from the default stream.
 PTUTILS_API Variable dropout(const Variable& x, double p);
-/// Mean over the batch of -log softmax(logits)[target]; logits (n, classes),
+enum class Reduction { kMean, kSum, kNone };
+/// "mean", "sum", "none"; Kind::kValue for another.
+PTUTILS_API Reduction reduction_of(std::string_view name,
+                                   std::string_view where);
+PTUTILS_API std::string_view name(Reduction reduction);
+
+/// As torch's.
+struct CrossEntropyOptions {
+  std::vector<double> weight;              ///< of each class; empty: 1
+  std::int64_t ignore_index = -100;        ///< rows of this target do not count
+  Reduction reduction = Reduction::kMean;  ///< kMean: over the weights
+  double label_smoothing = 0;
+};
+/// -log softmax(logits)[target], reduced to 0-d or (n); logits (n, classes),
 /// target (n) of an integer dtype (Kind::kIndex names a class out of range).
-PTUTILS_API Variable cross_entropy(const Variable& logits,
-                                   const Tensor& target);
+PTUTILS_API Variable cross_entropy(const Variable& logits, const Tensor& target,
+                                   const CrossEntropyOptions& options = {});
 
 /// A Variable inside a Value (outputs and losses between parts).
 class PTUTILS_API VariableHandle final : public Opaque {

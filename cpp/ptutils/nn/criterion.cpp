@@ -14,11 +14,28 @@ Value Criterion::call(const Value& arguments) {
   return loss(items[0], items[1]);
 }
 
-Value CrossEntropyLoss::to_config() { return Dict{{"func", class_name()}}; }
+/// What differs from the defaults.
+Value CrossEntropyLoss::to_config() {
+  Dict out{{"func", class_name()}};
+  if (!options.weight.empty()) {
+    List weight;
+    for (double w : options.weight) weight.items.emplace_back(w);
+    out["weight"] = Value(std::move(weight));
+  }
+  const CrossEntropyOptions usual;
+  if (options.ignore_index != usual.ignore_index)
+    out["ignore_index"] = options.ignore_index;
+  if (options.reduction != usual.reduction)
+    out["reduction"] = std::string(name(options.reduction));
+  if (options.label_smoothing != usual.label_smoothing)
+    out["label_smoothing"] = options.label_smoothing;
+  return out;
+}
 
 Value CrossEntropyLoss::loss(const Value& outputs, const Value& targets) {
   return to_value(cross_entropy(variable_in(outputs),
-                                targets.as_tensor("CrossEntropyLoss.target")));
+                                targets.as_tensor("CrossEntropyLoss.target"),
+                                options));
 }
 
 }  // namespace ptutils::nn

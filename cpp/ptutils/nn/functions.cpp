@@ -193,23 +193,6 @@ Variable linear(const Variable& x, const Variable& weight,
                         });
 }
 
-namespace {
-
-void check_cross_entropy(const Tensor& logits, const Tensor& target) {
-  constexpr std::string_view where = "ptutils.nn.cross_entropy";
-  if (logits.dim() != 2 || target.shape() != Dims{logits.size(0)})
-    fail(Kind::kValue, where,
-         "logits are to be (n, classes) and target (n), "
-         "not ",
-         logits.shape_str(), " and ", target.shape_str());
-  check_floating(logits, where);
-  if (!is_integer(target.dtype()))
-    fail(Kind::kType, where, "target is ", name(target.dtype()),
-         ": give class numbers of an integer dtype");
-}
-
-}  // namespace
-
 Variable dropout(const Variable& x, double p) {
   if (!(p >= 0 && p <= 1))
     fail(Kind::kValue, "ptutils.nn.dropout", "p=", p,
@@ -223,22 +206,6 @@ Variable dropout(const Variable& x, double p) {
                               *node.inputs[0],
                               nn_kernels::dropout_backward(node.grad, mask, p));
                         });
-}
-
-Variable cross_entropy(const Variable& logits, const Tensor& target) {
-  check_cross_entropy(logits.data(), target);
-  Tensor classes =
-      target.dtype() == DType::kI64 ? target : cast(target, DType::kI64);
-  // The gradient falls out of the forward pass, so it is kept from there.
-  auto result = nn_kernels::cross_entropy(
-      logits.data(), classes, logits.requires_grad() && grad_enabled());
-  return Variable::make(
-      std::move(result.loss), {logits},
-      [dlogits = std::move(result.dlogits)](Node& node) mutable {
-        double outer = node.grad.item_f64();
-        if (outer != 1) mul_(dlogits, outer);
-        accumulate(*node.inputs[0], std::move(dlogits));
-      });
 }
 
 }  // namespace ptutils::nn

@@ -112,11 +112,15 @@ class PTUTILS_API Criterion : public ptutils::Module {
 
 class PTUTILS_API CrossEntropyLoss : public Criterion {
  public:
+  explicit CrossEntropyLoss(CrossEntropyOptions options = {})
+      : options(std::move(options)) {}
   std::string class_name() const override {
     return "ptutils.nn.CrossEntropyLoss";
   }
   Value to_config() override;
   Value loss(const Value& outputs, const Value& targets) override;
+
+  CrossEntropyOptions options;
 };
 
 PTUTILS_API void register_nn(Registry& registry);

@@ -22,6 +22,19 @@ std::vector<ModulePtr> layers_of(const Arguments& args) {
   return out;
 }
 
+CrossEntropyOptions cross_entropy_options(const Arguments& args) {
+  CrossEntropyOptions out;
+  if (Value weight = args.get("weight"); !weight.is_null()) {
+    std::string where = args.where() + ".weight";
+    for (const Value& item : weight.as_list(where).items)
+      out.weight.push_back(item.as_double(where));
+  }
+  out.ignore_index = args.integer("ignore_index", out.ignore_index);
+  out.reduction = reduction_of(args.text("reduction", "mean"), args.where());
+  out.label_smoothing = args.number("label_smoothing", out.label_smoothing);
+  return out;
+}
+
 }  // namespace
 
 void register_nn(Registry& registry) {
@@ -47,8 +60,11 @@ void register_nn(Registry& registry) {
   registry.add({"ptutils.nn.Sequential", {"layers"}, [](const Arguments& args) {
                   return std::make_shared<Sequential>(layers_of(args));
                 }});
-  registry.add({"ptutils.nn.CrossEntropyLoss", {}, [](const Arguments&) {
-                  return std::make_shared<CrossEntropyLoss>();
+  registry.add({"ptutils.nn.CrossEntropyLoss",
+                {"weight", "ignore_index", "reduction", "label_smoothing"},
+                [](const Arguments& args) {
+                  return std::make_shared<CrossEntropyLoss>(
+                      cross_entropy_options(args));
                 }});
 }
 
