@@ -142,7 +142,9 @@ void set_collate(PyDataLoader& self, const py::object& function) {
     py::list list;
     for (const Value& sample : samples)
       list.append(bindings::to_python(sample));
-    return to_value(py::handle(held->object())(list), "collate_fn");
+    return of_user("DataLoader: collate_fn", [&] {
+      return to_value(py::handle(held->object())(list), "collate_fn");
+    });
   });
 }
 

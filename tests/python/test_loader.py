@@ -146,6 +146,59 @@ def test_an_error_names_the_sample_and_keeps_its_traceback(num_workers: int) -> 
     assert len(list(it)) == 3  # that batch is tried again
 
 
+class Stops(Dataset):
+    """Its sample 37 raises StopIteration, alone or in a batch."""
+
+    def __len__(self) -> int:
+        return 64
+
+    def __getitem__(self, index: int) -> int:
+        if index == 37:
+            raise StopIteration("no more")
+        return index
+
+
+class StopsInBatches(Stops):
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return [self[index] for index in indices]
+
+
+class StopsAtLength(Stops):
+    def __len__(self) -> int:
+        raise StopIteration
+
+
+class StopsAtOrder:
+    def __iter__(self):
+        raise StopIteration
+
+
+def stop(samples: list[object]) -> None:
+    raise StopIteration
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("dataset", "options", "where"),
+    [
+        (Stops(), {}, "sample 37"),
+        (StopsInBatches(), {}, "samples .*37"),
+        (StopsAtLength(), {}, "__len__"),
+        (arrays(), {"collate_fn": stop}, "collate_fn"),
+        (arrays(), {"sampler": StopsAtOrder()}, "__iter__"),
+    ],
+)
+def test_stop_iteration_of_the_user_s_code_does_not_end_the_epoch(
+    num_workers: int, dataset, options, where: str
+) -> None:
+    loader = DataLoader(dataset, 8, num_workers=num_workers, **options)
+    with pytest.raises(RuntimeError, match=where) as caught:
+        list(loader)
+    assert "raised StopIteration" in str(caught.value)
+    assert isinstance(caught.value.__cause__, StopIteration)
+    assert caught.value.__cause__.__traceback__ is not None
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_samples_that_differ_are_named(num_workers: int) -> None:
     ragged = [np.zeros(i % 3) for i in range(6)]
