@@ -82,6 +82,10 @@ std::shared_ptr<Sampler> sampler_in(py::handle object, std::string_view where) {
   if (!py::hasattr(object, "__iter__") || PyType_Check(object.ptr()))
     fail(Kind::kType, where, "sampler is a ", Py_TYPE(object.ptr())->tp_name,
          ", neither a ptutils.data.Sampler nor an iterable of indices");
+  if (PyIter_Check(object.ptr()))
+    fail(Kind::kType, where, "sampler is a ", Py_TYPE(object.ptr())->tp_name,
+         ", which can be iterated once only: a second epoch would be empty; "
+         "give a list, or an object whose iter() begins again");
   return std::make_shared<WrappedSampler>(
       py::reinterpret_borrow<py::object>(object));
 }

@@ -907,6 +907,18 @@ class Status:
     @property
     def where(self) -> str:
         ...
+class _Deferred:
+    """
+    A tensor of a file that has not been read yet.
+    """
+    def get(self) -> ptutils.Tensor:
+        ...
+    @property
+    def dtype(self) -> str:
+        ...
+    @property
+    def shape(self) -> tuple:
+        ...
 class Variable:
     """
     A tensor that may carry a gradient. Results remember how they were made; backward() of a scalar walks back.
@@ -1523,7 +1535,7 @@ class DataLoader(Loader):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.DataLoader, dataset: typing.Any, batch_size: typing.Any = 1, shuffle: typing.Any = None, sampler: typing.Any = None, **kwargs) -> None:
+    def __init__(self: ptutils.data.DataLoader, dataset: typing.Any, batch_size: typing.Any = 1, shuffle: typing.Any = None, sampler: typing.Any = None, *args, **kwargs) -> None:
         ...
     def __iter__(self) -> _LoaderIteration:
         ...
@@ -1532,6 +1544,8 @@ class DataLoader(Loader):
     def __next__(self) -> typing.Any:
         ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+        ...
+    def _order(self: ptutils.data.DataLoader, epoch: typing.SupportsInt | typing.SupportsIndex | None = None) -> typing.Any:
         ...
     def _set_extra_state(self: ptutils.data.DataLoader, arg0: typing.Any) -> None:
         ...
@@ -1551,6 +1565,11 @@ class DataLoader(Loader):
         Batches given of this epoch.
         """
     @property
+    def batch_sampler(self) -> typing.Any:
+        """
+        The lists of indices that are the batches of this epoch.
+        """
+    @property
     def batch_size(self) -> typing.Any:
         ...
     @property
@@ -1566,6 +1585,12 @@ class DataLoader(Loader):
     def epoch(self) -> int:
         ...
     @property
+    def generator(self) -> None:
+        ...
+    @property
+    def multiprocessing_context(self) -> None:
+        ...
+    @property
     def num_workers(self) -> int:
         """
         Threads that were asked for, else those in use.
@@ -1574,8 +1599,18 @@ class DataLoader(Loader):
     def output(self) -> typing.Any:
         ...
     @property
-    def prefetch_factor(self) -> typing.Any:
+    def persistent_workers(self) -> bool:
+        """
+        Threads persist from epoch to epoch.
+        """
+    @property
+    def pin_memory(self) -> bool:
         ...
+    @property
+    def prefetch_factor(self) -> int | None:
+        """
+        Batches ahead per thread; None where the caller loads.
+        """
     @property
     def sampler(self) -> typing.Any:
         ...
@@ -1590,6 +1625,9 @@ class DataLoader(Loader):
         ...
     @property
     def timeout(self) -> typing.Any:
+        ...
+    @property
+    def worker_init_fn(self) -> None:
         ...
 class DataProvider(Module):
     """
@@ -2454,7 +2492,7 @@ def prod(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     >>> pt.ops.prod([2, 3, 4])
     Tensor(24)
     """
-def read(path: os.PathLike | str | bytes) -> typing.Any:
+def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False) -> typing.Any:
     ...
 def relu(input: ptutils.Tensor) -> ptutils.Tensor:
     """
@@ -2470,7 +2508,7 @@ def remainder(input: typing.Any, other: typing.Any) -> ptutils.Tensor:
     >>> pt.ops.remainder([7, -7], 4)
     Tensor([3, 1])
     """
-def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True) -> None:
+def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True, format: dict = {}) -> None:
     ...
 def seed(value: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
