@@ -152,11 +152,42 @@ void note(py::error_already_set& error, const std::string& text) {
   error.value().attr("add_note")(text);
 }
 
+/// The index of a sample; one beyond 64 bits is out of bounds too.
+std::int64_t index_in(const py::object& index, const Dataset& dataset) {
+  auto where = [&] {
+    std::string type = dataset.class_name();
+    return type.substr(type.rfind('.') + 1);
+  };
+  if (!PyIndex_Check(index.ptr()))
+    fail(Kind::kType, where(), "a sample has an int as its index, not a ",
+         Py_TYPE(index.ptr())->tp_name, "; a slice gives a list of samples");
+  Py_ssize_t at = PyNumber_AsSsize_t(index.ptr(), PyExc_OverflowError);
+  if (at != -1 || !PyErr_Occurred()) return at;
+  py::error_already_set error;
+  if (!error.matches(PyExc_OverflowError)) throw error;
+  fail(Kind::kIndex, where(), "no sample ",
+       std::string(py::str(index)).substr(0, 40), "; the data set has ",
+       dataset.size());
+}
+
+/// The range of indices that a slice means.
+py::object samples_of(const py::object& slice, std::int64_t size) {
+  py::object range = py::module_::import("builtins").attr("range")(size);
+  return range[slice];
+}
+
 template <class T, class Class>
 void def_get(Class& cls) {
   cls.def("__len__", [](T& self) { return self.T::size(); });
-  cls.def("__getitem__", [](T& self, std::int64_t index) {
-    return bindings::to_python(self.T::get(index, Random()));
+  cls.def("__getitem__", [](T& self, const py::object& index) -> py::object {
+    auto get = [&](std::int64_t i) {
+      return bindings::to_python(self.T::get(i, Random()));
+    };
+    if (!PySlice_Check(index.ptr())) return get(index_in(index, self));
+    py::list out;
+    for (py::handle each : samples_of(index, self.T::size()))
+      out.append(get(py::cast<std::int64_t>(each)));
+    return out;
   });
 }
 
@@ -184,6 +215,18 @@ void def_images(py::module_& m, const char* name, const char* doc) {
   cls.def_property_readonly(
       "labels", [](T& self) { return tensor_to_numpy(self.labels()); },
       "All labels, uint8 (n).");
+  cls.def_property_readonly(
+      "data", [](T& self) { return tensor_to_numpy(self.images()); },
+      "torchvision's name of images.");
+  cls.def_property_readonly(
+      "targets",
+      [](T& self) {
+        return tensor_to_numpy(self.labels()).attr("astype")("int64");
+      },
+      "All labels, int64 (n): torchvision's name.");
+  cls.def_property_readonly(
+      "classes", [](T& self) { return self.classes(); },
+      "The names of the labels.");
   cls.def("_constructor", [](T& self) {
     py::dict arguments = bindings::to_python(self.T::to_config());
     arguments.attr("pop")("func");
@@ -337,6 +380,14 @@ void def_datasets(py::module_& m) {
         self.get(py::cast<std::int64_t>(index), Random()));
   });
   cls.def("__bool__", [](const Dataset&) { return true; });
+  cls.def(
+      "__add__",
+      [](const py::object& self, const py::object& other) {
+        return py::module_::import("ptutils.data._concat")
+            .attr("concatenated")(self, other);
+      },
+      py::is_operator(),
+      "The samples of one data set after those of the other.");
   def_arrays(m);
   def_images<data::FashionMNIST>(
       m, "FashionMNIST",

@@ -276,6 +276,9 @@ void def_attributes(LoaderClass& cls) {
   for (const char* name :
        {"batch_size", "shuffle", "drop_last", "timeout", "output"})
     option(name);
+  cls.def_property_readonly("_asked_workers", [](const DataLoader& self) {
+    return self.options().num_workers;
+  });
   cls.def_property_readonly("num_workers", &workers_of,
                             "Threads that were asked for, else those in use.");
   cls.def_property(

@@ -1348,6 +1348,10 @@ class Dataset(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
+    def __add__(self, arg0: typing.Any) -> typing.Any:
+        """
+        The samples of one data set after those of the other.
+        """
     def __bool__(self: ptutils.data.Dataset) -> bool:
         ...
     def __getitem__(self: ptutils.data.Dataset, arg0: typing.Any) -> typing.Any:
@@ -1371,7 +1375,7 @@ class ArrayDataset(Dataset):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __getitem__(self: ptutils.data.ArrayDataset, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def __getitem__(self: ptutils.data.ArrayDataset, arg0: typing.Any) -> typing.Any:
         ...
     def __init__(self: ptutils.data.ArrayDataset, *args, _arrays: typing.Any = None) -> None:
         ...
@@ -1391,7 +1395,7 @@ class FashionMNIST(Dataset):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __getitem__(self: ptutils.data.FashionMNIST, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def __getitem__(self: ptutils.data.FashionMNIST, arg0: typing.Any) -> typing.Any:
         ...
     def __init__(self: ptutils.data.FashionMNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '') -> None:
         ...
@@ -1399,6 +1403,16 @@ class FashionMNIST(Dataset):
         ...
     def _constructor(self: ptutils.data.FashionMNIST) -> dict:
         ...
+    @property
+    def classes(self) -> list[str]:
+        """
+        The names of the labels.
+        """
+    @property
+    def data(self) -> typing.Any:
+        """
+        torchvision's name of images.
+        """
     @property
     def images(self) -> typing.Any:
         """
@@ -1408,6 +1422,11 @@ class FashionMNIST(Dataset):
     def labels(self) -> typing.Any:
         """
         All labels, uint8 (n).
+        """
+    @property
+    def targets(self) -> typing.Any:
+        """
+        All labels, int64 (n): torchvision's name.
         """
 class MNIST(Dataset):
     """
@@ -1418,7 +1437,7 @@ class MNIST(Dataset):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __getitem__(self: ptutils.data.MNIST, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def __getitem__(self: ptutils.data.MNIST, arg0: typing.Any) -> typing.Any:
         ...
     def __init__(self: ptutils.data.MNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '') -> None:
         ...
@@ -1426,6 +1445,16 @@ class MNIST(Dataset):
         ...
     def _constructor(self: ptutils.data.MNIST) -> dict:
         ...
+    @property
+    def classes(self) -> list[str]:
+        """
+        The names of the labels.
+        """
+    @property
+    def data(self) -> typing.Any:
+        """
+        torchvision's name of images.
+        """
     @property
     def images(self) -> typing.Any:
         """
@@ -1435,6 +1464,11 @@ class MNIST(Dataset):
     def labels(self) -> typing.Any:
         """
         All labels, uint8 (n).
+        """
+    @property
+    def targets(self) -> typing.Any:
+        """
+        All labels, int64 (n): torchvision's name.
         """
 class Sampler(Module):
     """
@@ -1560,6 +1594,9 @@ class DataLoader(Loader):
     def set_position(self, epoch: typing.SupportsInt | typing.SupportsIndex, batch: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         ...
     @property
+    def _asked_workers(self) -> int | None:
+        ...
+    @property
     def batch(self) -> int:
         """
         Batches given of this epoch.
@@ -1653,9 +1690,9 @@ class DataProvider(Module):
         ...
     def _set_extra_state(self: ptutils.data.DataProvider, arg0: dict) -> None:
         ...
-    def get_dataloader(self: ptutils.data.DataProvider, request: typing.Any) -> typing.Any:
+    def get_dataloader(self: ptutils.data.DataProvider, request: typing.Any, as_torch: bool = False) -> typing.Any:
         """
-        provide(request).
+        provide(request); as_torch=True: a torch DataLoader over the same data set with the same batches in the same order.
         """
     def provide(self: ptutils.data.DataProvider, request: typing.Any) -> typing.Any:
         """
