@@ -23,7 +23,7 @@ class ConcatDataset(_core.Dataset):
     def __len__(self) -> int:
         return sum(len(dataset) for dataset in self.datasets)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         ends = self._ends()
         at = index + ends[-1] if index < 0 else index
         if not 0 <= at < ends[-1]:
