@@ -1734,7 +1734,7 @@ class DBInterface(Module):
         """
     def find(self, query: typing.Any = None, projection: typing.Any = None, sort: typing.Any = None, skip: typing.SupportsInt | typing.SupportsIndex = 0, limit: typing.SupportsInt | typing.SupportsIndex | None = None) -> ...:
         """
-        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name, or [(name, -1), …].
+        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name ('-name' descends), or [(name, -1), …].
         """
     def insert(self: ptutils.database.DBInterface, document: typing.Any) -> bool:
         """
@@ -1826,7 +1826,7 @@ class SQLiteInterface(DBInterface):
         """
     def find(self, query: typing.Any = None, projection: typing.Any = None, sort: typing.Any = None, skip: typing.SupportsInt | typing.SupportsIndex = 0, limit: typing.SupportsInt | typing.SupportsIndex | None = None) -> ptutils.database.Documents:
         """
-        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name, or [(name, -1), …].
+        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name ('-name' descends), or [(name, -1), …].
         """
     def insert(self: ptutils.database.SQLiteInterface, document: typing.Any) -> bool:
         """
