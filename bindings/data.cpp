@@ -8,14 +8,13 @@
 #include "errors.h"
 #include "nn.h"
 
-// Data sets and samplers.
+// Data sets.
 
 namespace ptutils::bindings {
 
 namespace {
 
 using data::Dataset;
-using data::Sampler;
 
 bool is_instance_of(py::handle object, const char* module, const char* name) {
   PyObject* found = PyDict_GetItemString(PyImport_GetModuleDict(), module);
@@ -47,7 +46,8 @@ class PyDataset : public PyModule<Base> {
         return Base::size();
     }
     py::gil_scoped_acquire gil;
-    return this->int_from_python(Method::kLen);
+    return of_user("Dataset.__len__",
+                   [&] { return this->int_from_python(Method::kLen); });
   }
 
   Value get(std::int64_t index, Random random) override {
@@ -114,7 +114,9 @@ class WrappedDataset final : public Dataset, public PyHolder {
   }
   std::int64_t size() const override {
     py::gil_scoped_acquire gil;
-    return static_cast<std::int64_t>(py::len(handle()));
+    return of_user("Dataset.__len__", [&] {
+      return static_cast<std::int64_t>(py::len(handle()));
+    });
   }
   Value get(std::int64_t index, Random) override {
     check_running();
@@ -145,68 +147,46 @@ class WrappedDataset final : public Dataset, public PyHolder {
   bool many_ = false;
 };
 
-template <class Base>
-class PySampler : public PyModule<Base> {
- public:
-  using PyModule<Base>::PyModule;
-  std::int64_t count(std::int64_t n) const override {
-    if (!this->overrides(Method::kLen)) return Base::count(n);
-    py::gil_scoped_acquire gil;
-    return this->int_from_python(Method::kLen);
-  }
-  Tensor order(std::int64_t n, std::uint64_t seed,
-               std::int64_t epoch) override {
-    if (!this->overrides(Method::kOrder)) {
-      if constexpr (std::is_abstract_v<Base>)
-        fail(Kind::kNotImplemented, this->class_name(),
-             "defines no order(self, n, seed, epoch)");
-      else
-        return Base::order(n, seed, epoch);
-    }
-    py::gil_scoped_acquire gil;
-    return order_of(this->call_python(Method::kOrder, n, seed, epoch));
-  }
-  static Tensor order_of(py::handle given) {
-    py::module_ numpy = py::module_::import("numpy");
-    py::object array = numpy.attr("asarray")(given);
-    if (py::len(array) == 0) array = array.attr("astype")("int64");
-    std::string kind = py::str(array.attr("dtype").attr("kind"));
-    if (kind == "i" || kind == "u") array = array.attr("astype")("int64");
-    return tensor_or_fail(array, "Sampler.order").clone();
-  }
-};
-
-/// torch's sampler, or any iterable of indices. Python does the drawing.
-class WrappedSampler final : public Sampler, public PyHolder {
- public:
-  explicit WrappedSampler(py::object object) : PyHolder(std::move(object)) {}
-  std::string class_name() const override {
-    py::gil_scoped_acquire gil;
-    return python_class_name(object());
-  }
-  std::int64_t count(std::int64_t n) const override {
-    py::gil_scoped_acquire gil;
-    return py::hasattr(handle(), "__len__")
-               ? static_cast<std::int64_t>(py::len(handle()))
-               : n;
-  }
-  Tensor order(std::int64_t, std::uint64_t seed, std::int64_t epoch) override {
-    py::gil_scoped_acquire gil;
-    return PySampler<Sampler>::order_of(
-        py::module_::import("ptutils.data._samplers")
-            .attr("indices")(handle(), seed, epoch));
-  }
-};
-
 void note(py::error_already_set& error, const std::string& text) {
   error.value().attr("add_note")(text);
+}
+
+/// The index of a sample; one beyond 64 bits is out of bounds too.
+std::int64_t index_in(const py::object& index, const Dataset& dataset) {
+  auto where = [&] {
+    std::string type = dataset.class_name();
+    return type.substr(type.rfind('.') + 1);
+  };
+  if (!PyIndex_Check(index.ptr()))
+    fail(Kind::kType, where(), "a sample has an int as its index, not a ",
+         Py_TYPE(index.ptr())->tp_name, "; a slice gives a list of samples");
+  Py_ssize_t at = PyNumber_AsSsize_t(index.ptr(), PyExc_OverflowError);
+  if (at != -1 || !PyErr_Occurred()) return at;
+  py::error_already_set error;
+  if (!error.matches(PyExc_OverflowError)) throw error;
+  fail(Kind::kIndex, where(), "no sample ",
+       std::string(py::str(index)).substr(0, 40), "; the data set has ",
+       dataset.size());
+}
+
+/// The range of indices that a slice means.
+py::object samples_of(const py::object& slice, std::int64_t size) {
+  py::object range = py::module_::import("builtins").attr("range")(size);
+  return range[slice];
 }
 
 template <class T, class Class>
 void def_get(Class& cls) {
   cls.def("__len__", [](T& self) { return self.T::size(); });
-  cls.def("__getitem__", [](T& self, std::int64_t index) {
-    return bindings::to_python(self.T::get(index, Random()));
+  cls.def("__getitem__", [](T& self, const py::object& index) -> py::object {
+    auto get = [&](std::int64_t i) {
+      return bindings::to_python(self.T::get(i, Random()));
+    };
+    if (!PySlice_Check(index.ptr())) return get(index_in(index, self));
+    py::list out;
+    for (py::handle each : samples_of(index, self.T::size()))
+      out.append(get(py::cast<std::int64_t>(each)));
+    return out;
   });
 }
 
@@ -234,6 +214,18 @@ void def_images(py::module_& m, const char* name, const char* doc) {
   cls.def_property_readonly(
       "labels", [](T& self) { return tensor_to_numpy(self.labels()); },
       "All labels, uint8 (n).");
+  cls.def_property_readonly(
+      "data", [](T& self) { return tensor_to_numpy(self.images()); },
+      "torchvision's name of images.");
+  cls.def_property_readonly(
+      "targets",
+      [](T& self) {
+        return tensor_to_numpy(self.labels()).attr("astype")("int64");
+      },
+      "All labels, int64 (n): torchvision's name.");
+  cls.def_property_readonly(
+      "classes", [](T& self) { return self.classes(); },
+      "The names of the labels.");
   cls.def("_constructor", [](T& self) {
     py::dict arguments = bindings::to_python(self.T::to_config());
     arguments.attr("pop")("func");
@@ -304,6 +296,13 @@ void SeenOrigin::note(const Value& sample) {
   }
 }
 
+void rethrow_of_user(py::error_already_set& error, const std::string& what) {
+  if (!error.matches(PyExc_StopIteration)) throw;
+  py::raise_from(error, error_class(Kind::kState),
+                 str("[", what, "] the code raised StopIteration").c_str());
+  throw py::error_already_set();
+}
+
 Value python_sample(std::int64_t index, SeenOrigin& origin,
                     const std::function<py::object()>& get) {
   try {
@@ -312,7 +311,7 @@ Value python_sample(std::int64_t index, SeenOrigin& origin,
     return sample;
   } catch (py::error_already_set& error) {
     note(error, str("in sample ", index));
-    throw;
+    rethrow_of_user(error, str("Dataset: sample ", index));
   }
 }
 
@@ -326,8 +325,9 @@ Value python_batch(std::span<const std::int64_t> indices, SeenOrigin& origin,
     py::object given = get(wanted);
     for (py::handle item : given) samples.push_back(to_value(item, "sample"));
   } catch (py::error_already_set& error) {
-    note(error, "in samples " + std::string(py::str(wanted)).substr(0, 200));
-    throw;
+    auto which = "samples " + std::string(py::str(wanted)).substr(0, 200);
+    note(error, "in " + which);
+    rethrow_of_user(error, "Dataset: " + which);
   }
   if (samples.size() != indices.size())
     fail(Kind::kValue, "Dataset.__getitems__", "gave ", samples.size(),
@@ -347,17 +347,6 @@ std::shared_ptr<Dataset> dataset_in(py::handle object, std::string_view where) {
                ? " (data sets that only iterate are not supported)"
                : "");
   return std::make_shared<WrappedDataset>(
-      py::reinterpret_borrow<py::object>(object));
-}
-
-std::shared_ptr<Sampler> sampler_in(py::handle object, std::string_view where) {
-  if (object.is_none()) return nullptr;
-  if (py::isinstance<Sampler>(object))
-    return py::cast<std::shared_ptr<Sampler>>(object);
-  if (!py::hasattr(object, "__iter__") || PyType_Check(object.ptr()))
-    fail(Kind::kType, where, "sampler is a ", Py_TYPE(object.ptr())->tp_name,
-         ", neither a ptutils.data.Sampler nor an iterable of indices");
-  return std::make_shared<WrappedSampler>(
       py::reinterpret_borrow<py::object>(object));
 }
 
@@ -390,6 +379,14 @@ void def_datasets(py::module_& m) {
         self.get(py::cast<std::int64_t>(index), Random()));
   });
   cls.def("__bool__", [](const Dataset&) { return true; });
+  cls.def(
+      "__add__",
+      [](const py::object& self, const py::object& other) {
+        return py::module_::import("ptutils.data._concat")
+            .attr("concatenated")(self, other);
+      },
+      py::is_operator(),
+      "The samples of one data set after those of the other.");
   def_arrays(m);
   def_images<data::FashionMNIST>(
       m, "FashionMNIST",
@@ -402,60 +399,6 @@ void def_datasets(py::module_& m) {
       m, "MNIST",
       "LeCun, Cortes, Burges 1998, with the same items and arguments as "
       "FashionMNIST; files in root or root/MNIST/raw.");
-}
-
-void def_samplers(py::module_& m) {
-  auto cls = bind_module<Sampler, Module, PySampler<Sampler>, true>(
-      m, "Sampler", "ptutils.data",
-      "The order of an epoch's samples. A subclass defines order(n, seed, "
-      "epoch) -> indices, a function of these alone, and __len__ where it is "
-      "not n.\n\n"
-      ">>> from ptutils.data import Sampler\n"
-      ">>> class Backwards(Sampler):\n"
-      "...     def order(self, n, seed, epoch):\n"
-      "...         return range(n - 1, -1, -1)");
-  cls.def(
-      "order",
-      [](Sampler& self, std::int64_t n, std::uint64_t seed,
-         std::int64_t epoch) {
-        if (dynamic_cast<PySampler<Sampler>*>(&self))
-          fail(Kind::kNotImplemented, self.class_name(),
-               "defines no order(self, n, seed, epoch)");
-        return tensor_to_numpy(self.order(n, seed, epoch));
-      },
-      py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
-
-  using data::RandomSampler;
-  using data::SequentialSampler;
-  auto order = [](auto& bound, auto tag) {
-    using T = typename decltype(tag)::type;
-    bound.def(
-        "order",
-        [](T& self, std::int64_t n, std::uint64_t seed, std::int64_t epoch) {
-          return tensor_to_numpy(self.T::order(n, seed, epoch));
-        },
-        py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
-  };
-  auto sequential =
-      bind_module<SequentialSampler, Sampler, PySampler<SequentialSampler>,
-                  true>(m, "SequentialSampler", "ptutils.data", "0, 1, 2, …");
-  order(sequential, std::type_identity<SequentialSampler>());
-  auto random =
-      bind_module<RandomSampler, Sampler, PySampler<RandomSampler>, false>(
-          m, "RandomSampler", "ptutils.data",
-          "A permutation of all samples, or num_samples of them (None: as "
-          "many as there are), with or without replacement.");
-  random.def(
-      py::init([](bool replacement, std::optional<std::int64_t> count) {
-        return new PySampler<RandomSampler>(replacement, count.value_or(0));
-      }),
-      py::arg("replacement") = false, py::arg("num_samples") = py::none());
-  order(random, std::type_identity<RandomSampler>());
-  random.def("_constructor", [](RandomSampler& self) {
-    py::dict arguments = bindings::to_python(self.RandomSampler::to_config());
-    arguments.attr("pop")("func");
-    return arguments;
-  });
 }
 
 void def_data(py::module_& m) {

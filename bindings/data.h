@@ -3,7 +3,9 @@
 #include <pybind11/pybind11.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +26,21 @@ class SeenOrigin {
  private:
   std::atomic<Origin> seen_{Origin::kNumpy};
 };
+
+/// Rethrows what the user's code raised in `what`. A StopIteration would
+/// quietly end the loop that it comes out of: it is the cause of a WrongState
+/// instead, as in a generator.
+[[noreturn]] void rethrow_of_user(py::error_already_set& error,
+                                  const std::string& what);
+/// Calls the user's code under that rule.
+template <class F>
+auto of_user(const std::string& what, F&& call) {
+  try {
+    return call();
+  } catch (py::error_already_set& error) {
+    rethrow_of_user(error, what);
+  }
+}
 
 /// The sample of a Python call; an exception gets the note "in sample 37".
 Value python_sample(std::int64_t index, SeenOrigin& origin,

@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include "casters/tensor.h"
 #include "casters/value.h"
 #include "data.h"
 #include "nn.h"
@@ -142,14 +143,20 @@ void set_collate(PyDataLoader& self, const py::object& function) {
     py::list list;
     for (const Value& sample : samples)
       list.append(bindings::to_python(sample));
-    return to_value(py::handle(held->object())(list), "collate_fn");
+    return of_user("DataLoader: collate_fn", [&] {
+      return to_value(py::handle(held->object())(list), "collate_fn");
+    });
   });
 }
 
 PyDataLoader* make_loader(const py::object& dataset,
                           const py::object& batch_size,
                           const py::object& shuffle, const py::object& sampler,
-                          const py::kwargs& kwargs) {
+                          const py::args& more, const py::kwargs& kwargs) {
+  if (!more.empty())
+    fail(Kind::kType, "DataLoader",
+         "takes dataset, batch_size, shuffle and sampler by place; give the "
+         "others by name (num_workers=2)");
   py::dict arguments(kwargs);
   py::object collate = py::none();
   if (arguments.contains("collate_fn"))
@@ -195,7 +202,8 @@ void check_rest(const py::dict& rest, std::string_view where) {
       if (!off)
         fail(Kind::kType, where, name, "=",
              std::string(py::repr(value)).substr(0, 60),
-             " of torch's loader is not supported: ", no.instead);
+             " of torch's loader is not supported (not part of this version): ",
+             no.instead);
       name.clear();
       break;
     }
@@ -205,7 +213,42 @@ void check_rest(const py::dict& rest, std::string_view where) {
   }
 }
 
-void def_attributes(py::classh<DataLoader, Loader, PyDataLoader>& cls) {
+std::int64_t workers_of(const DataLoader& self) {
+  return self.options().num_workers.value_or(self.workers());
+}
+
+using LoaderClass = py::classh<DataLoader, Loader, PyDataLoader>;
+
+/// Attributes of torch's loader that are no options here.
+void def_torch_attributes(LoaderClass& cls) {
+  cls.def_property_readonly(
+      "prefetch_factor",
+      [](DataLoader& self) {
+        const auto& o = self.options();
+        return o.num_workers == 0 ? std::nullopt
+                                  : std::optional(o.prefetch_factor);
+      },
+      "Batches ahead per thread; None where the caller loads.");
+  cls.def_property_readonly(
+      "batch_sampler",
+      [](const py::object& self) {
+        return py::module_::import("ptutils.data._samplers")
+            .attr("BatchSampler")(self);
+      },
+      "The lists of indices that are the batches of this epoch.");
+  cls.def_property_readonly(
+      "persistent_workers",
+      [](const DataLoader& self) { return workers_of(self) > 0; },
+      "Threads persist from epoch to epoch.");
+  cls.def_property_readonly("pin_memory",
+                            [](const DataLoader&) { return false; });
+  for (const char* name :
+       {"worker_init_fn", "generator", "multiprocessing_context"})
+    cls.def_property_readonly(name,
+                              [](const DataLoader&) { return py::none(); });
+}
+
+void def_attributes(LoaderClass& cls) {
   cls.def_property_readonly(
       "dataset", [](DataLoader& self) { return child_out(self.dataset()); });
   cls.def_property_readonly("sampler", [](DataLoader& self) {
@@ -230,15 +273,14 @@ void def_attributes(py::classh<DataLoader, Loader, PyDataLoader>& cls) {
       return py::object(options[name]);
     });
   };
-  for (const char* name : {"batch_size", "shuffle", "drop_last",
-                           "prefetch_factor", "timeout", "output"})
+  for (const char* name :
+       {"batch_size", "shuffle", "drop_last", "timeout", "output"})
     option(name);
-  cls.def_property_readonly(
-      "num_workers",
-      [](DataLoader& self) {
-        return self.options().num_workers.value_or(self.workers());
-      },
-      "Threads that were asked for, else those in use.");
+  cls.def_property_readonly("_asked_workers", [](const DataLoader& self) {
+    return self.options().num_workers;
+  });
+  cls.def_property_readonly("num_workers", &workers_of,
+                            "Threads that were asked for, else those in use.");
   cls.def_property(
       "seed",
       [](DataLoader& self) {
@@ -312,16 +354,25 @@ DataLoader::Options loader_options(py::dict& arguments,
     py::object given = take(name);
     if (!given.is_none()) read_option(where, name, given, field);
   };
+  auto flag = [&](const char* name, auto& field) {
+    py::object given = take(name);
+    if (given.is_none()) return;
+    py::detail::make_caster<bool> caster;
+    if (!caster.load(given, false))  // NumPy's too, nothing that has a truth
+      fail(Kind::kType, where, name, "=", std::string(py::repr(given)),
+           "; give True or False");
+    field = py::detail::cast_op<bool>(caster);
+  };
   if (arguments.contains("batch_size") &&
       py::object(arguments["batch_size"]).is_none())
     fail(Kind::kType, where,
          "batch_size=None (no batching) of torch's loader "
          "is not supported: give 1 or more");
   number("batch_size", out.batch_size);
-  number("shuffle", out.shuffle);
+  flag("shuffle", out.shuffle);
   out.sampler = sampler_in(take("sampler"), where);
   number("num_workers", out.num_workers);
-  number("drop_last", out.drop_last);
+  flag("drop_last", out.drop_last);
   number("prefetch_factor", out.prefetch_factor);
   number("timeout", out.timeout);
   number("output", out.output);
@@ -370,12 +421,19 @@ void def_loader(py::module_& m) {
   cls.def(py::init(&make_loader), py::arg("dataset"), py::arg("batch_size") = 1,
           py::arg("shuffle") = py::none(), py::arg("sampler") = py::none());
   def_attributes(cls);
+  def_torch_attributes(cls);
   cls.def("__len__",
           [](DataLoader& self) { return self.DataLoader::length(); });
   cls.def("__iter__", [](const py::object& self) {
     return Iteration{self, own(self).begin()};
   });
   cls.def("__next__", [](const py::object& self) { return own(self).take(); });
+  cls.def(
+      "_order",
+      [](DataLoader& self, std::optional<std::int64_t> epoch) {
+        return tensor_to_numpy(self.order(epoch.value_or(self.epoch())));
+      },
+      py::arg("epoch") = py::none());
   cls.def(
       "rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
       "Back to the begin of the epoch.");

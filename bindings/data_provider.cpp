@@ -146,10 +146,15 @@ void def_provider(py::module_& m) {
           "The loader for {'phase': 'train'}, or 'train'; the same each time.");
   cls.def(
       "get_dataloader",
-      [](DataProvider& self, const Value& request) {
-        return child_out(self.provide(request));
+      [](DataProvider& self, const Value& request, bool as_torch) {
+        py::object loader = child_out(self.provide(request));
+        if (!as_torch) return loader;
+        return py::object(
+            py::module_::import("ptutils.data._torch").attr("loader")(loader));
       },
-      py::arg("request"), "provide(request).");
+      py::arg("request"), py::arg("as_torch") = false,
+      "provide(request); as_torch=True: a torch DataLoader over the same data "
+      "set with the same batches in the same order.");
   cls.def_property_readonly("phases", &DataProvider::phases);
   cls.def("set_seed", &DataProvider::set_seed, py::arg("seed"));
   cls.def("set_output", &DataProvider::set_output, py::arg("output"));

@@ -33,44 +33,6 @@ Value document_of(py::handle object, bool background) {
   return background ? value.clone() : value;
 }
 
-Value query_of(const py::object& query, const py::kwargs& fields) {
-  Value out = query.is_none() ? Value(Dict()) : to_value(query, "query");
-  if (!out.is_dict())
-    fail(Kind::kType, "query", "a dict such as {'epoch': {'$gt': 3}}, not ",
-         out.repr());
-  for (auto [key, item] : fields)
-    out.as_dict().set(py::cast<std::string>(key), to_value(item));
-  return out;
-}
-
-FindOptions options_of(const py::object& projection, const py::object& sort,
-                       std::int64_t skip, std::optional<std::int64_t> limit) {
-  auto fields = [](const py::object& given, const char* what) {
-    if (given.is_none()) return Value();
-    Dict out;
-    if (PyUnicode_Check(given.ptr())) {  // one name
-      out.set(py::cast<std::string>(given), 1);
-    } else if (PyList_Check(given.ptr()) || PyTuple_Check(given.ptr())) {
-      for (py::handle item : given) {  // names, or (name, direction) pairs
-        if (PyTuple_Check(item.ptr()) && py::len(item) == 2)
-          out.set(py::cast<std::string>(item[py::int_(0)]),
-                  to_value(item[py::int_(1)]));
-        else
-          out.set(py::cast<std::string>(item), 1);
-      }
-    } else {
-      return to_value(given, what);
-    }
-    return Value(std::move(out));
-  };
-  FindOptions out;
-  out.projection = fields(projection, "projection");
-  out.sort = fields(sort, "sort");
-  out.skip = skip;
-  out.limit = limit;
-  return out;
-}
-
 std::vector<std::string> names_of(const py::object& names) {
   if (names.is_none()) return {};
   if (PyUnicode_Check(names.ptr())) return {py::cast<std::string>(names)};
@@ -271,7 +233,7 @@ void def_store(Class& cls) {
       py::arg("skip") = 0, py::arg("limit") = py::none(),
       "Documents that match, in order of insertion unless sorted: a list "
       "that reads them when asked for. projection: names, or {name: 1 | 0}; "
-      "sort: a name, or [(name, -1), …].");
+      "sort: a name ('-name' descends), or [(name, -1), …].");
   cls.def(
       "insert",
       [](T& self, const py::object& document) {
@@ -420,8 +382,8 @@ void def_database(py::module_& m) {
       },
       py::arg("location"), py::arg("read_only") = false,
       "Opens a store by its location: 'runs.db', 'sqlite:///path'.");
-  m.def("_matches", [](const Value& query, const Value& document) {
-    return matches(query, document);
+  m.def("_matches", [](const py::object& query, const Value& document) {
+    return matches(query_of(query, {}), document);
   });
 }
 }  // namespace ptutils::bindings

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -23,6 +24,14 @@ inline void sync(DBInterface&) {}
 inline void close(DBInterface& db) { db.sync(); }
 inline std::string location(const DBInterface& db) { return db.class_name(); }
 }  // namespace store_defaults
+
+/// A query of a dict and of fields by name. A compiled pattern of `re` is a
+/// $regex, with its flags.
+Value query_of(const py::object& query, const py::kwargs& fields);
+/// `find`'s options. A sort or a projection: a name, a list of names or
+/// (name, number) pairs, or a dict; "-name" sorts descending.
+FindOptions options_of(const py::object& projection, const py::object& sort,
+                       std::int64_t skip, std::optional<std::int64_t> limit);
 
 /// Calls T's own method, past an override in Python; the default for a store
 /// that is only in Python.

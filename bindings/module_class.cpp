@@ -14,6 +14,23 @@ namespace ptutils::bindings {
 
 namespace {
 
+std::string name_in(py::handle name, const char* what) {
+  if (!PyUnicode_Check(name.ptr()))
+    fail(Kind::kType, "load_state_dict", what, ": names are text, not a ",
+         Py_TYPE(name.ptr())->tp_name);
+  return py::cast<std::string>(name);
+}
+
+std::vector<std::string> names_in(py::handle only) {
+  if (!py::hasattr(only, "__iter__") || PyBytes_Check(only.ptr()))
+    fail(Kind::kType, "load_state_dict",
+         "only is a list of names, or a regular expression, not a ",
+         Py_TYPE(only.ptr())->tp_name);
+  std::vector<std::string> out;
+  for (py::handle name : only) out.push_back(name_in(name, "only"));
+  return out;
+}
+
 LoadOptions load_options(const py::object& only, const py::object& remap,
                          bool strict) {
   LoadOptions out;
@@ -21,14 +38,16 @@ LoadOptions load_options(const py::object& only, const py::object& remap,
   if (PyUnicode_Check(only.ptr())) {
     out.only_regex = py::cast<std::string>(only);
   } else if (py::hasattr(only, "pattern")) {  // re.compile(…)
-    out.only_regex = py::cast<std::string>(only.attr("pattern"));
+    out.only_regex = name_in(only.attr("pattern"), "only");
   } else if (!only.is_none()) {
-    out.only_names = py::cast<std::vector<std::string>>(py::list(only));
+    out.only_names = names_in(only);
   }
-  if (!remap.is_none())
-    for (auto [from, to] : py::cast<py::dict>(remap))
-      out.remap.emplace_back(py::cast<std::string>(from),
-                             py::cast<std::string>(to));
+  if (remap.is_none()) return out;
+  if (!PyDict_Check(remap.ptr()))
+    fail(Kind::kType, "load_state_dict", "remap is a dict {old: new}, not a ",
+         Py_TYPE(remap.ptr())->tp_name);
+  for (auto [from, to] : py::reinterpret_borrow<py::dict>(remap))
+    out.remap.emplace_back(name_in(from, "remap"), name_in(to, "remap"));
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "areas.h"
 #include "casters/child.h"
 #include "casters/value.h"
+#include "database.h"
 #include "ptutils/database/sqlite.h"
 #include "ptutils/formats/yaml_text.h"
 #include "ptutils/module/configuration.h"
@@ -135,8 +136,9 @@ void def_runs_class(py::module_& m) {
   cls.def("match", [](const Runs& runs, const std::string& glob) {
     return reading([&] { return runs.match(glob); });
   });
-  cls.def("find", [](const Runs& runs, const Value& query) {
-    return reading([&] { return runs.find(query); });
+  cls.def("find", [](const Runs& runs, const py::object& query) {
+    Value wanted = query_of(query, {});
+    return reading([&] { return runs.find(wanted); });
   });
   cls.def("sizes", [](const Runs& runs) {
     return reading([&] { return sizes(runs); });

@@ -8,8 +8,8 @@
 #include "casters/value.h"
 #include "lifetime.h"
 #include "ptutils/session/callbacks/nan_detector.h"
-#include "ptutils/session/signals.h"
 #include "ptutils/session/progress.h"
+#include "ptutils/session/signals.h"
 #include "ptutils/session/streams.h"
 
 // Model and Session. What concerns torch, notebooks and the own loop is policy,

@@ -1363,6 +1363,10 @@ class Dataset(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
+    def __add__(self, arg0: typing.Any) -> typing.Any:
+        """
+        The samples of one data set after those of the other.
+        """
     def __bool__(self: ptutils.data.Dataset) -> bool:
         ...
     def __getitem__(self: ptutils.data.Dataset, arg0: typing.Any) -> typing.Any:
@@ -1384,7 +1388,7 @@ class ArrayDataset(Dataset):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __getitem__(self: ptutils.data.ArrayDataset, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def __getitem__(self: ptutils.data.ArrayDataset, arg0: typing.Any) -> typing.Any:
         ...
     def __init__(self: ptutils.data.ArrayDataset, *args, _arrays: typing.Any = None) -> None:
         ...
@@ -1404,7 +1408,7 @@ class FashionMNIST(Dataset):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __getitem__(self: ptutils.data.FashionMNIST, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def __getitem__(self: ptutils.data.FashionMNIST, arg0: typing.Any) -> typing.Any:
         ...
     def __init__(self: ptutils.data.FashionMNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '') -> None:
         ...
@@ -1412,6 +1416,16 @@ class FashionMNIST(Dataset):
         ...
     def _constructor(self: ptutils.data.FashionMNIST) -> dict:
         ...
+    @property
+    def classes(self) -> list[str]:
+        """
+        The names of the labels.
+        """
+    @property
+    def data(self) -> typing.Any:
+        """
+        torchvision's name of images.
+        """
     @property
     def images(self) -> typing.Any:
         """
@@ -1421,6 +1435,11 @@ class FashionMNIST(Dataset):
     def labels(self) -> typing.Any:
         """
         All labels, uint8 (n).
+        """
+    @property
+    def targets(self) -> typing.Any:
+        """
+        All labels, int64 (n): torchvision's name.
         """
 class MNIST(Dataset):
     """
@@ -1431,7 +1450,7 @@ class MNIST(Dataset):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __getitem__(self: ptutils.data.MNIST, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def __getitem__(self: ptutils.data.MNIST, arg0: typing.Any) -> typing.Any:
         ...
     def __init__(self: ptutils.data.MNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '') -> None:
         ...
@@ -1439,6 +1458,16 @@ class MNIST(Dataset):
         ...
     def _constructor(self: ptutils.data.MNIST) -> dict:
         ...
+    @property
+    def classes(self) -> list[str]:
+        """
+        The names of the labels.
+        """
+    @property
+    def data(self) -> typing.Any:
+        """
+        torchvision's name of images.
+        """
     @property
     def images(self) -> typing.Any:
         """
@@ -1448,6 +1477,11 @@ class MNIST(Dataset):
     def labels(self) -> typing.Any:
         """
         All labels, uint8 (n).
+        """
+    @property
+    def targets(self) -> typing.Any:
+        """
+        All labels, int64 (n): torchvision's name.
         """
 class Sampler(Module):
     """
@@ -1542,7 +1576,7 @@ class DataLoader(Loader):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.DataLoader, dataset: typing.Any, batch_size: typing.Any = 1, shuffle: typing.Any = None, sampler: typing.Any = None, **kwargs) -> None:
+    def __init__(self: ptutils.data.DataLoader, dataset: typing.Any, batch_size: typing.Any = 1, shuffle: typing.Any = None, sampler: typing.Any = None, *args, **kwargs) -> None:
         ...
     def __iter__(self) -> _LoaderIteration:
         ...
@@ -1551,6 +1585,8 @@ class DataLoader(Loader):
     def __next__(self) -> typing.Any:
         ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+        ...
+    def _order(self: ptutils.data.DataLoader, epoch: typing.SupportsInt | typing.SupportsIndex | None = None) -> typing.Any:
         ...
     def _set_extra_state(self: ptutils.data.DataLoader, arg0: typing.Any) -> None:
         ...
@@ -1565,9 +1601,17 @@ class DataLoader(Loader):
     def set_position(self, epoch: typing.SupportsInt | typing.SupportsIndex, batch: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         ...
     @property
+    def _asked_workers(self) -> int | None:
+        ...
+    @property
     def batch(self) -> int:
         """
         Batches given of this epoch.
+        """
+    @property
+    def batch_sampler(self) -> typing.Any:
+        """
+        The lists of indices that are the batches of this epoch.
         """
     @property
     def batch_size(self) -> typing.Any:
@@ -1585,6 +1629,12 @@ class DataLoader(Loader):
     def epoch(self) -> int:
         ...
     @property
+    def generator(self) -> None:
+        ...
+    @property
+    def multiprocessing_context(self) -> None:
+        ...
+    @property
     def num_workers(self) -> int:
         """
         Threads that were asked for, else those in use.
@@ -1593,8 +1643,18 @@ class DataLoader(Loader):
     def output(self) -> typing.Any:
         ...
     @property
-    def prefetch_factor(self) -> typing.Any:
+    def persistent_workers(self) -> bool:
+        """
+        Threads persist from epoch to epoch.
+        """
+    @property
+    def pin_memory(self) -> bool:
         ...
+    @property
+    def prefetch_factor(self) -> int | None:
+        """
+        Batches ahead per thread; None where the caller loads.
+        """
     @property
     def sampler(self) -> typing.Any:
         ...
@@ -1609,6 +1669,9 @@ class DataLoader(Loader):
         ...
     @property
     def timeout(self) -> typing.Any:
+        ...
+    @property
+    def worker_init_fn(self) -> None:
         ...
 class DataProvider(Module):
     """
@@ -1634,9 +1697,9 @@ class DataProvider(Module):
         ...
     def _set_extra_state(self: ptutils.data.DataProvider, arg0: dict) -> None:
         ...
-    def get_dataloader(self: ptutils.data.DataProvider, request: typing.Any) -> typing.Any:
+    def get_dataloader(self: ptutils.data.DataProvider, request: typing.Any, as_torch: bool = False) -> typing.Any:
         """
-        provide(request).
+        provide(request); as_torch=True: a torch DataLoader over the same data set with the same batches in the same order.
         """
     def provide(self: ptutils.data.DataProvider, request: typing.Any) -> typing.Any:
         """
@@ -1676,7 +1739,7 @@ class DBInterface(Module):
         """
     def find(self, query: typing.Any = None, projection: typing.Any = None, sort: typing.Any = None, skip: typing.SupportsInt | typing.SupportsIndex = 0, limit: typing.SupportsInt | typing.SupportsIndex | None = None) -> ...:
         """
-        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name, or [(name, -1), …].
+        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name ('-name' descends), or [(name, -1), …].
         """
     def insert(self: ptutils.database.DBInterface, document: typing.Any) -> bool:
         """
@@ -1768,7 +1831,7 @@ class SQLiteInterface(DBInterface):
         """
     def find(self, query: typing.Any = None, projection: typing.Any = None, sort: typing.Any = None, skip: typing.SupportsInt | typing.SupportsIndex = 0, limit: typing.SupportsInt | typing.SupportsIndex | None = None) -> ptutils.database.Documents:
         """
-        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name, or [(name, -1), …].
+        Documents that match, in order of insertion unless sorted: a list that reads them when asked for. projection: names, or {name: 1 | 0}; sort: a name ('-name' descends), or [(name, -1), …].
         """
     def insert(self: ptutils.database.SQLiteInterface, document: typing.Any) -> bool:
         """

@@ -22,6 +22,8 @@ _STATUS = (
 )
 _TERM = re.compile(r"^(?P<path>[^<>=!:\s]+)(?P<sign><=|>=|!=|==|=|<|>|:)(?P<value>.+)$")
 
+_OPERATORS = "< <= > >= = !="
+
 Test = Callable[[Any], bool]
 
 
@@ -93,6 +95,17 @@ def _name_test(pattern: str) -> Test:
     return lambda run: fnmatch.fnmatchcase(run.exp_id, pattern)
 
 
+def _check_operators(term: str, match: re.Match[str] | None) -> None:
+    """A term with an operator has a path before it and a value after it."""
+    rest = term if match is None else match["value"]
+    wrong = re.search("[<>=]", rest) if match is None else re.match("[<>=]|!=", rest)
+    if wrong:
+        raise WrongValue(
+            f"[{term}] is no filter: write path, operator and value without blanks, "
+            f"lr<1e-2; the operators are {_OPERATORS}"
+        )
+
+
 def parse(text: str, runs: list[Any]) -> Test:
     """The test of a filter: all of its terms, which blanks separate.
 
@@ -108,6 +121,7 @@ def parse(text: str, runs: list[Any]) -> Test:
     tests: list[Test] = []
     for term in text.split():
         match = _TERM.match(term)
+        _check_operators(term, match)
         if match is None:
             tests.append(_name_test(term))
         elif match["path"] == "status":

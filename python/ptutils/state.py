@@ -49,6 +49,11 @@ class DotDict(dict[Any, Any]):
             from . import files
 
             content = files.read(given)
+            if content is None:
+                raise WrongType(
+                    f"[{cls.__name__}] {os.fspath(given)} is empty; "
+                    "a dictionary is wanted"
+                )
             if not isinstance(content, dict):
                 raise WrongType(
                     f"[{cls.__name__}] {os.fspath(given)} holds a "

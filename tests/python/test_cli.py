@@ -232,6 +232,18 @@ def test_ls_filters(done: Path, given: list[str], expected: list[str]) -> None:
     assert [run["exp_id"] for run in json.loads(result.stdout)] == expected
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["lr<<3", "lr=>3", "lr===3", "lr<", "<3", "lr < 3", "seed!=!=1", "seed=1 lr>"],
+)
+def test_a_filter_with_a_wrong_operator_names_the_operators(
+    done: Path, given: str
+) -> None:
+    result = ptutils_(done, "ls", given)
+    assert result.returncode != 0
+    assert "the operators are < <= > >= = !=" in result.stderr
+
+
 def test_ls_is_quick_and_imports_nothing_heavy(done: Path) -> None:
     code = (
         "import sys, ptutils.cli\n"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+import ptutils as pt
+from ptutils import nn
 from ptutils.data import (
     ArrayDataset,
     DataLoader,
@@ -157,9 +161,6 @@ def test_batches_are_of_the_data_set_s_library(dataset, kind: type) -> None:
 
 
 def test_batches_of_native_tensors_stay_native() -> None:
-    import ptutils as pt
-    from ptutils import nn
-
     class Native(Squares):
         def __getitem__(self, index: int):
             return nn.Variable([float(index)]).data, index
@@ -263,6 +264,118 @@ def test_torch_s_samplers_give_an_order_by_seed_and_epoch(generator) -> None:
     assert set(order_of(DataLoader(Squares(3), 2, sampler=weighted))) == {1, 2}
     with pytest.raises(TypeError, match="indices"):
         next(iter(DataLoader(Squares(3), sampler=["a"])))
+
+
+CONCATENATE = """
+import sys
+from ptutils.data import ArrayDataset, DataLoader
+import numpy as np
+data = ArrayDataset(np.arange(3)) + ArrayDataset(np.arange(0)) + ["a", "b"]
+assert "torch" not in sys.modules
+assert len(data) == 5
+assert [data[i] for i in (3, -1)] == ["a", "b"]
+assert [int(data[i][0]) for i in (0, 2, -5)] == [0, 2, 0]
+assert len([x for x in data]) == 5
+for beyond in (5, -6):
+    try:
+        data[beyond]
+    except IndexError as error:
+        assert f"no sample {beyond}" in str(error)
+    else:
+        raise AssertionError(beyond)
+both = ArrayDataset(np.arange(3)) + ArrayDataset(np.arange(4))
+batches = [b.tolist() for (b,) in DataLoader(both, 4)]
+assert batches == [[0, 1, 2, 0], [1, 2, 3]], batches
+"""
+
+
+def test_data_sets_are_added_without_torch() -> None:
+    subprocess.run([sys.executable, "-c", CONCATENATE], check=True, timeout=60)
+
+
+def test_data_sets_are_added_with_torch() -> None:
+    both = Squares(3) + ArrayDataset(np.arange(2))
+    assert type(both) is torch.utils.data.ConcatDataset
+    assert len(both) == 5 and both[2] == (2, 2.0)
+    for wrong in (3, None, "text", {}):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            Squares() + wrong
+
+
+def leaves(batch: object) -> list:
+    if isinstance(batch, dict):
+        return [leaves(item) for item in batch.values()]
+    if isinstance(batch, (list, tuple)):
+        return [leaves(item) for item in batch]
+    return [str(batch.dtype), batch.tolist()]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("drop_last", [True, False])
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        Squares(),
+        ArrayDataset({"x": np.arange(7.0), "y": np.ones((7, 2), "float32")}),
+        ArrayDataset(nn.Variable(np.arange(6.0).reshape(3, 2)).data),
+    ],
+)
+def test_as_torch_gives_torch_s_loader_with_the_same_batches(
+    dataset, drop_last: bool, shuffle: bool
+) -> None:
+    provider = DataProvider(
+        train=dataset,
+        batch_size=2,
+        drop_last=drop_last,
+        shuffle=shuffle,
+        output="torch",
+    )
+    ours = provider.get_dataloader("train")
+    theirs = provider.get_dataloader("train", as_torch=True)
+    assert type(theirs) is torch.utils.data.DataLoader
+    assert len(theirs) == len(ours)
+    for _ in range(2):
+        batches = list(theirs)
+        assert all(isinstance(b, (list, dict)) for b in batches)
+        assert [leaves(b) for b in batches] == [leaves(b) for b in ours]
+
+
+def test_as_torch_keeps_collate_workers_and_torch_s_own_loaders() -> None:
+    mine = torch.utils.data.DataLoader(Squares(4))
+    provider = DataProvider(train=mine, val=DataLoader(Squares(4), 2, collate_fn=len))
+    assert provider.get_dataloader("train", as_torch=True) is mine
+    assert list(provider.get_dataloader("val", as_torch=True)) == [2, 2]
+    provider = DataProvider(val=Squares(4), batch_size=2, num_workers=1)
+    loader = provider.get_dataloader("val", as_torch=True)
+    assert loader.num_workers == 1
+    assert [index.tolist() for index, _ in loader] == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_as_torch_goes_on_in_mid_epoch(position: int) -> None:
+    def loader() -> object:
+        data = DataProvider(train=Squares(6), batch_size=2)
+        return DataProvider(train=data.get_dataloader("train", as_torch=True))
+
+    first, second = loader(), loader()
+    train = first.provide("train")
+    list(train)
+    batches = iter(train)
+    for _ in range(position):
+        next(batches)
+    second.load_state_dict(first.state_dict())
+    rest = [leaves(batch) for batch in batches]
+    assert [leaves(batch) for batch in second.provide("train")] == rest
+
+
+def test_phases_over_one_data_set_have_positions_of_their_own() -> None:
+    data = Squares(4)
+    provider = DataProvider(train=data, val=data, batch_size=2, shuffle=False)
+    train, val = provider.provide("train"), provider.provide("val")
+    batches = iter(train)
+    first = next(batches)[0].tolist()
+    assert [index.tolist() for index, _ in val] == [[0, 1], [2, 3]]
+    assert first + next(batches)[0].tolist() == [0, 1, 2, 3]
 
 
 def test_a_provider_gives_loaders_by_phase() -> None:

@@ -6,6 +6,7 @@ import copy
 import os
 import pickle
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -366,3 +367,76 @@ def test_kill_in_mid_save_loses_nothing_that_was_saved(tmp_path: Path) -> None:
             with db.access() as raw:
                 [row] = raw.execute("PRAGMA integrity_check")
                 assert list(row.values()) == ["ok"]
+
+
+ORDERS = [
+    ("n", "cab"), ("-n", "bac"), (["-n"], "bac"), ([("n", -1)], "bac"),
+    ([["n", -1]], "bac"), ({"n": -1}, "bac"), (["k", "-n"], "acb"),
+    ([("k", -1), "n"], "bca"), ({"-n": 1}, "bac"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sort, ids", ORDERS, ids=str)
+def test_sorts_of_every_form(db: SQLiteInterface, sort: object, ids: str) -> None:
+    for _id, n, k, minus in (("a", 2, 1, 8), ("b", 3, 2, 7), ("c", 1, 1, 9)):
+        db.save({"_id": _id, "n": n, "k": k, "-n": minus})
+    assert "".join(db.find(sort=sort).ids) == ids
+
+
+@pytest.mark.parametrize(
+    "sort",
+    [3, True, b"n", {"n"}, [3], [None], ("n", -1), [("n",)], [("n", "down")], "", "-",
+     [(3, 1)], ["n", "-n"], {"n": 2}],
+    ids=str,
+)  # fmt: skip
+def test_other_forms_of_sort_are_errors(db: SQLiteInterface, sort: object) -> None:
+    db.save({"n": 1})
+    with pytest.raises(pt.Error, match="sort"):
+        db.find(sort=sort)
+
+
+def regex(text: str, flags: int = 0) -> re.Pattern:
+    return re.compile(text, flags)
+
+
+PATTERNS = [
+    ({"s": regex("^a")}, "a"), ({"s": regex("^A", re.I)}, "a"), ({"s": regex("A")}, ""),
+    ({"s": regex("c.x", re.DOTALL)}, "b"), ({"s": regex("^x", re.M)}, "b"),
+    ({"s": {"$regex": regex("^A", re.I)}}, "a"), ({"s": {"$not": regex("^a")}}, "b"),
+    ({"$or": [{"s": regex("^a")}, {"s": "no"}]}, "a"),
+    ({"xs": {"$elemMatch": {"t": regex("1$")}}}, "b"),
+    ({"xs": {"$elemMatch": {"$regex": regex("lone")}}}, "a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query, ids", PATTERNS, ids=str)
+def test_compiled_patterns_are_regexes(
+    db: SQLiteInterface, query: dict, ids: str
+) -> None:
+    db.save({"_id": "a", "s": "abc", "xs": ["alone"]})
+    db.save({"_id": "b", "s": "c\nx", "xs": [{"t": "t1"}]})
+    assert "".join(db.find(query).ids) == ids
+    found = [d["_id"] for d in db.find() if pt._core._matches(query, d)]
+    assert "".join(found) == ids
+    if set(query) == {"s"}:
+        assert db.load(s=query["s"], default={"_id": ""})["_id"] == ids
+
+
+@pytest.mark.parametrize(
+    "query, word",
+    [
+        ({"s": regex("a", re.VERBOSE)}, "VERBOSE"),
+        ({"s": re.compile(b"a")}, "bytes"),
+        ({"s": {"$in": [regex("a")]}}, "re.Pattern cannot be compared"),
+        ({"s": {"$eq": regex("a")}}, "re.Pattern cannot be compared"),
+        ({"s": {"deep": regex("a")}}, "re.Pattern cannot be compared"),
+        ({"s": regex("(?P<name>a)")}, "regex"),
+        ({"s": object()}, "object cannot be compared"),
+    ],
+    ids=str,
+)
+def test_patterns_elsewhere_are_errors(
+    db: SQLiteInterface, query: dict, word: str
+) -> None:
+    with pytest.raises(pt.Error, match=word):
+        db.find(query)

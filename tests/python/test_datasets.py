@@ -80,6 +80,36 @@ def test_the_package_s_images_are_found_without_a_root(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images[0], image)
 
 
+def test_torchvision_s_names(tmp_path: Path) -> None:
+    images = write(tmp_path)
+    for data in (FashionMNIST(tmp_path, train=False), MNIST(tmp_path, train=False)):
+        np.testing.assert_array_equal(data.data, images)
+        assert data.targets.tolist() == [0, 1, 2, 3, 4]
+        assert data.targets.dtype == np.int64
+        assert len(data.classes) == 10
+    assert FashionMNIST(tmp_path, train=False).classes[9] == "Ankle boot"
+    assert MNIST(tmp_path, train=False).classes[9] == "9 - nine"
+
+
+def test_samples_come_by_index_and_by_slice(tmp_path: Path) -> None:
+    write(tmp_path)
+    data = MNIST(tmp_path, train=False)
+    assert [label for _, label in data[0:3]] == [0, 1, 2]
+    assert [label for _, label in data[::-2]] == [4, 2, 0]
+    assert [label for _, label in data[-2:99]] == [3, 4]
+    assert data[5:] == []
+    assert data[-1][1] == data[np.int64(4)][1] == 4
+    assert [label for _, label in data] == [0, 1, 2, 3, 4]
+    for beyond in (5, -6, 10**30, -(10**30)):
+        with pytest.raises(IndexError, match="no sample"):
+            data[beyond]
+    for wrong in ("a", 1.0, None, (0, 1)):
+        with pytest.raises(TypeError, match="MNIST.*slice"):
+            data[wrong]
+    with pytest.raises(ValueError, match="zero"):
+        data[::0]
+
+
 @pytest.mark.parametrize("where", [".", "MNIST/raw"])
 def test_files_are_found_in_root(tmp_path: Path, where: str) -> None:
     images = write(tmp_path / where)

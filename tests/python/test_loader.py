@@ -146,6 +146,59 @@ def test_an_error_names_the_sample_and_keeps_its_traceback(num_workers: int) -> 
     assert len(list(it)) == 3  # that batch is tried again
 
 
+class Stops(Dataset):
+    """Its sample 37 raises StopIteration, alone or in a batch."""
+
+    def __len__(self) -> int:
+        return 64
+
+    def __getitem__(self, index: int) -> int:
+        if index == 37:
+            raise StopIteration("no more")
+        return index
+
+
+class StopsInBatches(Stops):
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return [self[index] for index in indices]
+
+
+class StopsAtLength(Stops):
+    def __len__(self) -> int:
+        raise StopIteration
+
+
+class StopsAtOrder:
+    def __iter__(self):
+        raise StopIteration
+
+
+def stop(samples: list[object]) -> None:
+    raise StopIteration
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("dataset", "options", "where"),
+    [
+        (Stops(), {}, "sample 37"),
+        (StopsInBatches(), {}, "samples .*37"),
+        (StopsAtLength(), {}, "__len__"),
+        (arrays(), {"collate_fn": stop}, "collate_fn"),
+        (arrays(), {"sampler": StopsAtOrder()}, "__iter__"),
+    ],
+)
+def test_stop_iteration_of_the_user_s_code_does_not_end_the_epoch(
+    num_workers: int, dataset, options, where: str
+) -> None:
+    loader = DataLoader(dataset, 8, num_workers=num_workers, **options)
+    with pytest.raises(RuntimeError, match=where) as caught:
+        list(loader)
+    assert "raised StopIteration" in str(caught.value)
+    assert isinstance(caught.value.__cause__, StopIteration)
+    assert caught.value.__cause__.__traceback__ is not None
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_samples_that_differ_are_named(num_workers: int) -> None:
     ragged = [np.zeros(i % 3) for i in range(6)]
@@ -178,6 +231,11 @@ def test_torch_s_attributes_and_arguments() -> None:
     assert (loader.batch_size, loader.num_workers, loader.drop_last) == (4, 2, True)
     assert (loader.timeout, loader.prefetch_factor, loader.collate_fn) == (5, 2, None)
     assert type(loader.sampler).__name__ == "RandomSampler"
+    assert (loader.pin_memory, loader.persistent_workers) == (False, True)
+    assert loader.worker_init_fn is loader.generator is None
+    assert loader.multiprocessing_context is None
+    here = DataLoader(dataset, num_workers=0)
+    assert (here.prefetch_factor, here.persistent_workers) == (None, False)
     assert isinstance(DataLoader(dataset, pin_memory=False, generator=None), DataLoader)
     for name, value in {
         "pin_memory": True,
@@ -188,8 +246,10 @@ def test_torch_s_attributes_and_arguments() -> None:
         "in_order": False,
         "multiprocessing_context": "fork",
     }.items():
-        with pytest.raises(TypeError, match=f"{name}=.*not supported"):
+        with pytest.raises(TypeError, match=f"{name}=.*not part of this version"):
             DataLoader(dataset, **{name: value})
+    with pytest.raises(TypeError, match="by name"):
+        DataLoader(dataset, 4, True, None, None, 0)
     with pytest.raises(TypeError, match="num_wokers.*num_workers"):
         DataLoader(dataset, num_wokers=2)
     with pytest.raises(TypeError, match="batch_size=None"):
@@ -198,8 +258,38 @@ def test_torch_s_attributes_and_arguments() -> None:
         DataLoader(dataset, batch_size=0)
     with pytest.raises(ValueError, match="both shuffle and a sampler"):
         DataLoader(dataset, shuffle=True, sampler=[1])
+    with pytest.raises(ValueError, match="batch_size=1000+ is out of range"):
+        DataLoader(dataset, batch_size=10**30)
     with pytest.raises(ValueError, match="nmpy.*numpy"):
         DataLoader(dataset, output="nmpy")
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_the_batch_sampler_gives_the_batches_of_the_epoch(drop_last: bool) -> None:
+    loader = DataLoader(Numbers(), 4, shuffle=True, drop_last=drop_last)
+    for _ in range(2):
+        batches = list(loader.batch_sampler)
+        assert len(loader.batch_sampler) == len(batches) == (5 if drop_last else 6)
+        assert list(loader.batch_sampler) == batches  # reading moves nothing
+        assert epoch(loader) == batches
+    assert loader.batch_sampler.batch_size == 4
+    assert loader.batch_sampler.drop_last is drop_last
+    assert list(DataLoader([], 4).batch_sampler) == []
+
+
+@pytest.mark.parametrize("name", ["shuffle", "drop_last"])
+@pytest.mark.parametrize("value", [3, 0, "yes", 1.0])
+def test_flags_are_true_or_false(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{name}=.*True or False"):
+        DataLoader(Numbers(), **{name: value})
+    loader = DataLoader(Numbers(), **{name: np.bool_(True)})
+    assert getattr(loader, name) is True
+
+
+@pytest.mark.parametrize("once", [iter([1, 2]), (i for i in [1, 2]), map(int, [1])])
+def test_a_sampler_that_can_be_iterated_once_is_refused(once) -> None:
+    with pytest.raises(TypeError, match="iterated once only"):
+        DataLoader(Numbers(), sampler=once)
 
 
 def test_a_batch_that_is_kept_is_not_written_over() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -116,6 +117,30 @@ def test_partial_loads_by_names_regex_and_map():
         target.load_state_dict(Outer().state_dict(), only=["iner"])
     target.load_state_dict({"other": 1, "rate": 2.0}, strict=False)
     assert target.rate == 2.0
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"only": "iner"}, KeyError, "'iner' matches no name.*inner"),
+        ({"only": re.compile("^weights")}, KeyError, "matches no name"),
+        ({"remap": {"iner": "x"}}, KeyError, "no 'iner'.*did you mean inner"),
+        ({"remap": {"inner.wights": "x"}}, KeyError, "inner.weights"),
+        ({"only": 3}, TypeError, "only is a list of names.*int"),
+        ({"only": b"inner"}, TypeError, "only is a list of names.*bytes"),
+        ({"only": ["inner", 3]}, TypeError, "only: names are text.*int"),
+        ({"only": re.compile(b"inner")}, TypeError, "names are text.*bytes"),
+        ({"remap": 3}, TypeError, "remap is a dict.*int"),
+        ({"remap": "ab"}, TypeError, "remap is a dict.*str"),
+        ({"remap": {3: "inner"}}, TypeError, "remap: names are text.*int"),
+        ({"remap": {"inner": None}}, TypeError, "remap: names are text.*NoneType"),
+    ],
+)
+def test_a_part_that_is_not_there_is_an_error(strict, options, error, message):
+    target = Outer()
+    with pytest.raises(error, match=message):
+        target.load_state_dict(Outer().state_dict(), strict=strict, **options)
 
 
 def test_a_flat_state_loads_too():

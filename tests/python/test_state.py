@@ -139,6 +139,12 @@ def test_a_path_reads_any_format(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[1]")
     with pytest.raises(TypeError, match="list.json holds a list"):
         State(tmp_path / "list.json")
+    for name in ("empty.yaml", "empty.json", "comment.yaml", "null.json"):
+        text = {"comment.yaml": "# nothing yet\n", "null.json": "null"}.get(name, "")
+        (tmp_path / name).write_text(text)
+        for kind in (State, Configuration):
+            with pytest.raises((TypeError, ValueError), match=f"{name}.* is empty"):
+                kind(tmp_path / name)
     with pytest.raises(OSError, match="x.yml does not exist; did you mean x.yaml"):
         State(tmp_path / "x.yml")
 

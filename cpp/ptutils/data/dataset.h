@@ -87,6 +87,8 @@ class PTUTILS_API IdxImages : public Dataset {
   Value to_config() override;
   const Tensor& images() const { return images_; }  ///< u8 (n, 28, 28)
   const Tensor& labels() const { return labels_; }  ///< u8 (n)
+  /// What the labels mean, by label.
+  virtual std::vector<std::string> classes() const = 0;
 
  protected:
   IdxImages(std::string name, Options options);
@@ -104,11 +106,13 @@ class PTUTILS_API FashionMNIST : public IdxImages {
   std::string class_name() const override {
     return "ptutils.data.FashionMNIST";
   }
+  std::vector<std::string> classes() const override;
 };
 class PTUTILS_API MNIST : public IdxImages {
  public:
   explicit MNIST(Options options) : IdxImages("MNIST", std::move(options)) {}
   std::string class_name() const override { return "ptutils.data.MNIST"; }
+  std::vector<std::string> classes() const override;
 };
 
 /// How the files are fetched (bindings install Python's urllib; a C++ process

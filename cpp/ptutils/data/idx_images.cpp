@@ -104,4 +104,14 @@ Value IdxImages::to_config() {
   return config;
 }
 
+std::vector<std::string> FashionMNIST::classes() const {
+  return {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+          "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+}
+
+std::vector<std::string> MNIST::classes() const {
+  return {"0 - zero", "1 - one", "2 - two",   "3 - three", "4 - four",
+          "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine"};
+}
+
 }  // namespace ptutils::data

@@ -394,6 +394,11 @@ int DataLoader::workers() const {
 std::int64_t DataLoader::epoch() const { return impl_->epoch; }
 std::int64_t DataLoader::batch() const { return impl_->batch; }
 
+Tensor DataLoader::order(std::int64_t epoch) const {
+  return checked_order(*impl_->sampler, impl_->dataset->size(), impl_->seed,
+                       epoch);
+}
+
 void DataLoader::set_position(std::int64_t epoch, std::int64_t batch) {
   impl_->set_position(epoch, batch);
 }

@@ -99,6 +99,8 @@ class PTUTILS_API DataLoader : public Loader {
   int workers() const;  ///< threads in use
   std::int64_t epoch() const;
   std::int64_t batch() const;  ///< batches given of this epoch
+  /// The indices of the samples of an epoch, in order, i64.
+  Tensor order(std::int64_t epoch) const;
   void set_position(std::int64_t epoch, std::int64_t batch);
   void set_seed(std::uint64_t seed);
   void set_output(const std::string& output);

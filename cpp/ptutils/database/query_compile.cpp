@@ -48,7 +48,7 @@ bool is_expression(const Value& value, const std::string& where) {
 // Tensors hide in lists and dicts too.
 Value checked_operand(const Value& value, const std::string& where) {
   if (value.is_opaque())
-    fail(Kind::kType, "query", where, ": a ", value.type_name(),
+    fail(Kind::kType, "query", where, ": a ", value.as_opaque()->type_name(),
          " cannot be compared");
   if (value.is_tensor()) {
     if (!value.as_tensor().numpy_scalar)

@@ -138,7 +138,10 @@ class Builder {
 }  // namespace
 
 Value parse_json(std::string_view text, std::string_view where, int max_depth) {
-  Builder builder(text, detail::prefix("json", where), max_depth);
+  std::string prefix = detail::prefix("json", where);
+  if (text.find_first_not_of(" \t\r\n") == text.npos)
+    detail::malformed(prefix, "it is empty");
+  Builder builder(text, std::move(prefix), max_depth);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.result();
 }

@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "ptutils/common/names.h"
 #include "ptutils/module/module.h"
@@ -32,6 +35,26 @@ bool under(const std::string& name, const std::string& prefix) {
           name[prefix.size()] == '.');
 }
 
+/// The names of `flat`, and those that lead to them.
+std::vector<std::string> names_in(const Dict& flat) {
+  std::set<std::string> names;
+  for (const std::string& name : flat.keys())
+    for (auto dot = name.find('.');; dot = name.find('.', dot + 1)) {
+      names.insert(name.substr(0, dot));
+      if (dot == std::string::npos) break;
+    }
+  return {names.begin(), names.end()};
+}
+
+/// Every name that is to be renamed is there.
+void check_remap(const Dict& flat, const LoadOptions& options) {
+  auto names = names_in(flat);
+  for (const auto& [from, to] : options.remap)
+    if (std::find(names.begin(), names.end(), from) == names.end())
+      fail(Kind::kKey, "load_state_dict", "remap: the state has no '", from,
+           "'", did_you_mean(from, names));
+}
+
 std::string renamed(const std::string& name, const LoadOptions& options) {
   for (const auto& [from, to] : options.remap)
     if (under(name, from)) return to + name.substr(from.size());
@@ -42,6 +65,7 @@ std::string renamed(const std::string& name, const LoadOptions& options) {
 Dict selected(const Value& state, const LoadOptions& options) {
   Dict flat;
   flatten_names(state, "", flat);
+  check_remap(flat, options);
   std::set<std::string> unused;
   if (options.only_names)
     unused.insert(options.only_names->begin(), options.only_names->end());
@@ -74,6 +98,10 @@ Dict selected(const Value& state, const LoadOptions& options) {
   if (!unused.empty())
     fail(Kind::kKey, "load_state_dict", "the state has no '", *unused.begin(),
          "'", did_you_mean(*unused.begin(), flat.keys()));
+  if (options.only_regex && out.empty())
+    fail(Kind::kKey, "load_state_dict", "only='", *options.only_regex,
+         "' matches no name of the state",
+         did_you_mean(*options.only_regex, names_in(flat)));
   return out;
 }
 

@@ -1,4 +1,5 @@
-"""Samplers of other libraries as functions of (seed, epoch)."""
+"""Samplers of other libraries as functions of (seed, epoch), and a loader's
+batches of indices."""
 
 from __future__ import annotations
 
@@ -39,6 +40,43 @@ def _torch_seeded(generator: Any, seed: int) -> Iterator[None]:
         yield
     finally:
         generator.set_state(before)
+
+
+class BatchSampler:
+    """A loader's batches of indices: those of its epoch as it stands.
+
+    >>> from ptutils.data import DataLoader
+    >>> list(DataLoader(range(5), batch_size=2).batch_sampler)
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(self, loader: _core.DataLoader) -> None:
+        self.loader = loader
+
+    @property
+    def sampler(self) -> Any:
+        """The loader's."""
+        return self.loader.sampler
+
+    @property
+    def batch_size(self) -> int:
+        """The loader's."""
+        return int(self.loader.batch_size)
+
+    @property
+    def drop_last(self) -> bool:
+        """The loader's."""
+        return bool(self.loader.drop_last)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = self.loader._order().tolist()
+        size = self.batch_size
+        end = len(order) - len(order) % size if self.drop_last else len(order)
+        for begin in range(0, end, size):
+            yield order[begin : begin + size]
 
 
 def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:

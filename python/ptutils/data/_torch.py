@@ -1,0 +1,88 @@
+"""A loader of ours as torch's own DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .. import _core
+from ..errors import WrongType
+
+
+class EpochOrder:
+    """torch's kind of sampler: the order of a loader of ours, epoch by epoch.
+
+    It counts its epochs itself. To what saves the state of samplers (a session)
+    it is its own generator: the state is the next epoch.
+    """
+
+    def __init__(self, loader: _core.DataLoader) -> None:
+        self.loader = loader
+        self.generator = self
+        self.set_epoch(loader.epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch that the next iteration gives."""
+        self.epoch = epoch
+
+    set_state = set_epoch
+
+    def get_state(self) -> int:
+        """The epoch that the next iteration gives."""
+        return self.epoch
+
+    def __len__(self) -> int:
+        return len(self.loader._order(self.epoch))
+
+    def __iter__(self) -> Iterator[int]:
+        order = self.loader._order(self.epoch)
+        self.epoch += 1
+        return iter(order.tolist())
+
+
+def _torch_leaves(sample: Any) -> Any:
+    import torch
+
+    if isinstance(sample, _core.Tensor):
+        return torch.from_dlpack(sample)
+    if isinstance(sample, dict):
+        return {key: _torch_leaves(value) for key, value in sample.items()}
+    if type(sample) in (list, tuple):
+        return type(sample)(_torch_leaves(item) for item in sample)
+    return sample
+
+
+def collate(samples: list[Any]) -> Any:
+    """torch's default_collate, native tensors taken as torch's."""
+    from torch.utils.data import default_collate
+
+    return default_collate([_torch_leaves(sample) for sample in samples])
+
+
+def loader(ours: Any) -> Any:
+    """A torch DataLoader with the batches of ours, in the same order.
+
+    torch's own loaders come back as they are. Worker processes are as many as
+    threads were asked for (``num_workers``), none where nothing was said.
+    """
+    from torch.utils.data import DataLoader
+
+    if not isinstance(ours, _core.DataLoader):
+        own = getattr(ours, "loader", None)
+        if isinstance(own, DataLoader):
+            return own
+        raise WrongType(
+            f"[get_dataloader] as_torch=True: a {type(ours).__name__} has no data "
+            "set that torch could load"
+        )
+    workers = ours._asked_workers or 0
+    return DataLoader(
+        ours.dataset,
+        batch_size=ours.batch_size,
+        sampler=EpochOrder(ours),
+        drop_last=ours.drop_last,
+        collate_fn=ours.collate_fn or collate,
+        num_workers=workers,
+        prefetch_factor=ours.prefetch_factor if workers else None,
+        timeout=ours.timeout,
+    )
