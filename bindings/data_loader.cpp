@@ -337,9 +337,11 @@ void read_option(std::string_view where, const char* name,
   constexpr bool kIsFlag =
       std::is_same_v<T, bool> || std::is_same_v<T, std::optional<bool>>;
   if (!caster.load(given, !kIsFlag))
-    fail(Kind::kType, where, name, " is ", wanted(T{}), ", not ",
-         std::string(py::repr(given)).substr(0, 60), " (",
-         Py_TYPE(given.ptr())->tp_name, ")");
+    fail(
+        PyLong_CheckExact(given.ptr()) && !kIsFlag ? Kind::kValue : Kind::kType,
+        where, name, " is ", wanted(T{}), ", not ",
+        std::string(py::repr(given)).substr(0, 60), " (",
+        Py_TYPE(given.ptr())->tp_name, ")");
   field = py::detail::cast_op<T>(std::move(caster));
 }
 
@@ -350,33 +352,24 @@ DataLoader::Options loader_options(py::dict& arguments,
     if (!arguments.contains(name)) return py::none();
     return arguments.attr("pop")(name);
   };
-  auto number = [&](const char* name, auto& field) {
+  auto option = [&](const char* name, auto& field) {
     py::object given = take(name);
     if (!given.is_none()) read_option(where, name, given, field);
-  };
-  auto flag = [&](const char* name, auto& field) {
-    py::object given = take(name);
-    if (given.is_none()) return;
-    py::detail::make_caster<bool> caster;
-    if (!caster.load(given, false))  // NumPy's too, nothing that has a truth
-      fail(Kind::kType, where, name, "=", std::string(py::repr(given)),
-           "; give True or False");
-    field = py::detail::cast_op<bool>(caster);
   };
   if (arguments.contains("batch_size") &&
       py::object(arguments["batch_size"]).is_none())
     fail(Kind::kType, where,
          "batch_size=None (no batching) of torch's loader "
          "is not supported: give 1 or more");
-  number("batch_size", out.batch_size);
-  flag("shuffle", out.shuffle);
+  option("batch_size", out.batch_size);
+  option("shuffle", out.shuffle);
   out.sampler = sampler_in(take("sampler"), where);
-  number("num_workers", out.num_workers);
-  flag("drop_last", out.drop_last);
-  number("prefetch_factor", out.prefetch_factor);
-  number("timeout", out.timeout);
-  number("output", out.output);
-  number("seed", out.seed);
+  option("num_workers", out.num_workers);
+  option("drop_last", out.drop_last);
+  option("prefetch_factor", out.prefetch_factor);
+  option("timeout", out.timeout);
+  option("output", out.output);
+  option("seed", out.seed);
   check_rest(arguments, where);
   return out;
 }

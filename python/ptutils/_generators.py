@@ -67,6 +67,8 @@ def _wrapped(value: Any) -> Generator | None:
         return _NumPy(value)
     if numpy is not None and isinstance(value, numpy.random.RandomState):
         return _OldNumPy(value)
+    if hasattr(type(value), "get_state") and hasattr(type(value), "set_state"):
+        return Generator(value)
     return None
 
 

@@ -2,8 +2,10 @@
 
 ======================  =====================================================
 ``.json .yaml .yml``    text; arrays inside as text
+``.csv``                columns: arrays of int64, float64, bool, lists of text
 ``.npy .npz``           NumPy's
 ``.safetensors``        tensors, mapped into memory when read
+``.tfrecord(s)``        ``tf.train.Example`` records
 ``.pkl .pickle``        Python's pickle, read by an allow-list
 ``.pt .pth``            torch's, readable by ``torch.load(weights_only=True)``
 ======================  =====================================================

@@ -324,7 +324,9 @@ def configuration_of(made: Any) -> dict[str, Any]:
         group = made.param_groups[0]
         taken = _parameters(type(made))
         config.update({k: v for k, v in group.items() if taken is None or k in taken})
-    for key in ("params", "initial_lr"):  # a schedule's mark
+        # What a schedule does to the rate is its state, no change of the optimizer.
+        config["lr"] = group.get("initial_lr", group.get("lr"))
+    for key in ("params", "initial_lr"):
         config.pop(key, None)
     return config
 

@@ -161,7 +161,7 @@ def test_signatures_are_read():
     ],
 )
 def test_a_loader_says_which_argument_is_of_the_wrong_type(arguments, message):
-    with pytest.raises(pt.errors.WrongType) as error:
+    with pytest.raises(pt.Error) as error:
         DataLoader(ArrayDataset(np.arange(3)), **arguments)
     assert message in str(error.value)
 

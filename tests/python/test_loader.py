@@ -258,7 +258,7 @@ def test_torch_s_attributes_and_arguments() -> None:
         DataLoader(dataset, batch_size=0)
     with pytest.raises(ValueError, match="both shuffle and a sampler"):
         DataLoader(dataset, shuffle=True, sampler=[1])
-    with pytest.raises(ValueError, match="batch_size=1000+ is out of range"):
+    with pytest.raises(ValueError, match="batch_size is a whole number, not 1000+"):
         DataLoader(dataset, batch_size=10**30)
     with pytest.raises(ValueError, match="nmpy.*numpy"):
         DataLoader(dataset, output="nmpy")
@@ -280,7 +280,7 @@ def test_the_batch_sampler_gives_the_batches_of_the_epoch(drop_last: bool) -> No
 @pytest.mark.parametrize("name", ["shuffle", "drop_last"])
 @pytest.mark.parametrize("value", [3, 0, "yes", 1.0])
 def test_flags_are_true_or_false(name: str, value: object) -> None:
-    with pytest.raises(TypeError, match=f"{name}=.*True or False"):
+    with pytest.raises(TypeError, match=f"{name} is True or False"):
         DataLoader(Numbers(), **{name: value})
     loader = DataLoader(Numbers(), **{name: np.bool_(True)})
     assert getattr(loader, name) is True

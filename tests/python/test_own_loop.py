@@ -197,6 +197,27 @@ def test_a_second_loop_is_told_that_the_first_has_ended(tmp_path):
             list(s.loop([1, 2], epochs=1))
 
 
+def test_a_schedule_is_no_edit(tmp_path):
+    net = torch.nn.Linear(1, 1)
+    opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(opt, 1, gamma=0.5)
+    with pt.Session(
+        "s",
+        dbinterface=str(tmp_path / "a.db"),
+        net=net,
+        opt=opt,
+        schedule=schedule,
+        save_params={"every": "1 step"},
+    ) as s:
+        for _ in s.loop([1, 2, 3]):
+            opt.step()
+            schedule.step()
+            if s.step_count == 1:
+                opt.param_groups[0]["weight_decay"] = 0.5
+    assert opt.param_groups[0]["lr"] < 0.1
+    assert [(e["step"], e["path"]) for e in s.edits] == [(2, "opt.weight_decay")]
+
+
 @pytest.mark.parametrize("name", ["epochs", "steps"])
 @pytest.mark.parametrize("value", ["2", 1.5, float("nan"), 0, -1])
 def test_a_loop_counts_in_whole_numbers(tmp_path, name, value):
