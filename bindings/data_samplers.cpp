@@ -21,7 +21,7 @@ class PySampler : public PyModule<Base> {
     if (!this->overrides(Method::kLen)) return Base::count(n);
     py::gil_scoped_acquire gil;
     return of_user("Sampler.__len__", [&] {
-      return py::cast<std::int64_t>(this->call_python(Method::kLen));
+      return length_of(this->call_python(Method::kLen), "Sampler.__len__");
     });
   }
   Tensor order(std::int64_t n, std::uint64_t seed,
@@ -60,7 +60,7 @@ class WrappedSampler final : public Sampler, public PyHolder {
     py::gil_scoped_acquire gil;
     if (!py::hasattr(handle(), "__len__")) return n;
     return of_user("Sampler.__len__", [&] {
-      return static_cast<std::int64_t>(py::len(handle()));
+      return length_of(handle().attr("__len__")(), "Sampler.__len__");
     });
   }
   Tensor order(std::int64_t, std::uint64_t seed, std::int64_t epoch) override {
