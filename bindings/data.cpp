@@ -115,7 +115,7 @@ class WrappedDataset final : public Dataset, public PyHolder {
   std::int64_t size() const override {
     py::gil_scoped_acquire gil;
     return of_user("Dataset.__len__", [&] {
-      return static_cast<std::int64_t>(py::len(handle()));
+      return length_of(handle().attr("__len__")(), "Dataset.__len__");
     });
   }
   Value get(std::int64_t index, Random) override {
@@ -301,6 +301,15 @@ void rethrow_of_user(py::error_already_set& error, const std::string& what) {
   py::raise_from(error, error_class(Kind::kState),
                  str("[", what, "] the code raised StopIteration").c_str());
   throw py::error_already_set();
+}
+
+std::int64_t length_of(py::handle given, const std::string& what) {
+  py::detail::make_caster<std::int64_t> caster;
+  if (!PyIndex_Check(given.ptr()) || !caster.load(given, true))
+    fail(Kind::kValue, what, "gave ",
+         std::string(py::repr(given)).substr(0, 60),
+         ", not a number of 64 bits");
+  return py::detail::cast_op<std::int64_t>(caster);
 }
 
 Value python_sample(std::int64_t index, SeenOrigin& origin,

@@ -42,6 +42,10 @@ auto of_user(const std::string& what, F&& call) {
   }
 }
 
+/// What __len__ of the user's class gave; `what` is in the error of another
+/// thing than a number of 64 bits.
+std::int64_t length_of(py::handle given, const std::string& what);
+
 /// The sample of a Python call; an exception gets the note "in sample 37".
 Value python_sample(std::int64_t index, SeenOrigin& origin,
                     const std::function<py::object()>& get);

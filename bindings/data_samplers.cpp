@@ -59,7 +59,7 @@ class WrappedSampler final : public Sampler, public PyHolder {
     py::gil_scoped_acquire gil;
     if (!py::hasattr(handle(), "__len__")) return n;
     return of_user("Sampler.__len__", [&] {
-      return static_cast<std::int64_t>(py::len(handle()));
+      return length_of(handle().attr("__len__")(), "Sampler.__len__");
     });
   }
   Tensor order(std::int64_t, std::uint64_t seed, std::int64_t epoch) override {

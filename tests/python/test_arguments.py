@@ -111,10 +111,6 @@ def _set_lr(value: object) -> None:
         (lambda: nn.Linear("a", 3), "in_features is a whole number, not 'a' (str)"),
         (lambda: LINEAR.train(mode="x"), "mode is True or False, not 'x' (str)"),
         (lambda: _set_lr("x"), "[SGD.lr] takes a number, not 'x' (str)"),
-        (
-            lambda: ArrayDataset(np.arange(2))[0:1],
-            "takes a whole number, not slice(0, 1, None)",
-        ),
         (lambda: pt.Random(-1), "[Random] key=-1 is less than 0"),
         (lambda: pt.Random(2**70), "does not fit into 64 bits"),
         (lambda: pt.save("a\0b.json", {}), "path='a\\x00b.json' has a NUL character"),

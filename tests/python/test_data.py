@@ -345,6 +345,8 @@ def test_as_torch_keeps_collate_workers_and_torch_s_own_loaders() -> None:
     provider = DataProvider(train=mine, val=DataLoader(Squares(4), 2, collate_fn=len))
     assert provider.get_dataloader("train", as_torch=True) is mine
     assert list(provider.get_dataloader("val", as_torch=True)) == [2, 2]
+    provider = DataProvider(val=Squares(4), batch_size=2, timeout=5)
+    assert len(list(provider.get_dataloader("val", as_torch=True))) == 2
     provider = DataProvider(val=Squares(4), batch_size=2, num_workers=1)
     loader = provider.get_dataloader("val", as_torch=True)
     assert loader.num_workers == 1

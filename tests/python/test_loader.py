@@ -277,6 +277,19 @@ def test_the_batch_sampler_gives_the_batches_of_the_epoch(drop_last: bool) -> No
     assert list(DataLoader([], 4).batch_sampler) == []
 
 
+class Sized(Numbers):
+    def __len__(self):
+        return self.n
+
+
+@pytest.mark.parametrize("n", [10**30, -(10**30), "a", 2.0, None, -1])
+def test_a_length_that_is_none_is_an_error(n) -> None:
+    loader = DataLoader(Sized(n), 2)
+    for use in (len, list, lambda x: list(x.batch_sampler)):
+        with pytest.raises(ValueError, match="__len__. gave|its size is -1"):
+            use(loader)
+
+
 @pytest.mark.parametrize("name", ["shuffle", "drop_last"])
 @pytest.mark.parametrize("value", [3, 0, "yes", 1.0])
 def test_flags_are_true_or_false(name: str, value: object) -> None:

@@ -108,6 +108,12 @@ Tensor checked_order(Sampler& sampler, std::int64_t n, std::uint64_t seed,
   return order;
 }
 
+std::int64_t size_of(const Dataset& dataset) {
+  std::int64_t n = dataset.size();
+  if (n < 0) fail(Kind::kValue, dataset.class_name(), "its size is ", n);
+  return n;
+}
+
 std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o) {
   return samples / o.batch_size +
          (!o.drop_last && samples % o.batch_size ? 1 : 0);
@@ -219,8 +225,7 @@ void DataLoader::Impl::refresh() {
 }
 
 void DataLoader::Impl::plan_epoch() {
-  std::int64_t n = dataset->size();
-  if (n < 0) fail(Kind::kValue, dataset->class_name(), "its size is ", n);
+  std::int64_t n = size_of(*dataset);
   auto made = std::make_shared<detail::Plan>();
   made->order = checked_order(*sampler, n, seed, epoch);
   made->batch_size = options.batch_size;
@@ -365,7 +370,7 @@ bool DataLoader::next(Value& batch) {
 }
 
 std::int64_t DataLoader::length() const {
-  return batches_of(impl_->sampler->count(impl_->dataset->size()),
+  return batches_of(impl_->sampler->count(size_of(*impl_->dataset)),
                     impl_->options);
 }
 
@@ -395,7 +400,7 @@ std::int64_t DataLoader::epoch() const { return impl_->epoch; }
 std::int64_t DataLoader::batch() const { return impl_->batch; }
 
 Tensor DataLoader::order(std::int64_t epoch) const {
-  return checked_order(*impl_->sampler, impl_->dataset->size(), impl_->seed,
+  return checked_order(*impl_->sampler, size_of(*impl_->dataset), impl_->seed,
                        epoch);
 }
 

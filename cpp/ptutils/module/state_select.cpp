@@ -43,6 +43,7 @@ std::vector<std::string> names_in(const Dict& flat) {
       names.insert(name.substr(0, dot));
       if (dot == std::string::npos) break;
     }
+  names.erase("");  // of an empty state
   return {names.begin(), names.end()};
 }
 

@@ -84,5 +84,5 @@ def loader(ours: Any) -> Any:
         collate_fn=ours.collate_fn or collate,
         num_workers=workers,
         prefetch_factor=ours.prefetch_factor if workers else None,
-        timeout=ours.timeout,
+        timeout=ours.timeout if workers else 0,
     )
