@@ -273,6 +273,10 @@ void def_callbacks(py::module_& m, py::handle module_class) {
            "By instance, by class, or by name (then with its arguments). "
            "every='100 steps', at=500, before='2 epochs', after='1 epoch' say "
            "when it runs.");
+  view.def(
+      "to_config",
+      [](const CallbacksView& v) { return Value(v.get().to_config()); },
+      "What builds them again: [{func, its arguments, every, …}, …].");
   view.def("unregister_callback",
            [](const CallbacksView& v, const Callback& callback) {
              v.get().remove(callback);

@@ -77,12 +77,17 @@ void PySelf::look_up(Method method, std::uint64_t bit) const {
 
 std::int64_t PySelf::int_from_python(Method method) const {
   py::object out = call_python(method);
-  if (!PyIndex_Check(out.ptr()))
-    fail(Kind::kType,
+  auto refuse = [&](Kind kind, const char* wanted) {
+    fail(kind,
          str(python_class_name(self()), ".",
              std::string(py::str(py::handle(interned(method))))),
-         "returns a whole number, not ", std::string(py::str(py::repr(out))));
-  return py::cast<std::int64_t>(out);
+         "returns ", wanted, ", not ",
+         std::string(py::repr(out)).substr(0, 60));
+  };
+  if (!PyIndex_Check(out.ptr())) refuse(Kind::kType, "a whole number");
+  py::detail::make_caster<std::int64_t> caster;
+  if (!caster.load(out, true)) refuse(Kind::kValue, "a number of 64 bits");
+  return py::detail::cast_op<std::int64_t>(caster);
 }
 
 void add_native_type(PyTypeObject* type) { native_types().insert(type); }

@@ -697,6 +697,10 @@ class Callbacks:
         """
         By instance, by class, or by name (then with its arguments). every='100 steps', at=500, before='2 epochs', after='1 epoch' say when it runs.
         """
+    def to_config(self: ptutils.Callbacks) -> typing.Any:
+        """
+        What builds them again: [{func, its arguments, every, …}, …].
+        """
     def unregister_callback(self: ptutils.Callbacks, arg0: ptutils.Callback) -> None:
         ...
 class Statistic:

@@ -255,14 +255,14 @@ def _effective(what: str, config: dict[str, Any]) -> dict[str, Any]:
         part = {"func": func, **config.get(slot, {})}
         built = _core.configure(part, path=slot, slot=slot)
         out[slot] = built.to_config()
-    names = [_callback(item) for item in config.get("callbacks", [])]
-    if names:
-        out["callbacks"] = names
+    if config.get("callbacks"):
+        out["callbacks"] = _callbacks(config["callbacks"])
     return out
 
 
-def _callback(item: Any) -> Any:
-    known = {"every", "at", "before", "after"}
-    if isinstance(item, dict):
-        item = {key: value for key, value in item.items() if key not in known}
-    return _core.configure([item], path="callbacks", slot="callbacks")[0].to_config()
+def _callbacks(items: list[Any]) -> Any:
+    owner = _core.Module()
+    for item in items:
+        given = dict(item) if isinstance(item, dict) else {"func": item}
+        owner.callbacks.register_callback(given.pop("func"), **given)
+    return owner.callbacks.to_config()
