@@ -141,7 +141,8 @@ void add_feature(std::string_view text, std::string_view prefix,
 }
 
 void put_varint(std::string& out, std::uint64_t value) {
-  for (; value >= 128; value >>= 7) out += static_cast<char>((value & 127) | 128);
+  for (; value >= 128; value >>= 7)
+    out += static_cast<char>((value & 127) | 128);
   out += static_cast<char>(value);
 }
 
