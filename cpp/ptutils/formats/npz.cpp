@@ -71,7 +71,7 @@ void write_array(ZipWriter& zip, std::string_view array_name,
 
 /// A few at a time: their packed bytes wait for their turn in memory.
 void write_deflated(ZipWriter& zip, const Flat& flat) {
-  const auto window = static_cast<std::size_t>(2 * thread_budget());
+  const auto window = 2 * static_cast<std::size_t>(thread_budget());
   const auto& all = flat.tensors;
   for (std::size_t first = 0; first < all.size(); first += window) {
     const std::size_t count = std::min(window, all.size() - first);
