@@ -409,7 +409,7 @@ start = time.monotonic()
 try:
     next(iter(loader))
 except KeyboardInterrupt:
-    print(round(time.monotonic() - start - 0.5, 3))
+    print(round(time.monotonic() - start - 0.5, 3), flush=True)
 os._exit(0)
 """
 

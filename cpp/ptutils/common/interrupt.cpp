@@ -27,7 +27,7 @@ State& state() {
   return instance;
 }
 
-[[maybe_unused]] const bool kReady = (state(), true);
+[[maybe_unused]] const bool kInterruptMade = (state(), true);
 
 // When this thread last ran the hook: many short waits in a row must notice
 // Ctrl-C as one long wait does.

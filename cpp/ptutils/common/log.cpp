@@ -30,7 +30,7 @@ State& state() {
   return instance;
 }
 
-[[maybe_unused]] const bool kReady = (state(), true);
+[[maybe_unused]] const bool kLogMade = (state(), true);
 
 const char* name_of(Level level) {
   switch (level) {

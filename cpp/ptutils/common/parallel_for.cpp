@@ -233,7 +233,7 @@ Current& current() {
   return instance;
 }
 
-[[maybe_unused]] const bool kReady = (current(), true);
+[[maybe_unused]] const bool kPoolMade = (current(), true);
 
 Pool& pool() {
   std::uint64_t generation = fork_generation();

@@ -109,7 +109,7 @@ IdSource& ids() {
   return instance;
 }
 
-[[maybe_unused]] const bool kReady = (ids(), true);
+[[maybe_unused]] const bool kIdsMade = (ids(), true);
 
 }  // namespace
 

@@ -152,7 +152,7 @@ Crews& crews() {
   return instance;
 }
 
-[[maybe_unused]] const bool kReady = (crews(), true);
+[[maybe_unused]] const bool kCrewsMade = (crews(), true);
 
 }  // namespace
 

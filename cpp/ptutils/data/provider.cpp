@@ -7,23 +7,23 @@
 namespace ptutils::data {
 namespace {
 
-constexpr char kWhere[] = "DataProvider";
+constexpr char kProvider[] = "DataProvider";
 constexpr char kTrain[] = "train";
 
 void check_phase(const std::string& phase) {
   if (phase.empty() || phase.find('.') != std::string::npos)
-    fail(Kind::kValue, kWhere, "a phase cannot be named '", phase,
+    fail(Kind::kValue, kProvider, "a phase cannot be named '", phase,
          "'; give a name without dots");
 }
 
 std::string phase_in(const Value& request) {
   if (request.is_string()) return request.as_string();
   if (request.is_dict()) {
-    check_keys(request.as_dict(), {"phase"}, kWhere);
+    check_keys(request.as_dict(), {"phase"}, kProvider);
     const Value* phase = request.as_dict().find("phase");
     if (phase && phase->is_string()) return phase->as_string();
   }
-  fail(Kind::kType, kWhere,
+  fail(Kind::kType, kProvider,
        "a request is a phase ('train') or a dict {'phase': "
        "'train'}, not ",
        request.repr());
@@ -83,9 +83,9 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
   for (auto& [phase, dataset] : datasets) {
     check_phase(phase);
     if (made->find(phase))
-      fail(Kind::kValue, kWhere, "the phase '", phase, "' was given twice");
+      fail(Kind::kValue, kProvider, "the phase '", phase, "' was given twice");
     if (!dataset)
-      fail(Kind::kType, kWhere, "the phase '", phase, "' has no data set");
+      fail(Kind::kType, kProvider, "the phase '", phase, "' has no data set");
     DataLoader::Options mine = options;
     if (phase != kTrain) {
       mine.shuffle = {};
@@ -114,7 +114,7 @@ Value DataProvider::to_config() {
   for (Impl::Phase& phase : impl_->phases) {
     auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader);
     if (!loader)
-      fail(Kind::kState, kWhere, "the loader of '", phase.name, "' (",
+      fail(Kind::kState, kProvider, "the loader of '", phase.name, "' (",
            phase.loader->class_name(),
            ") was set by hand; a configuration names data sets");
     datasets.set(phase.name, loader->dataset()->to_config());
@@ -127,7 +127,7 @@ Value DataProvider::to_config() {
 std::shared_ptr<Loader> DataProvider::provide(const Value& request) {
   std::string wanted = phase_in(request);
   if (Impl::Phase* phase = impl_->find(wanted)) return phase->loader;
-  fail(Kind::kKey, kWhere, "no data for the phase '", wanted, "'",
+  fail(Kind::kKey, kProvider, "no data for the phase '", wanted, "'",
        did_you_mean(wanted, phases()));
 }
 
@@ -159,7 +159,7 @@ void DataProvider::set_loader(const std::string& phase,
                               std::shared_ptr<Loader> loader) {
   check_phase(phase);
   if (!loader)
-    fail(Kind::kType, kWhere, "no loader was given for '", phase, "'");
+    fail(Kind::kType, kProvider, "no loader was given for '", phase, "'");
   if (Impl::Phase* known = impl_->find(phase)) {
     known->loader = std::move(loader);
   } else {

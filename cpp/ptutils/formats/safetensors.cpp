@@ -18,7 +18,7 @@ namespace ptutils::detail {
 namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference's limit
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kDataAlignment = 64;
 constexpr std::size_t kOverlap = std::size_t{8} << 20;  // bytes worth a thread
 constexpr std::int64_t kMaxComplexDims = 64;  // the parts take one more
 
@@ -220,7 +220,9 @@ std::string make_header(const Flat& flat, const std::vector<std::size_t>& order,
     append_entry(out, flat.tensors[i].first, flat.tensors[i].second, begins[i]);
   }
   out += '}';
-  out.append((kAlignment - (8 + out.size()) % kAlignment) % kAlignment, ' ');
+  out.append(
+      (kDataAlignment - (8 + out.size()) % kDataAlignment) % kDataAlignment,
+      ' ');
   return out;
 }
 

@@ -42,7 +42,7 @@ std::mutex& creation_mutex() {
   return mutex;
 }
 
-[[maybe_unused]] const bool kReady = (creation_mutex(), true);
+[[maybe_unused]] const bool kCreationHeld = (creation_mutex(), true);
 
 std::string prefix_of(const fs::path& target) {
   return str(".", target.filename().native().substr(0, kLongestStem), ".");
