@@ -149,7 +149,7 @@ void set_collate(PyDataLoader& self, const py::object& function) {
   });
 }
 
-PyDataLoader* make_loader(const py::object& dataset,
+PyDataLoader* loader_from(const py::object& dataset,
                           const py::object& batch_size,
                           const py::object& shuffle, const py::object& sampler,
                           const py::args& more, const py::kwargs& kwargs) {
@@ -411,7 +411,7 @@ void def_loader(py::module_& m) {
 
   auto cls = bind_module<DataLoader, Loader, PyDataLoader, false>(
       m, "DataLoader", "ptutils.data", kLoaderDoc);
-  cls.def(py::init(&make_loader), py::arg("dataset"), py::arg("batch_size") = 1,
+  cls.def(py::init(&loader_from), py::arg("dataset"), py::arg("batch_size") = 1,
           py::arg("shuffle") = py::none(), py::arg("sampler") = py::none());
   def_attributes(cls);
   def_torch_attributes(cls);
