@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as _html
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -100,7 +99,13 @@ def text(value: Mapping[Any, Any], name: str) -> str:
 
 def html(value: Mapping[Any, Any], name: str) -> str:
     """The tree for notebooks: parts that open and close."""
-    return _html_part(value, _html.escape(name), 0)
+    return _html_part(value, _escaped(name), 0)
+
+
+def _escaped(text: str) -> str:
+    import html  # long to import, for notebooks alone
+
+    return html.escape(text)
 
 
 def _html_part(
@@ -112,12 +117,12 @@ def _html_part(
         if i >= 200:
             rows.append(f"<div>… {len(value) - i} more</div>")
             break
-        title = _html.escape(str(key))
+        title = _escaped(str(key))
         is_part = isinstance(item, dict) and item and not _is_among(item, above)
         if is_part and depth < _DEPTH:
             rows.append(_html_part(item, title, depth + 1, above))
         else:
-            shown = _html.escape(describe(item, above))
+            shown = _escaped(describe(item, above))
             rows.append(f"<div>{title}: <code>{shown}</code></div>")
     is_open = " open" if depth < 2 else ""
     return (

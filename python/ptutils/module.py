@@ -7,7 +7,6 @@ shorter in Python, put on it once at import.
 from __future__ import annotations
 
 import abc
-import html
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -110,6 +109,8 @@ class _FromMeta:
 
 
 def _repr_html_(self: Module) -> str:
+    import html
+
     return f"<pre>{html.escape(repr(self))}</pre>"
 
 

@@ -13,18 +13,18 @@ import contextlib
 import contextvars
 import functools
 import importlib
-import inspect
-import json
 import os
 import sys
-import sysconfig
 import types
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core
+
+# What takes long to import is imported where it is used.
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOT_FOUND = object()
 
@@ -101,11 +101,15 @@ def trust(*names: str) -> None:
 
 
 def _remembered_path() -> Path:
+    from pathlib import Path
+
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "ptutils" / "trusted.json"
 
 
 def _remembered() -> set[str]:
+    import json
+
     try:
         return set(json.loads(_remembered_path().read_text()))
     except (OSError, ValueError):
@@ -127,6 +131,8 @@ def remember(name: str) -> None:
     known = _remembered()
     if name in known or not _remembers.get():
         return
+    import json
+
     path = _remembered_path()
     with contextlib.suppress(OSError):  # a home that cannot be written
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -287,6 +293,9 @@ def _is_standard(module: str) -> bool:
     """Of Python itself; a user's file may have such a name, too."""
     if module == "__main__" or module.split(".")[0] not in sys.stdlib_module_names:
         return False
+    import sysconfig
+    from pathlib import Path
+
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is None or Path(file).is_relative_to(sysconfig.get_path("stdlib"))
 
@@ -333,6 +342,8 @@ def configuration_of(made: Any) -> dict[str, Any]:
 
 def _parameters(cls: type) -> set[str] | None:
     """Names of what its constructor takes; None for any."""
+    import inspect
+
     found = inspect.signature(cls).parameters
     if any(p.kind is p.VAR_KEYWORD for p in found.values()):
         return None
