@@ -30,7 +30,7 @@ session = pt.Session(
     dataprovider=DataProvider(
         train=FashionMNIST("data"),
         val=FashionMNIST("data", train=False),
-        batch_size=64,
+        batch_size=128,
     ),
     dbinterface="runs.db",
     train_params={"num_epochs": int(sys.argv[1]) if len(sys.argv) > 1 else 5},
