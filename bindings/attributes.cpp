@@ -151,11 +151,6 @@ class TorchSlot final : public ValueSlot {
   std::string name_;
 };
 
-bool is_torch_module(py::handle self) {
-  PyObject* torch = PyDict_GetItemString(PyImport_GetModuleDict(), "torch.nn");
-  return torch && py::isinstance(self, py::handle(torch).attr("Module"));
-}
-
 void visit_tensors(const py::dict& tensors, const py::object& left_out,
                    Fields& f) {
   for (auto [key, tensor] : tensors) {
@@ -239,7 +234,8 @@ void visit_attributes(PyObject* self, const Meta& meta, Fields& f) {
     if (is_wanted(name, meta) && py::hasattr(self, key))
       visit_item({object, key, true}, name, f);
   }
-  if (dict.contains("_parameters") && is_torch_module(self))
+  if (dict.contains("_parameters") &&
+      is_instance_of(self, "torch.nn", "Module"))
     visit_torch(dict, f);
 }
 

@@ -166,12 +166,12 @@ std::vector<std::string> triggers_at(const CallbacksView& view) {
 
 /// A trigger is the user's to invent; one that nearly has another's name is
 /// more likely misspelt. Once a name.
-void warn_if_misspelt(const CallbacksView& view, const std::string& trigger) {
-  static auto* seen = new std::unordered_set<std::string>();  // under the GIL
-  if (seen->contains(trigger)) return;
+void warn_if_misspelt(const CallbacksView& view, Callbacks::TriggerId id) {
+  static auto* seen = new std::unordered_set<Callbacks::TriggerId>();
+  if (!seen->insert(id).second) return;  // under the GIL
+  std::string trigger(Callbacks::trigger_name(id));
   std::vector<std::string> known = triggers_at(view);
   if (std::find(known.begin(), known.end(), trigger) != known.end()) return;
-  seen->insert(trigger);
   if (nearest_names(trigger, known, 1).empty()) return;
   log::warning("callbacks: nothing raises '", trigger, "' of itself",
                did_you_mean(trigger, known));
@@ -208,7 +208,7 @@ py::object run_at(const CallbacksView& view, const std::string& trigger,
     fail(Kind::kType, "callbacks.on", "a ", Py_TYPE(function.ptr())->tp_name,
          " is not a function");
   std::string name = lower(trigger);
-  warn_if_misspelt(view, name);
+  warn_if_misspelt(view, Callbacks::intern(name));
   view.get().add(std::make_shared<FunctionCallback>(name, function),
                  filter_of(every, at, before, after));
   return function;
@@ -218,8 +218,7 @@ void call_trigger(const CallbacksView& view, const py::object& trigger,
                   const py::kwargs& arguments) {
   auto id = Callbacks::intern(lower(py::cast<std::string>(trigger)));
   Callbacks& callbacks = view.get();
-  if (!callbacks.listening(id))
-    return warn_if_misspelt(view, std::string(Callbacks::trigger_name(id)));
+  if (!callbacks.listening(id)) return warn_if_misspelt(view, id);
   Event event;
   event.trigger = Callbacks::trigger_name(id);
   event.source = &py::cast<Module&>(view.owner);

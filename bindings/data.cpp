@@ -16,12 +16,6 @@ namespace {
 
 using data::Dataset;
 
-bool is_instance_of(py::handle object, const char* module, const char* name) {
-  PyObject* found = PyDict_GetItemString(PyImport_GetModuleDict(), module);
-  if (!found) return false;
-  py::object type = py::getattr(py::handle(found), name, py::none());
-  return !type.is_none() && py::isinstance(object, type);
-}
 bool is_torch_dataset(py::handle object) {
   return is_instance_of(object, "torch.utils.data", "Dataset");
 }
@@ -304,12 +298,9 @@ void rethrow_of_user(py::error_already_set& error, const std::string& what) {
 }
 
 std::int64_t length_of(py::handle given, const std::string& what) {
-  py::detail::make_caster<std::int64_t> caster;
-  if (!PyIndex_Check(given.ptr()) || !caster.load(given, true))
-    fail(Kind::kValue, what, "gave ",
-         std::string(py::repr(given)).substr(0, 60),
-         ", not a number of 64 bits");
-  return py::detail::cast_op<std::int64_t>(caster);
+  if (std::optional<std::int64_t> number = index_in(given)) return *number;
+  fail(Kind::kValue, what, "gave ", std::string(py::repr(given)).substr(0, 60),
+       ", not a number of 64 bits");
 }
 
 Value python_sample(std::int64_t index, SeenOrigin& origin,

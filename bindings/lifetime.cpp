@@ -77,16 +77,19 @@ void PySelf::look_up(Method method, std::uint64_t bit) const {
 
 std::int64_t PySelf::int_from_python(Method method) const {
   py::object out = call_python(method);
-  auto refuse = [&](Kind kind, const char* wanted) {
-    fail(kind,
-         str(python_class_name(self()), ".",
-             std::string(py::str(py::handle(interned(method))))),
-         "returns ", wanted, ", not ",
-         std::string(py::repr(out)).substr(0, 60));
-  };
-  if (!PyIndex_Check(out.ptr())) refuse(Kind::kType, "a whole number");
+  std::optional<std::int64_t> number = index_in(out);
+  if (number) return *number;
+  std::string name = py::str(py::handle(interned(method)));
+  bool whole = PyIndex_Check(out.ptr());
+  fail(whole ? Kind::kValue : Kind::kType,
+       str(python_class_name(self()), ".", name), "returns ",
+       whole ? "a number of 64 bits" : "a whole number", ", not ",
+       std::string(py::repr(out)).substr(0, 60));
+}
+
+std::optional<std::int64_t> index_in(py::handle given) {
   py::detail::make_caster<std::int64_t> caster;
-  if (!caster.load(out, true)) refuse(Kind::kValue, "a number of 64 bits");
+  if (!PyIndex_Check(given.ptr()) || !caster.load(given, true)) return {};
   return py::detail::cast_op<std::int64_t>(caster);
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_set>
 
@@ -120,6 +121,8 @@ inline void direct(const Module& module, Method method) {
 Meta read_meta(PyObject* self);
 /// "module.Class" of a Python subclass; empty for a class of ours.
 std::string python_class_name(PyObject* self);
+/// A whole number of 64 bits; nothing for any other object.
+std::optional<std::int64_t> index_in(py::handle given);
 /// {"func": …, remembered constructor arguments…} of a Python subclass.
 Value python_config(PyObject* self);
 /// Notes that the class is one that the bindings define.

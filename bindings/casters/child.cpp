@@ -9,16 +9,6 @@ namespace ptutils::bindings {
 
 namespace {
 
-/// The object's class is, or derives from, MODULE.NAME of a library that is
-/// loaded (never imports it).
-bool is_instance_of(py::handle object, const char* module, const char* name) {
-  PyObject* modules = PyImport_GetModuleDict();  // borrowed
-  PyObject* found = PyDict_GetItemString(modules, module);
-  if (!found) return false;
-  py::object type = py::getattr(py::handle(found), name, py::none());
-  return !type.is_none() && py::isinstance(object, type);
-}
-
 bool is_torch_module(py::handle object) {
   return is_instance_of(object, "torch.nn", "Module");
 }
@@ -45,6 +35,14 @@ void flatten_into(const Value& value, const std::string& prefix, Dict& out) {
 }
 
 }  // namespace
+
+bool is_instance_of(py::handle object, const char* module, const char* name) {
+  PyObject* modules = PyImport_GetModuleDict();  // borrowed
+  PyObject* found = PyDict_GetItemString(modules, module);
+  if (!found) return false;
+  py::object type = py::getattr(py::handle(found), name, py::none());
+  return !type.is_none() && py::isinstance(object, type);
+}
 
 PyHolder::~PyHolder() {
   if (finalizing()) return;

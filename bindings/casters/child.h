@@ -35,6 +35,9 @@ class Foreign : public Module, public PyHolder {
   void train(bool mode) override;
 };
 
+/// The object's class is, or derives from, MODULE.NAME of a library that is
+/// loaded (never imports it).
+bool is_instance_of(py::handle object, const char* module, const char* name);
 /// True for an instance (not a class) with callable state_dict and
 /// load_state_dict that is not a dict.
 bool is_foreign(py::handle object);

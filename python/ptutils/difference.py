@@ -83,7 +83,7 @@ def _compared(a: Any, b: Any) -> tuple[str, float]:
         return f"only in the second: {_tree.describe(b)}", float("inf")
     if _core._identical(a, b):
         return "", 0.0
-    if _is_array(a) and _is_array(b):
+    if is_array(a) and is_array(b):
         return _arrays(a, b)
     if type(a) in (int, float) and type(b) in (int, float):
         size = abs(a - b) if a - b == a - b else float("inf")
@@ -91,7 +91,8 @@ def _compared(a: Any, b: Any) -> tuple[str, float]:
     return f"{_tree.describe(a)} → {_tree.describe(b)}", float("inf")
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """An array or tensor of any library."""
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
@@ -100,7 +101,7 @@ def _arrays(a: Any, b: Any) -> tuple[str, float]:
 
     if tuple(a.shape) != tuple(b.shape) or _dtype(a) != _dtype(b):
         return f"{_tree.describe(a)} → {_tree.describe(b)}", float("inf")
-    x, y = _numbers(a), _numbers(b)
+    x, y = numbers(a), numbers(b)
     if x.dtype == np.bool_:
         x, y = x.astype(np.int8), y.astype(np.int8)
     with np.errstate(all="ignore"):
@@ -124,7 +125,7 @@ def _home(array: Any) -> str:
     return _tree.describe(array).rpartition(" ")[2]
 
 
-def _numbers(array: Any) -> Any:
+def numbers(array: Any) -> Any:
     """As NumPy's; bfloat16 as float32."""
     native = _core._as(array, "native")
     if native.dtype == "bf16":

@@ -17,7 +17,7 @@ import time
 import traceback
 import types
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from . import _core, registry, streams, torch_ops
@@ -114,6 +114,11 @@ def _init(
     )
     for name, part in parts.items():
         setattr(self, name, part)
+    register_callbacks(self, callbacks)
+
+
+def register_callbacks(owner: Any, callbacks: Iterable[Any]) -> None:
+    """By name, class, instance, or ``{'func': …, its arguments and filters}``."""
     for i, callback in enumerate(callbacks):
         if isinstance(callback, dict):
             callback = dict(callback)
@@ -122,9 +127,9 @@ def _init(
                     f"[callbacks[{i}]] a dictionary without 'func', which names the "
                     f"callback's class: {callback}"
                 )
-            self.callbacks.register_callback(callback.pop("func"), **callback)
+            owner.callbacks.register_callback(callback.pop("func"), **callback)
         else:
-            self.callbacks.register_callback(callback)
+            owner.callbacks.register_callback(callback)
 
 
 def _check_name(exp_id: Any) -> None:
@@ -133,15 +138,19 @@ def _check_name(exp_id: Any) -> None:
 
 
 def _check_seed(exp_id: str, seed: Any) -> int:
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise _core.WrongType(
-            f"[{exp_id}] seed is a whole number, not {seed!r}"
-        ) from None
+    number = _whole(exp_id, "seed", seed)
     if not 0 <= number < 2**64:
         raise _core.WrongValue(f"[{exp_id}] seed is {number}; from 0 to 2**64 - 1")
     return number
+
+
+def _whole(where: str, name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise _core.WrongType(
+            f"[{where}] {name} is a whole number, not {value!r}"
+        ) from None
 
 
 def _check_parts(exp_id: str, parts: dict[str, Any]) -> None:
@@ -360,12 +369,7 @@ def _count(name: str, value: Any) -> int:
     """A number of epochs or steps; 0 when none is given."""
     if value is None:
         return 0
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise _core.WrongType(
-            f"[Session.loop] {name} is a whole number, not {value!r}"
-        ) from None
+    count = _whole("Session.loop", name, value)
     if count < 1:
         raise _core.WrongValue(f"[Session.loop] {name} is {count}; at least 1")
     return count
@@ -390,7 +394,12 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
                 break
             self._begin_step()
             ended = 0 < length <= self._step_in_epoch + 1
-            yield from _one(self, batch, ended)
+            try:
+                yield batch
+            except GeneratorExit:  # break, return: the batch was used
+                if self._begun:
+                    self._end_step(ended)
+                raise
             if ended and not source.moved and next(batches, _END) is not _END:
                 raise _core.WrongState(
                     f"[{self.exp_id}] the loader gave more batches than its "
@@ -404,17 +413,6 @@ def _epochs(self: Session, source: Any) -> Iterator[Any]:
                 break
             if self._done():
                 return
-
-
-def _one(self: Session, batch: Any, ended: bool) -> Iterator[Any]:
-    """Gives the batch; `break` or `return` out of the loop's body ends its step
-    as its end does: the batch was used."""
-    try:
-        yield batch
-    except GeneratorExit:
-        if self._begun:
-            self._end_step(ended)
-        raise
 
 
 def _load(location: Any, exp_id: str, classes: Sequence[type], trusted: bool) -> Any:

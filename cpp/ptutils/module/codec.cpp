@@ -143,13 +143,6 @@ Tensor Deferred::get() {
   return *read_;
 }
 
-Tensor tensor_of(const Value& leaf) {
-  if (leaf.is_opaque())
-    if (auto* deferred = dynamic_cast<Deferred*>(leaf.as_opaque().get()))
-      return deferred->get();
-  return leaf.as_tensor();
-}
-
 Value read(const fs::path& path, const ReadOptions& options) {
   return codec_for_reading(path).read(path, options);
 }

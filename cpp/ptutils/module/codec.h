@@ -46,8 +46,6 @@ class PTUTILS_API Deferred : public Opaque {
   std::mutex mutex_;
   std::optional<Tensor> read_;
 };
-/// The tensor of a leaf: itself, or what a Deferred reads; Kind::kType else.
-PTUTILS_API Tensor tensor_of(const Value& leaf);
 
 /// One file format. State and Session name no implementation: formats/
 /// registers them (register_formats), users add theirs with add_codec.

@@ -68,10 +68,7 @@ void Session::run() {
 /// Not from within its own loop.
 void Session::require_idle() {
   require_own_process();
-  if (looping_)
-    fail(Kind::kState, options_.exp_id,
-         "is running already in this process; a callback ends it by pause() or "
-         "stop(), and goes back by load_state_dict()");
+  if (looping_) fail_running();
 }
 
 void Session::resume() {
@@ -106,11 +103,7 @@ void Session::observe_model() {
 
 void Session::train_loop(std::int64_t limit) {
   static const auto kEpoch = trigger("start_of_epoch");
-  struct Looping {
-    bool& flag;
-    explicit Looping(bool& f) : flag(f) { flag = true; }
-    ~Looping() { flag = false; }
-  } looping(looping_);
+  While looping(looping_);
   try {
     observe_model();
     options_.model->train(true);

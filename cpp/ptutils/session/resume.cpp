@@ -74,11 +74,7 @@ void Session::fail_structure(const std::vector<Change>& changes,
 /// Loads it whole; what changed in the configuration may be why it cannot be.
 void Session::load_checked(const Value& state,
                            const std::vector<Change>& changes) {
-  restoring_ = true;
-  struct Reset {
-    bool& flag;
-    ~Reset() { flag = false; }
-  } reset{restoring_};
+  While restoring(restoring_);
   try {
     load_state_dict(state);
   } catch (const Error& e) {
@@ -117,11 +113,7 @@ void Session::restore_waiting() {
   if (!now.empty()) {
     LoadOptions options;
     options.only_names = now.keys();
-    restoring_ = true;
-    struct Reset {
-      bool& flag;
-      ~Reset() { flag = false; }
-    } reset{restoring_};
+    While restoring(restoring_);
     load_state_dict(now, options);
   }
   waiting_parts_ = std::move(later);
@@ -233,11 +225,7 @@ void Session::back_to_start(const RunRecord& before) {
   for (const CheckpointInfo& c : store_->checkpoints()) {
     if (c.attempt != first || c.step != 0) continue;
     Value document = store_->load_checkpoint(c.id);
-    restoring_ = true;
-    struct Reset {
-      bool& flag;
-      ~Reset() { flag = false; }
-    } reset{restoring_};
+    While restoring(restoring_);
     load_state_dict(document.as_dict().at("state"));
     return;
   }

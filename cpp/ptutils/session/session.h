@@ -153,6 +153,17 @@ class PTUTILS_API Session : public Module {
     kUpdating,  // the model has the batch: no state can be gone on from
     kGiven,     // a user's loop has the batch: a state counts the step
   };
+  /// A flag that is set while this lives.
+  class While {
+   public:
+    explicit While(bool& flag) : flag_(flag) { flag_ = true; }
+    ~While() { flag_ = false; }
+    While(const While&) = delete;
+    While& operator=(const While&) = delete;
+
+   private:
+    bool& flag_;
+  };
   /// While a step or an epoch is ended: save() waits for its end, and a state
   /// that is loaded meanwhile is noticed.
   class Ending {
@@ -190,6 +201,7 @@ class PTUTILS_API Session : public Module {
   bool left_to_parent() noexcept;
   void require_own_process();
   void require_idle();
+  [[noreturn]] void fail_running() const;
   void save_process_metadata();
   void start_clock();
   std::vector<Change> changed_values(const Value& given_before);

@@ -82,12 +82,12 @@ SessionSettings SessionSettings::read(const Value& train,
   if (const Value* every = s.find("every"); every && !every->is_null())
     out.save_every = Interval::parse(*every, "save_params.every");
   out.keep_last = count(s, "keep_last", "save_params", 2, 1);
-  if (const Value* best = s.find("keep_best"); best && !best->is_null())
+  if (const Value* best = s.find("keep_best"); best && !best->is_null()) {
     read_best(*best, out);
-  if (s.contains("keep_best") && !s.at("keep_best").is_null() &&
-      out.keep_best.empty())
-    fail(Kind::kValue, "save_params.keep_best",
-         "is empty; name a metric, such as val/accuracy, or leave it out");
+    if (out.keep_best.empty())
+      fail(Kind::kValue, "save_params.keep_best",
+           "is empty; name a metric, such as val/accuracy, or leave it out");
+  }
   return out;
 }
 

@@ -57,13 +57,16 @@ void Session::require_own_process() {
          "process has no part in it");
 }
 
+void Session::fail_running() const {
+  fail(Kind::kState, options_.exp_id,
+       "is running already in this process; a callback ends it by pause() or "
+       "stop(), and goes back by load_state_dict()");
+}
+
 bool Session::begin(Mode mode) {
   static const auto kStart = Callbacks::intern("start_of_session");
   left_to_parent();
-  if (begun_)
-    fail(Kind::kState, options_.exp_id,
-         "is running already in this process; a callback ends it by pause() or "
-         "stop(), and goes back by load_state_dict()");
+  if (begun_) fail_running();
   check_parts();
   if (mode == Mode::kResume && !store_->find())
     fail(Kind::kNotFound, options_.exp_id, "there is nothing to resume in ",

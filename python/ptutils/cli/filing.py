@@ -48,11 +48,12 @@ def show(args: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _about(leaf: Any) -> dict[str, Any]:
-    if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
-        return {"value": _tree.describe(leaf)}
     out: dict[str, Any] = {"value": _tree.describe(leaf)}
-    numbers = difference._numbers(leaf)
-    out["bytes"] = int(numbers.size) * _core._as(leaf, "native").itemsize
+    if not difference.is_array(leaf):
+        return out
+    native = _core._as(leaf, "native")
+    numbers = difference.numbers(native)
+    out["bytes"] = int(numbers.size) * native.itemsize
     if numbers.size and numbers.dtype.kind != "c":
         real = numbers[numbers == numbers]
         out["nan"] = int(numbers.size - real.size)

@@ -256,13 +256,9 @@ def _effective(what: str, config: dict[str, Any]) -> dict[str, Any]:
         built = _core.configure(part, path=slot, slot=slot)
         out[slot] = built.to_config()
     if config.get("callbacks"):
-        out["callbacks"] = _callbacks(config["callbacks"])
+        from ..session import register_callbacks
+
+        owner: Any = _core.Module()
+        register_callbacks(owner, config["callbacks"])
+        out["callbacks"] = owner.callbacks.to_config()
     return out
-
-
-def _callbacks(items: list[Any]) -> Any:
-    owner = _core.Module()
-    for item in items:
-        given = dict(item) if isinstance(item, dict) else {"func": item}
-        owner.callbacks.register_callback(given.pop("func"), **given)
-    return owner.callbacks.to_config()
