@@ -195,6 +195,8 @@ class Reader {
     if (auto variable = variable_from(object)) return *variable;
     if (py::isinstance<Module>(object))
       return handle(py::cast<ModulePtr>(object));
+    if (py::isinstance<Deferred>(object))
+      return Value(py::cast<std::shared_ptr<Deferred>>(object)->get());
     return Value(std::shared_ptr<Opaque>(std::make_shared<PyOpaque>(
         py::reinterpret_borrow<py::object>(object))));
   }

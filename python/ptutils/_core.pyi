@@ -2562,7 +2562,7 @@ def prod(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     >>> pt.ops.prod([2, 3, 4])
     Tensor(24)
     """
-def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False) -> typing.Any:
+def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False, isolate: bool = False) -> typing.Any:
     ...
 def relu(input: ptutils.Tensor) -> ptutils.Tensor:
     """

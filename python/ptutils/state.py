@@ -14,7 +14,7 @@ State
 from __future__ import annotations
 
 import os
-from collections.abc import ItemsView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from . import _core, _tree
@@ -30,7 +30,7 @@ class DotDict(dict[Any, Any]):
 
     A plain dict in it becomes a :class:`Branch` (a :class:`Section`) when it is
     reached, in place: what is written through it, by dot or by ``[]``, is in the
-    whole.
+    whole. So is an array of a file that has not been read yet.
     """
 
     __slots__ = ("__weakref__",)
@@ -48,7 +48,7 @@ class DotDict(dict[Any, Any]):
         if isinstance(given, (str, os.PathLike)):
             from . import files
 
-            content = files.read(given)
+            content = files._read(given, lazy=True)
             if content is None:
                 raise WrongType(
                     f"[{cls.__name__}] {os.fspath(given)} is empty; "
@@ -98,6 +98,9 @@ class DotDict(dict[Any, Any]):
         if type(value) is dict:
             value = self._branch(value)
             dict.__setitem__(self, key, value)
+        elif type(value) is _core._Deferred:
+            value = value.get()
+            dict.__setitem__(self, key, value)
         return value
 
     def get(self, key: Any, default: Any = None) -> Any:
@@ -111,10 +114,29 @@ class DotDict(dict[Any, Any]):
         super().setdefault(key, default)
         return self._own(key)
 
+    def pop(self, key: Any, *default: Any) -> Any:
+        self._own(key)
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[Any, Any]:
+        for key in reversed(self):
+            return key, self.pop(key)
+        return super().popitem()  # its KeyError
+
     def _adopt(self) -> None:
         for key, value in dict.items(self):
-            if type(value) is dict:
-                dict.__setitem__(self, key, self._branch(value))  # no new key
+            if type(value) is dict or type(value) is _core._Deferred:
+                self._own(key)  # no new key
+
+    def __iter__(self) -> Iterator[Any]:
+        # Overridden at all, dict(s) and {**s} ask for the items one by one.
+        return super().__iter__()
+
+    def __eq__(self, other: object) -> bool:
+        for side in (self, other):
+            if isinstance(side, DotDict):
+                side._adopt()
+        return super().__eq__(other)
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]
         self._adopt()
@@ -216,8 +238,10 @@ class State(DotDict):
     Parameters
     ----------
     source : dict, path or module, optional
-        ``State('weights.safetensors')`` reads any known format;
-        ``State(net)`` is the module's ``state_dict()``.
+        ``State('weights.safetensors')`` reads any known format, and of its
+        arrays only those that are asked for, when they are: they are mapped, or
+        (compressed ones of HDF5) read then. The file may be replaced or deleted
+        meanwhile. ``State(net)`` is the module's ``state_dict()``.
 
     Examples
     --------

@@ -8,6 +8,7 @@
 
 #include "ptutils/common/names.h"
 #include "ptutils/module/configuration.h"
+#include "ptutils/module/isolate.h"
 
 namespace ptutils {
 namespace {
@@ -144,7 +145,9 @@ Tensor Deferred::get() {
 }
 
 Value read(const fs::path& path, const ReadOptions& options) {
-  return codec_for_reading(path).read(path, options);
+  const Codec& codec = codec_for_reading(path);
+  if (options.isolate) return detail::read_isolated(codec, path, options);
+  return codec.read(path, options);
 }
 
 void save(const fs::path& path, const Value& value,

@@ -20,6 +20,11 @@ struct ReadOptions {
   /// Tensors that cannot be mapped come as Deferred: their bytes are read when
   /// they are asked for. Mapped ones are lazy by themselves.
   bool lazy = false;
+  /// Read it in a forked process with bounded memory and time, so that a crash
+  /// of the format's library is an error here (Kind::kFormat). The value
+  /// crosses by a temporary file. Honoured by read(path, options), not by a
+  /// Codec.
+  bool isolate = false;
 };
 
 struct WriteOptions {
