@@ -12,6 +12,7 @@
 #include "ptutils/formats/flatten.h"
 #include "ptutils/formats/json_text.h"
 #include "ptutils/formats/yaml_text.h"
+#include "ptutils/module/background_save.h"
 #include "ptutils/module/codec.h"
 
 // Files: reading, saving, and codecs that are written in Python.
@@ -163,14 +164,15 @@ void def_files(py::module_& m) {
   m.def(
       "save",
       [](const Path& path, py::handle object, bool durable,
-         const py::dict& format) {
+         const py::dict& format, bool background) {
         Value value = with_states(to_value(object), false);
         WriteOptions options{durable, to_value(format, "save").as_dict()};
         py::gil_scoped_release release;
-        save(path, value, options);
+        (background ? save_in_background : save)(path, value, options);
       },
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
-      py::arg("format") = py::dict());
+      py::arg("format") = py::dict(), py::arg("background") = false);
+  m.def("sync", &sync_saves, py::call_guard<py::gil_scoped_release>());
   py::class_<AtomicFile>(m, "_AtomicFile",
                          "A file that a library writes by the name "
                          "`temporary`; commit() puts it in place, whole.")

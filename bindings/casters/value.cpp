@@ -3,6 +3,7 @@
 #include <datetime.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "casters/child.h"
 #include "casters/tensor.h"
@@ -19,8 +20,7 @@ constexpr int kMaxDepth = 500;
 struct DictTypes {
   PyObject* state = nullptr;
   PyObject* configuration = nullptr;
-  PyObject* branch = nullptr;   // a plain dict inside a State
-  PyObject* section = nullptr;  // a plain dict inside a Configuration
+  std::vector<PyObject*> plain;  // what plain dicts have become inside them
   PyObject* ordered = nullptr;
 };
 DictTypes& dict_types() {
@@ -124,8 +124,9 @@ class Reader {
     auto* type = reinterpret_cast<PyObject*>(Py_TYPE(o));
     const DictTypes& types = dict_types();
     return type == types.state || type == types.configuration ||
-           type == types.branch || type == types.section ||
-           type == ordered_type();
+           type == ordered_type() ||
+           std::find(types.plain.begin(), types.plain.end(), type) !=
+               types.plain.end();
   }
   static PyObject* ordered_type() {
     DictTypes& types = dict_types();
@@ -332,11 +333,11 @@ bool is_plain(const Value& value) {
 }
 
 void set_dict_types(py::object state, py::object configuration,
-                    py::object branch, py::object section) {
+                    const py::tuple& plain) {
   dict_types().state = state.release().ptr();
   dict_types().configuration = configuration.release().ptr();
-  dict_types().branch = branch.release().ptr();
-  dict_types().section = section.release().ptr();
+  for (py::handle type : plain)
+    dict_types().plain.push_back(type.inc_ref().ptr());
 }
 
 }  // namespace ptutils::bindings

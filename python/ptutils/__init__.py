@@ -59,15 +59,18 @@ __all__ = [
 
 # Found when first used: nothing heavy at import.
 _LAZY = {
+    "Checkpoints": ("ptutils.checkpoints", "Checkpoints"),
     "diff": ("ptutils.difference", "diff"),
     "open": ("ptutils.runs", "open"),
     "read": ("ptutils.files", "read"),
     "save": ("ptutils.files", "save"),
+    "sync": ("ptutils.files", "sync"),
     "Random": ("ptutils._core", "Random"),
 }
 _SUBMODULES = (
     "base",
     "callbacks",
+    "checkpoints",
     "data",
     "database",
     "difference",

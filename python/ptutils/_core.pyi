@@ -12,7 +12,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'Busy', 'Callback', 'Callbacks', 'Criterion', 'CrossEntropyLoss', 'DBInterface', 'DataLoader', 'DataProvider', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'History', 'IOFailed', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'NotDefined', 'NotFound', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomSampler', 'ReLU', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'Busy', 'Callback', 'Callbacks', 'Criterion', 'CrossEntropyLoss', 'DBInterface', 'DataLoader', 'DataProvider', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'History', 'IOFailed', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'NotDefined', 'NotFound', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomSampler', 'ReLU', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -2276,7 +2276,7 @@ def _save_streams() -> typing.Any:
     ...
 def _seed_streams(arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
-def _set_dict_types(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any, arg3: typing.Any) -> None:
+def _set_dict_types(arg0: typing.Any, arg1: typing.Any, arg2: tuple) -> None:
     ...
 def _set_foreign_ops(arg0: typing.Any) -> None:
     ...
@@ -2578,7 +2578,7 @@ def remainder(input: typing.Any, other: typing.Any) -> ptutils.Tensor:
     >>> pt.ops.remainder([7, -7], 4)
     Tensor([3, 1])
     """
-def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True, format: dict = {}) -> None:
+def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True, format: dict = {}, background: bool = False) -> None:
     ...
 def seed(value: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
@@ -2637,6 +2637,8 @@ def sum(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) ->
     >>> pt.ops.sum([[1, 2], [3, 4]], dim=0)
     Tensor([4, 6])
     """
+def sync() -> None:
+    ...
 def tanh(input: ptutils.Tensor) -> ptutils.Tensor:
     """
     >>> pt.ops.tanh([0., 1.])

@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "register_codec",
     "save",
+    "sync",
 ]
 
 _late: dict[str, Any] = {}
@@ -144,7 +145,12 @@ def _need_torch() -> None:
 
 
 def save(
-    path: str | os.PathLike[str], value: Any, durable: bool = True, **options: Any
+    path: str | os.PathLike[str],
+    value: Any,
+    durable: bool = True,
+    *,
+    background: bool = False,
+    **options: Any,
 ) -> None:
     """Writes a value; the suffix says in which format.
 
@@ -158,6 +164,11 @@ def save(
         is saved as its ``state_dict()``.
     durable : bool
         Wait until it is on the disk.
+    background : bool
+        Copy the arrays and return; a thread writes them, in the order of the
+        saves, at most 1 GB of copies behind (then this call waits). What goes
+        wrong is raised by the next such save or by :func:`sync`. A process that
+        ends writes what waits.
     **options
         What the format lets one choose: ``compress=True`` (.npz).
 
@@ -180,8 +191,8 @@ def save(
     """
     path = os.fspath(path)
     codec = _core._codec_for_writing(path)
-    if codec is None:
-        _core.save(path, value, durable, options)
+    if codec is None or (background and not options):
+        _core.save(path, value, durable, options, background)
     elif options:
         raise UnknownName(
             f"[save] {path}: {codec.name} has no option {next(iter(options))!r}"
@@ -194,6 +205,26 @@ def save(
                 f"[save] {path}: nested too deep: does the value contain itself?"
             ) from error
         codec.write(path, plain, durable)
+
+
+def sync() -> None:
+    """Waits until every ``save(…, background=True)`` so far is written.
+
+    Raises
+    ------
+    Error
+        What the first that failed would have raised.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), 'x.json')
+    >>> save(path, {'step': 3}, background=True)
+    >>> sync()
+    >>> read(path)
+    {'step': 3}
+    """
+    _core.sync()
 
 
 def _states(value: Any) -> Any:

@@ -18,7 +18,7 @@ from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from . import _core, _tree
-from .errors import UnknownName, WrongType, WrongValue
+from .errors import UnknownName, WrongState, WrongType, WrongValue
 
 _Self = TypeVar("_Self", bound="DotDict")
 _MISSING = object()
@@ -30,7 +30,8 @@ class DotDict(dict[Any, Any]):
 
     A plain dict in it becomes a :class:`Branch` (a :class:`Section`) when it is
     reached, in place: what is written through it, by dot or by ``[]``, is in the
-    whole. So is an array of a file that has not been read yet.
+    whole. So is an array of a file that has not been read yet. Of flat names
+    (``'conv1.weight'``) ``s.conv1`` gathers those under it, to be read.
     """
 
     __slots__ = ("__weakref__",)
@@ -90,6 +91,8 @@ class DotDict(dict[Any, Any]):
             value = find_path(self, key)
             if value is not _MISSING:
                 return value
+        if isinstance(key, str) and (under := self._under(key)):
+            return under
         hint = _core._did_you_mean(str(key), [str(k) for k in self])
         raise UnknownName(f"[{_kind(self)}] no {key!r}{hint}{_keys(self)}")
 
@@ -136,7 +139,13 @@ class DotDict(dict[Any, Any]):
         for side in (self, other):
             if isinstance(side, DotDict):
                 side._adopt()
-        return super().__eq__(other)
+        try:
+            return super().__eq__(other)
+        except (ValueError, RuntimeError):  # arrays have no one truth
+            return not _core._compare(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]
         self._adopt()
@@ -146,11 +155,23 @@ class DotDict(dict[Any, Any]):
         self._adopt()
         return super().items()
 
+    def _under(self, name: str) -> Gathered | None:
+        """Of a flat one, the entries whose names begin so."""
+        start = f"{name}."
+        found = {
+            key[len(start) :]: value
+            for key, value in dict.items(self)
+            if isinstance(key, str) and key.startswith(start)
+        }
+        return Gathered(found) if found else None
+
     def __getattr__(self, name: str) -> Any:
         if name[:2] != "__":
             value = self._own(name)
             if value is not _MISSING:
                 return value
+            if under := self._under(name):
+                return under
         hint = _core._did_you_mean(name, [k for k in self if isinstance(k, str)])
         raise AttributeError(f"{_kind(self)} has no {name!r}{hint}{_keys(self)}")
 
@@ -300,6 +321,29 @@ class Branch(State):
 
 
 State._branch = Branch
+
+
+class Gathered(State):
+    """What a flat State holds under a name: ``s.conv1`` of an entry
+    ``'conv1.weight'``. Of the same arrays, but no entry of the whole: so it
+    cannot be changed.
+
+    >>> s = State({'conv1.weight': [1.0], 'conv1.bias': 0.5})
+    >>> s.conv1.weight is s['conv1.weight']
+    True
+    """
+
+    __slots__ = ()
+
+    def _fixed(self, *_args: Any, **_items: Any) -> NoReturn:
+        raise WrongState(
+            "[State] these entries are gathered from flat names: set the whole "
+            "name in the whole State, s['conv1.weight'] = …, or take "
+            "State.from_flat(s), which is nested"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _fixed
+    assign = clear = pop = popitem = setdefault = update = _fixed
 
 
 class Configuration(DotDict):
@@ -454,4 +498,4 @@ def _copied(value: Any) -> Any:
     return value
 
 
-_core._set_dict_types(State, Configuration, Branch, Section)
+_core._set_dict_types(State, Configuration, (Branch, Section, Gathered))

@@ -99,6 +99,16 @@ def test_copies_and_comparisons_of_a_state_are_of_its_items():
         state.popitem()
 
 
+def test_states_with_arrays_are_compared_by_value():
+    def state(*numbers):
+        return pt.State(net={"w": np.array(numbers)})
+
+    assert state(1, 2) == state(1, 2)
+    assert state(1, 2) != state(1, 3)
+    assert state(1, 2) != {"net": 1}
+    assert state(1, 2) != 3
+
+
 def test_an_isolated_read_gives_the_value_or_the_readers_error(tmp_path):
     path = tmp_path / "x.npz"
     value = {"w": np.arange(3, dtype="f4"), "step": (1, 2**80), "name": "é"}
@@ -123,3 +133,20 @@ def test_formats_read_by_python_are_not_isolated_and_say_so(tmp_path):
     pt.save(tmp_path / "x.pkl", {"a": 1})
     with pytest.raises(errors.WrongValue, match="pickle is read by Python"):
         pt.read(tmp_path / "x.pkl", isolate=True)
+
+
+def test_flat_names_are_gathered_by_dot_to_be_read_not_changed():
+    state = pt.State({"net.conv1.weight": [1.0], "net.conv1.bias": 2, "net.fc": 3})
+    assert state.net.conv1.weight is state["net.conv1.weight"]
+    assert state["net.conv1"] == {"weight": [1.0], "bias": 2}
+    assert list(state) == ["net.conv1.weight", "net.conv1.bias", "net.fc"]
+    with pytest.raises(errors.WrongState, match="gathered from flat names"):
+        state.net.conv1.weight = 0
+    with pytest.raises(errors.UnknownName):
+        state["net.con"]
+    assert not hasattr(state, "conv1")
+
+
+def test_what_was_gathered_can_be_saved(tmp_path):
+    pt.save(tmp_path / "x.json", pt.State({"net.fc.bias": 3}).net)
+    assert pt.read(tmp_path / "x.json") == {"fc.bias": 3}

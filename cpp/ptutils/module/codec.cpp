@@ -110,9 +110,13 @@ void add_codec(std::shared_ptr<Codec> codec) {
 }
 const std::vector<std::shared_ptr<Codec>>& codecs() { return list(); }
 
-const Codec& codec_for_writing(const fs::path& path) {
-  if (const Codec* codec = by_suffix(path)) return *codec;
-  fail_suffix("save", path, "");
+const Codec& codec_for_writing(const fs::path& path,
+                               const WriteOptions& options) {
+  const Codec* codec = by_suffix(path);
+  if (!codec) fail_suffix("save", path, "");
+  check_keys(options.format, codec->options(),
+             str("save ", path.string(), " (", codec->name(), ")"));
+  return *codec;
 }
 
 const Codec& codec_for_reading(const fs::path& path) {
@@ -152,10 +156,7 @@ Value read(const fs::path& path, const ReadOptions& options) {
 
 void save(const fs::path& path, const Value& value,
           const WriteOptions& options) {
-  const Codec& codec = codec_for_writing(path);
-  check_keys(options.format, codec.options(),
-             str("save ", path.string(), " (", codec.name(), ")"));
-  codec.write(path, value, options);
+  codec_for_writing(path, options).write(path, value, options);
 }
 
 }  // namespace ptutils

@@ -75,8 +75,10 @@ class PTUTILS_API Codec {
 
 PTUTILS_API void add_codec(std::shared_ptr<Codec> codec);
 PTUTILS_API const std::vector<std::shared_ptr<Codec>>& codecs();
-/// By suffix; Kind::kValue lists the known ones.
-PTUTILS_API const Codec& codec_for_writing(const std::filesystem::path& path);
+/// By suffix; Kind::kValue lists the known ones. Kind::kKey for an option that
+/// the format does not have.
+PTUTILS_API const Codec& codec_for_writing(const std::filesystem::path& path,
+                                           const WriteOptions& options = {});
 /// By content, the suffix deciding among formats without a signature.
 PTUTILS_API const Codec& codec_for_reading(const std::filesystem::path& path);
 
@@ -84,8 +86,7 @@ PTUTILS_API const Codec& codec_for_reading(const std::filesystem::path& path);
 /// others wrote as its tensors (Origin::kNumpy; bf16 native) and values.
 PTUTILS_API Value read(const std::filesystem::path& path,
                        const ReadOptions& options = {});
-/// Writes by suffix, atomically. Kind::kKey for an option that the format does
-/// not have.
+/// Writes by suffix, atomically.
 PTUTILS_API void save(const std::filesystem::path& path, const Value& value,
                       const WriteOptions& options = {});
 

@@ -48,8 +48,10 @@ TEST_CASE("a child that computes for ever is ended by its time") {
   double took = seconds_of([&] {
     result = run_forked(
         []() -> std::string {
-          for (volatile bool on = true; on;) {
+          volatile bool on = true;
+          while (on) {
           }
+          return "";
         },
         kMemory, 1);
   });
@@ -83,8 +85,10 @@ TEST_CASE("an interrupt of the waiting thread ends the child") {
   double took = seconds_of([] {
     CHECK_THROWS_AS(run_forked(
                         []() -> std::string {
-                          for (volatile bool on = true; on;) {
+                          volatile bool on = true;
+                          while (on) {
                           }
+                          return "";
                         },
                         kMemory, 30),
                     Error);
