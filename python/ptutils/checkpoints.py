@@ -97,12 +97,13 @@ class Checkpoints:
         if not isinstance(step, int) or step < 0:
             raise WrongValue(f"[Checkpoints.save] step is 0 or more, not {step!r}")
         self.sync()
+        name = f"step-{step:08d}{self.suffix}"
         entry = {
             "step": step,
-            "file": f"step-{step:08d}{self.suffix}",
+            "file": name,
             "metrics": {name: float(x) for name, x in (metrics or {}).items()},
         }
-        files.save(self.folder / entry["file"], value, background=self.background)
+        files.save(self.folder / name, value, background=self.background)
         self._pending = entry
         if not self.background:
             self._take_pending()

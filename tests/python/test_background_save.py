@@ -108,9 +108,9 @@ def test_a_state_is_not_removed_before_its_only_successor_is_whole(
     def save_on_a_bad_disk(path, *args, **options):
         save(path, *args, **options)
         if str(path).endswith(".safetensors"):
-            content = bytearray(open(path, "rb").read())
+            content = bytearray(path.read_bytes())
             content[-5] ^= 1
-            open(path, "wb").write(content)
+            path.write_bytes(content)
 
     monkeypatch.setattr(pt.files, "save", save_on_a_bad_disk)
     with pytest.raises(errors.Malformed, match="were kept"):
