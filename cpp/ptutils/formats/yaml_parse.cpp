@@ -61,6 +61,10 @@ class Builder : public YAML::EventHandler {
                 YAML::anchor_t anchor, const std::string& text) override {
     plain_ = tag == "?";
     if (!plain_) last_ = mark;
+    if (!plain_ && text.empty() &&
+        std::string_view("\"'|>").find(char_at(behind_properties(mark))) ==
+            std::string_view::npos)
+      bad(mark, "a tag without a value");
     add(mark, scalar(mark, tag, text), anchor);
     plain_ = false;
   }
@@ -120,12 +124,19 @@ class Builder : public YAML::EventHandler {
       bad(mark, "the key '", to_string(*frame.key), "' has no colon");
   }
 
+  /// Where the text behind a tag and an anchor begins.
+  std::size_t behind_properties(const YAML::Mark& mark) const {
+    constexpr std::string_view kBlanks = " \t\r\n";
+    auto i = static_cast<std::size_t>(std::max(mark.pos, 0));
+    while (char_at(i) == '!' || char_at(i) == '&')
+      i = text_.find_first_not_of(kBlanks, text_.find_first_of(kBlanks, i));
+    return i;
+  }
+
   /// Whether the last text in quotes ends; in none before it would the rest
   /// have been read.
   void check_quote() const {
-    auto i = static_cast<std::size_t>(std::max(last_.pos, 0));
-    while (char_at(i) == '!' || char_at(i) == '&')  // tag and anchor
-      i = text_.find_first_not_of(" \t\r\n", text_.find_first_of(" \t\r\n", i));
+    std::size_t i = behind_properties(last_);
     const char quote = char_at(i);
     if (quote != '"' && quote != '\'') return;
     for (++i; i < text_.size(); ++i)
