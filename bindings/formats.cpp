@@ -150,6 +150,11 @@ Value read_but_in_dicts(const Value& value, bool in_dict) {
   return out;
 }
 
+std::span<const std::byte> bytes_of(const py::buffer_info& info) {
+  return {static_cast<const std::byte*>(info.ptr),
+          static_cast<std::size_t>(info.size * info.itemsize)};
+}
+
 void def_files(py::module_& m) {
   m.def(
       "read",
@@ -174,12 +179,21 @@ void def_files(py::module_& m) {
       py::arg("format") = py::dict(), py::arg("background") = false);
   m.def("sync", &sync_saves, py::call_guard<py::gil_scoped_release>());
   py::class_<AtomicFile>(m, "_AtomicFile",
-                         "A file that a library writes by the name "
-                         "`temporary`; commit() puts it in place, whole.")
+                         "A file that is written by write(), or by a library "
+                         "by the name `temporary`; commit() puts it in place, "
+                         "whole.")
       .def(py::init<Path, bool>(), py::arg("path"), py::arg("durable"))
       .def_property_readonly(
           "temporary",
           [](const AtomicFile& file) { return file.temporary().string(); })
+      .def("write",
+           [](AtomicFile& file, const py::buffer& content) {
+             const py::buffer_info info = content.request();
+             const auto bytes = bytes_of(info);
+             py::gil_scoped_release release;
+             file.write(bytes);
+             return bytes.size();
+           })
       .def("commit", &AtomicFile::commit,
            py::call_guard<py::gil_scoped_release>());
   m.def(
@@ -223,9 +237,8 @@ void def_files(py::module_& m) {
   m.def(
       "write_file",
       [](const Path& path, const py::buffer& content, bool durable) {
-        py::buffer_info info = content.request();
-        auto size = static_cast<std::size_t>(info.size * info.itemsize);
-        std::span bytes(static_cast<const std::byte*>(info.ptr), size);
+        const py::buffer_info info = content.request();
+        const auto bytes = bytes_of(info);
         py::gil_scoped_release release;
         write_file(path, bytes, durable);
       },
@@ -286,10 +299,18 @@ void def_flatten(py::module_& m) {
       py::arg("skeleton"), py::arg("tensors"), py::arg("where"),
       py::arg("verify") = false);
   m.def("_hash64", [](const py::buffer& content) {
-    py::buffer_info info = content.request();
-    return hash64({static_cast<const std::byte*>(info.ptr),
-                   static_cast<std::size_t>(info.size * info.itemsize)});
+    return hash64(bytes_of(content.request()));
   });
+  py::class_<Hash64>(m, "_Hash64", "_hash64 of what comes piece by piece.")
+      .def(py::init<>())
+      .def("update",
+           [](Hash64& hash, const py::buffer& content) {
+             const py::buffer_info info = content.request();
+             const auto bytes = bytes_of(info);
+             py::gil_scoped_release release;
+             hash.update(bytes);
+           })
+      .def("digest", &Hash64::digest);
   m.def("_as", [](const Value& value, const std::string& origin) {
     if (origin == "numpy") return with_origin(value, Origin::kNumpy);
     if (origin == "torch") return with_origin(value, Origin::kTorch);

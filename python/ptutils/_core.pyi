@@ -916,11 +916,13 @@ class Status:
         ...
 class _AtomicFile:
     """
-    A file that a library writes by the name `temporary`; commit() puts it in place, whole.
+    A file that is written by write(), or by a library by the name `temporary`; commit() puts it in place, whole.
     """
     def __init__(self, path: os.PathLike | str | bytes, durable: bool) -> None:
         ...
     def commit(self) -> None:
+        ...
+    def write(self, arg0: typing_extensions.Buffer) -> int:
         ...
     @property
     def temporary(self) -> str:
@@ -936,6 +938,16 @@ class _Deferred:
         ...
     @property
     def shape(self) -> tuple:
+        ...
+class _Hash64:
+    """
+    _hash64 of what comes piece by piece.
+    """
+    def __init__(self) -> None:
+        ...
+    def digest(self) -> int:
+        ...
+    def update(self, arg0: typing_extensions.Buffer) -> None:
         ...
 class Variable:
     """

@@ -5,6 +5,7 @@
 #include "ptutils/common/thread_pool.h"
 #include "ptutils/formats/detail/codecs.h"
 #include "ptutils/formats/detail/json_string.h"
+#include "ptutils/formats/detail/seal.h"
 #include "ptutils/formats/detail/tensor_io.h"
 #include "ptutils/formats/detail/tensor_set.h"
 #include "ptutils/formats/detail/where.h"
@@ -124,11 +125,16 @@ std::uint64_t header_length(std::string_view bytes) {
 }
 
 void read_metadata(const Value& metadata, TensorSet& set,
-                   const std::string& prefix) {
+                   const std::string& prefix, bool verify) {
   if (!metadata.is_dict()) malformed(prefix, "__metadata__ is no object");
-  for (const auto& [key, value] : metadata.as_dict())
+  for (const auto& [key, value] : metadata.as_dict()) {
     if (!value.is_string())
       malformed(prefix, "__metadata__ '", to_string(key), "' is no text");
+    if (verify && to_string(key) != kSkeletonName &&
+        looks_sealed(value.as_string()))
+      malformed(prefix, "damaged: its skeleton has the name '", to_string(key),
+                "'");
+  }
   if (const Value* skeleton = metadata.as_dict().find(kSkeletonName)) {
     set.has_skeleton = true;
     set.skeleton = skeleton->as_string();
@@ -136,7 +142,7 @@ void read_metadata(const Value& metadata, TensorSet& set,
 }
 
 TensorSet read_set(const std::shared_ptr<Storage>& storage,
-                   const std::string& prefix) {
+                   const std::string& prefix, bool verify) {
   const std::string_view bytes = text_of(*storage);
   if (bytes.size() < 8)
     malformed(prefix, "truncated: ", bytes.size(), " bytes");
@@ -156,7 +162,7 @@ TensorSet read_set(const std::shared_ptr<Storage>& storage,
   std::vector<Entry> entries;
   for (const auto& [key, value] : header.as_dict()) {
     if (to_string(key) == "__metadata__")
-      read_metadata(value, set, prefix);
+      read_metadata(value, set, prefix, verify);
     else
       entries.push_back(parse_entry(key, value, data_size, prefix));
   }
@@ -247,7 +253,8 @@ class SafetensorsCodec : public Codec {
   Value read(const std::filesystem::path& path,
              const ReadOptions& options) const override {
     const std::string where = prefix("safetensors", path);
-    return value_of(read_set(map_file(path), where), where, options.verify);
+    return value_of(read_set(map_file(path), where, options.verify), where,
+                    options.verify);
   }
 
   void write(const std::filesystem::path& path, const Value& value,

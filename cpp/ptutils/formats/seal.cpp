@@ -43,6 +43,8 @@ std::uint64_t sum_of(std::string_view text) {
   return hash64(std::as_bytes(std::span(text)));
 }
 
+bool looks_sealed(std::string_view text) { return text.starts_with(kOpen); }
+
 std::optional<Checksums> read_seal(std::string_view skeleton,
                                    const Value& document,
                                    const std::string& prefix) {

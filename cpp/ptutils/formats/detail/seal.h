@@ -20,6 +20,10 @@ std::uint64_t checksum(const Tensor& tensor);
 std::string sum_text(std::uint64_t sum);
 std::uint64_t sum_of(std::string_view text);
 
+/// Whether a text begins as sealed skeletons do: one that is found under
+/// another name than kSkeletonName is a file of ours with a damaged name.
+bool looks_sealed(std::string_view text);
+
 /// The sums of a sealed skeleton, whose text is compared with its own;
 /// nothing for one that was never sealed. Kind::kFormat for damage.
 std::optional<Checksums> read_seal(std::string_view skeleton,
