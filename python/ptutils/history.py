@@ -161,7 +161,9 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
 
     Returns
     -------
-    matplotlib Axes, or a list of them where there are several panels.
+    matplotlib Figure
+        Its ``axes`` are the panels, in the order of the metrics; with ``ax`` the
+        figure that it belongs to.
     """
     if not 0 <= smooth < 1:
         raise WrongValue(f"[History.plot] smooth is {smooth}; it is 0 to below 1")
@@ -170,10 +172,10 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
         raise WrongValue("[History.plot] there are no metrics yet")
     panels = _panels(names)
     if ax is not None:
-        axes, groups = [ax], [names]
+        figure, axes, groups = ax.figure, [ax], [names]
     else:
         pyplot = needs("matplotlib.pyplot", "History.plot")
-        _, grid = pyplot.subplots(
+        figure, grid = pyplot.subplots(
             1,
             len(panels),
             figsize=(1 + 4.5 * len(panels), 3.4),
@@ -191,7 +193,7 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
         for side in ("top", "right"):
             one.spines[side].set_visible(False)
         one.legend(frameon=False)
-    return axes[0] if len(axes) == 1 else axes
+    return figure
 
 
 extend(History, to_pandas=to_pandas, plot=plot)
