@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import _core
-from ._core import History
+from . import _core, _text
+from ._core import History, Status
 from .errors import UnknownName, WrongValue
 from .module import extend
 
@@ -196,4 +196,31 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
     return figure
 
 
-extend(History, to_pandas=to_pandas, plot=plot)
+def _html(self: History) -> str:
+    """A row a metric, for notebooks: its last value, and its range."""
+    head = ("metric", "records", "last", "min", "max")
+    rows = []
+    for name in self.names():
+        values = [r["value"] for r in self.records(name)]
+        known = [value for value in values if value == value] or values
+        shown = (_text.number(v) for v in (values[-1], min(known), max(known)))
+        rows.append([_text_html(name), str(len(values)), *shown])
+    lines = [
+        "".join(f"<{tag} style='text-align:left'>{cell}</{tag}>" for cell in row)
+        for tag, row in [("th", head), *(("td", row) for row in rows)]
+    ]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _text_html(text: str) -> str:
+    import html
+
+    return html.escape(text)
+
+
+def _status_html(self: Status) -> str:
+    return f"<code>{_text_html(str(self))}</code>"
+
+
+extend(History, to_pandas=to_pandas, plot=plot, _repr_html_=_html)
+extend(Status, _repr_html_=_status_html)

@@ -59,6 +59,13 @@ def test_branches_show_abandoned_lines(history: pt.History) -> None:
     assert every.loc[(1, 91), "train/loss"] == 9.0
 
 
+def test_a_notebook_shows_a_history_and_a_status_as_html(history: pt.History) -> None:
+    history.log("val/a<b", 0.5, step=1)
+    shown = history._repr_html_()
+    assert "val/a&lt;b" in shown and shown.count("<tr>") == 1 + len(history.names())
+    assert pt.Status._repr_html_ is not None
+
+
 def test_one_panel_a_quantity(history: pt.History, tmp_path: Path) -> None:
     loss, accuracy = history.plot().axes
     assert loss.get_ylabel() == "loss" and accuracy.get_ylabel() == "accuracy"
