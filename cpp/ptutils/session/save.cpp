@@ -109,6 +109,7 @@ void Session::record_changes() {
 }
 
 void Session::add_edit(const Change& change, std::int64_t step,
+  raise_edits();
                        const char* cause) {
   Value edit(Dict{{"session", Value(options_.exp_id)},
                   {"attempt", Value(attempt_)},
@@ -123,9 +124,20 @@ void Session::add_edit(const Change& change, std::int64_t step,
   record_.edits.items.push_back(std::move(edit));
 }
 
+  unraised_edits_.items.push_back(edit);
 /// Waits until what was queued is durable, then lets older checkpoints go and
 /// names the best one in the record.
 void Session::settle_saves() {
+void Session::raise_edits() {
+  static const auto kEdit = Callbacks::intern("on_edit");
+  for (const Value& edit : std::exchange(unraised_edits_, List()).items) {
+    Dict told;
+    for (const char* name : {"path", "old", "new", "cause"})
+      told.set(name, edit.as_dict().at(name));
+    raise(kEdit, Value(std::move(told)));
+  }
+}
+
   if (!saves_unsettled_) return;
   options_.dbinterface->sync();
   saves_unsettled_ = false;

@@ -209,6 +209,7 @@ class PTUTILS_API Session : public Module {
   [[noreturn]] void fail_structure(const std::vector<Change>& changes,
                                    const std::string& more) const;
   void add_edit(const Change& change, std::int64_t step, const char* cause);
+  void raise_edits();
   bool repeats_steps(const RunRecord& before, const CheckpointInfo& from);
   Value effective_config();
   Value write_config(const std::function<Value(Module&)>& describe);
@@ -250,6 +251,8 @@ class PTUTILS_API Session : public Module {
   std::vector<Pending> pending_;
   RunRecord record_;
   std::unique_ptr<RunStore> store_;
+  Value stored_best_;  // the last best whose checkpoint is durable
+  List unraised_edits_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<SignalGuard> signals_;
   std::vector<Due> validation_due_;

@@ -102,6 +102,7 @@ bool Session::begin(Mode mode) {
   signals_ = std::make_unique<SignalGuard>();
   try {
     raise(kStart);
+    raise_edits();
   } catch (const std::exception& e) {
     abort(e.what());
     throw;
@@ -145,6 +146,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   ending_step_ = save_asked_ = false;
   waiting_parts_ = Dict();
   unvalidated_.clear();
+  unraised_edits_ = List();
   ended_before_.reset();
   pending_.clear();
   if (options_.dataprovider)
