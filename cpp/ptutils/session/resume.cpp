@@ -63,12 +63,11 @@ void rescale_positions(const Change& change, Value& state) {
 
 }  // namespace
 
-void Session::fail_structure(const std::vector<Change>& changes,
-                             const std::string& more) const {
+void Session::fail_structure(const std::vector<Change>& changes) const {
   fail(Kind::kState, options_.exp_id, "exists in ",
        options_.dbinterface->location(),
        " with another structure:", describe(changes),
-       "\n  choose another exp_id, or give back the structure it has", more);
+       "\n  choose another exp_id, or give back the structure it has");
 }
 
 /// Loads it whole; what changed in the configuration may be why it cannot be.
@@ -77,12 +76,12 @@ void Session::load_checked(const Value& state,
   While restoring(restoring_);
   try {
     load_state_dict(state);
-  } catch (const Error& e) {
+  } catch (const Error&) {
     std::vector<Change> suspects;
     for (const Change& change : changes)
       if (change.path.starts_with("model.net")) suspects.push_back(change);
     if (suspects.empty()) throw;
-    fail_structure(suspects, str("\n  ", e.what()));
+    fail_structure(suspects);
   }
 }
 
@@ -202,7 +201,7 @@ std::vector<Change> Session::changed_values(const Value& given_before) {
       values.push_back(std::move(change));
     }
   }
-  if (!structural.empty()) fail_structure(structural, "");
+  if (!structural.empty()) fail_structure(structural);
   record_.given = std::move(given);
   return values;
 }

@@ -206,8 +206,7 @@ class PTUTILS_API Session : public Module {
   void start_clock();
   std::vector<Change> changed_values(const Value& given_before);
   void log_changes(const std::vector<Change>& changes, std::int64_t step);
-  [[noreturn]] void fail_structure(const std::vector<Change>& changes,
-                                   const std::string& more) const;
+  [[noreturn]] void fail_structure(const std::vector<Change>& changes) const;
   void add_edit(const Change& change, std::int64_t step, const char* cause);
   void raise_edits();
   bool repeats_steps(const RunRecord& before, const CheckpointInfo& from);
