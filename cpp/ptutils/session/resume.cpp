@@ -147,7 +147,7 @@ void Session::restore(const RunRecord& before, const CheckpointInfo& from) {
         }))
       record_.best = before.best;
   }
-  log_changes(changes, from.step);
+  stored_best_ = record_.best;
   has_run_ = true;
   record_.config = effective_config();
   seconds_before_ = saved.at("seconds").as_double();

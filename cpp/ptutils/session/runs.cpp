@@ -38,8 +38,13 @@ Value configuration_query(const Value& query) {
   return Value(std::move(out));
 }
 
-std::string slot_of(const std::string& path) {
-  return path.substr(path.rfind('.') + 1);
+/// The line of a recorded exception that says what it was.
+std::string cause_of(const std::string& exception) {
+  if (!exception.starts_with("Traceback"))
+    return exception.substr(0, exception.find('\n'));
+  const std::string lines =
+      exception.substr(0, exception.find_last_not_of('\n') + 1);
+  return lines.substr(lines.rfind('\n') + 1);
 }
 
 }  // namespace
@@ -56,14 +61,24 @@ std::vector<CheckpointInfo> Run::checkpoints() const {
 }
 
 Value Run::checkpoint(At at) const {
+void Run::fail_no_best() const {
+  const Value* metric = record_.config.find_path("save_params.keep_best");
+  if (!metric || metric->is_null())
+    fail(Kind::kNotFound, exp_id(),
+         "has no best checkpoint: run it with "
+         "save_params: {keep_best: val/accuracy}, or load at='last'");
+  std::string why;
+  if (record_.status.outcome == Status::Outcome::kFailure)
+    why = "; the run failed: " + cause_of(record_.status.exception);
+  fail(Kind::kNotFound, exp_id(), "has no best checkpoint: none of keep_best ",
+       metric->repr(60), " is stored", why, "; load at='last'");
+}
+
   if (at == At::kBest) {
     const Value* id = record_.best.is_dict()
                           ? record_.best.as_dict().find("checkpoint")
                           : nullptr;
-    if (!id)
-      fail(Kind::kNotFound, exp_id(),
-           "has no best checkpoint: run it with "
-           "save_params: {keep_best: val/accuracy}, or load at='last'");
+    if (!id) fail_no_best();
     return store_.load_checkpoint(id->as_string());
   }
   auto newest = store_.newest(record_.attempts);

@@ -222,9 +222,10 @@ class PTUTILS_API Session : public Module {
   bool end_of_epoch(const Ending& ending);
   void save_due(bool epoch_ended);
   void flush_history(bool now);
-  void checkpoint(bool best);
+  void checkpoint(Value best = {});  // {metric, value, step}, or null
   void settle_saves();
   void record_changes();
+  void settle_best();
   void raise(Callbacks::TriggerId trigger, const Value& metrics = {});
   void update_status();
   void write_record();

@@ -179,7 +179,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   save_process_metadata();
   start_clock();
   write_record();
-  if (!from) checkpoint(false);
+  if (!from) checkpoint();
   auto report =
       std::make_shared<ProgressReport>(options_.exp_id, show_progress_);
   heartbeat_ = std::make_unique<Heartbeat>(kBeatSeconds, [this, report] {
@@ -269,7 +269,7 @@ void Session::start_new(const std::optional<RunRecord>& before) {
   seed_streams(Random::named(options_.seed, "run").key());
   seconds_before_ = 0;
   record_.given = record_.config = effective_config();
-  record_.best = Value();
+  record_.best = stored_best_ = Value();
   record_.edits = List();
   last_saved_step_ = -1;
   if (is_new) {
