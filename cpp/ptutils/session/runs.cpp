@@ -4,6 +4,7 @@
 
 #include "ptutils/common/names.h"
 #include "ptutils/module/configuration.h"
+#include "ptutils/session/model.h"
 #include "ptutils/tensor/random.h"
 
 namespace ptutils {
@@ -60,7 +61,6 @@ std::vector<CheckpointInfo> Run::checkpoints() const {
   return store_.checkpoints();
 }
 
-Value Run::checkpoint(At at) const {
 void Run::fail_no_best() const {
   const Value* metric = record_.config.find_path("save_params.keep_best");
   if (!metric || metric->is_null())
@@ -74,6 +74,7 @@ void Run::fail_no_best() const {
        metric->repr(60), " is stored", why, "; load at='last'");
 }
 
+Value Run::checkpoint(At at) const {
   if (at == At::kBest) {
     const Value* id = record_.best.is_dict()
                           ? record_.best.as_dict().find("checkpoint")
@@ -96,6 +97,13 @@ ModulePtr Run::load(const std::string& path, At at, bool trusted,
     fail(Kind::kKey, exp_id(), "the state has no '", path, "'",
          did_you_mean(path, saved.as_dict().at("state").as_dict().keys()));
   ModulePtr module = std::move(into);
+  const std::string slot = path.substr(path.rfind('.') + 1);
+  if (!module && slot == "optimizer" && path.size() > slot.size()) {
+    // It is nothing without the net whose parameters it has.
+    auto model = std::dynamic_pointer_cast<Model>(
+        load(path.substr(0, path.size() - slot.size() - 1), at, trusted));
+    if (model && model->optimizer) return model->optimizer;
+  }
   if (!module) {
     const Value* config = saved.as_dict().at("config").find_path(path);
     if (!config)
@@ -103,7 +111,7 @@ ModulePtr Run::load(const std::string& path, At at, bool trusted,
            "': give the object to load into (net=…)");
     BuildContext context;
     context.path = path;
-    context.slot = slot_of(path);
+    context.slot = slot;
     context.trusted = trusted;
     // Initialisers draw; a run that goes on beside this must not notice.
     Random stream = default_random();
