@@ -192,7 +192,8 @@ class PTUTILS_API Session : public Module {
   void check_parts() const;
   void start_new(const std::optional<RunRecord>& before);
   void back_to_start(const RunRecord& before);
-  void restore(const RunRecord& before, const CheckpointInfo& from);
+  std::vector<Change> restore(const RunRecord& before,
+                              const CheckpointInfo& from);
   bool is_over(const RunRecord& before, Mode mode) const;
   void give_back(const RunRecord& before);
   void load_checked(const Value& state, const std::vector<Change>& changes);
@@ -224,8 +225,8 @@ class PTUTILS_API Session : public Module {
   void flush_history(bool now);
   void checkpoint(Value best = {});  // {metric, value, step}, or null
   void settle_saves();
-  void record_changes();
   void settle_best();
+  void record_changes();
   void raise(Callbacks::TriggerId trigger, const Value& metrics = {});
   void update_status();
   void write_record();
@@ -250,9 +251,9 @@ class PTUTILS_API Session : public Module {
   History history_;
   std::vector<Pending> pending_;
   RunRecord record_;
-  std::unique_ptr<RunStore> store_;
   Value stored_best_;  // the last best whose checkpoint is durable
   List unraised_edits_;
+  std::unique_ptr<RunStore> store_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<SignalGuard> signals_;
   std::vector<Due> validation_due_;

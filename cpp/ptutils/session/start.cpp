@@ -160,12 +160,13 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   record_.exp_id = options_.exp_id;
   if (!before) record_.created = now();
   if (from) {
-    restore(*before, *from);
+    auto changes = restore(*before, *from);
     if (is_over(*before, mode)) {
       begun_ = false;
       give_back(*before);
       return;
     }
+    log_changes(changes, from->step);
     if (before->status.state == Status::State::kComplete &&
         before->status.outcome != Status::Outcome::kFailure)
       ended_before_ = before;
