@@ -195,7 +195,7 @@ def _import(name: str, where: str) -> Any:
                 raise _core.NotFound(f"[{where}] no {part!r} in {place}{hint}")
             found = getattr(found, part)
         return found
-    raise _core.NotFound(f"[{where}] {_no_package(parts[0])}")
+    raise _core.NotFound(f"[{where}] no {name!r}: {_no_package(parts[0])}")
 
 
 def _parts_of(found: Any) -> list[str]:

@@ -154,7 +154,7 @@ def test_a_best_checkpoint_that_could_not_be_stored_is_not_named(
     fill = (
         "def end_of_validation(self, session):\n"
         "        with session.dbinterface.access() as raw:\n"
-        "            (count,) = raw.execute('PRAGMA page_count').fetchone()\n"
+        "            count = raw.execute('PRAGMA page_count')[0]['page_count']\n"
         "            raw.execute(f'PRAGMA max_page_count={count + 2}')\n"
     )
     make(tmp_path)
