@@ -275,6 +275,7 @@ def _count(array: Any) -> int:
 def _phases(checked: Checked, provider: Any) -> None:
     """Data for training and for each validation; also where the provider could
     not be built, by what it was to be built from."""
+    phases: list[str] | None = None
     if provider is not None:
         phases = list(provider.phases)
     else:
