@@ -84,6 +84,17 @@ void def_registry(py::module_& m) {
       py::arg("config"), py::kw_only(), py::arg("path") = "configuration",
       py::arg("slot") = "", py::arg("net") = py::none(),
       py::arg("trusted") = true);
+  // Of a class of ours: whether it takes arguments of these names.
+  m.def("_check_arguments", [](const Value& config, const std::string& path,
+                               const std::string& slot) {
+    Dict arguments = config.as_dict(path);
+    const Value* func = arguments.find("func");
+    if (!func || !func->is_string()) return;
+    const ClassInfo* info = registry().resolve(func->as_string(), slot);
+    if (!info) return;
+    arguments.erase("func");
+    check_keys(arguments, info->parameters, path);
+  });
   m.def("_compare", [](const Value& before, const Value& after) {
     py::list out;
     for (const Change& c : compare(before, after))

@@ -781,6 +781,10 @@ class History:
         ...
     def __setstate__(self: ptutils.History, arg0: typing.Any) -> None:
         ...
+    def _repr_html_(self) -> str:
+        """
+        A row a metric, for notebooks: its last value, and its range.
+        """
     def begin_attempt(self: ptutils.History, attempt: typing.SupportsInt | typing.SupportsIndex, step: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     def last(self: ptutils.History, name: str) -> float:
@@ -806,7 +810,9 @@ class History:
         
             Returns
             -------
-            matplotlib Axes, or a list of them where there are several panels.
+            matplotlib Figure
+                Its ``axes`` are the panels, in the order of the metrics; with ``ax`` the
+                figure that it belongs to.
             
         """
     def records(self: ptutils.History, name: str, branches: bool = False) -> list:
@@ -854,6 +860,8 @@ class Status:
     def __repr__(self: ptutils.Status) -> str:
         ...
     def __str__(self: ptutils.Status) -> str:
+        ...
+    def _repr_html_(self) -> str:
         ...
     def to_dict(self: ptutils.Status) -> typing.Any:
         ...
@@ -1996,6 +2004,10 @@ class Session(Module):
                 are saved too.
             
         """
+    def __repr__(self) -> str:
+        """
+        Its name and where it stands, then its parts.
+        """
     def _abort(self: ptutils.Session, arg0: str) -> None:
         ...
     def _begin(self: ptutils.Session, arg0: str) -> bool:
@@ -2221,6 +2233,8 @@ def _add_random_stream(arg0: str, arg1: typing.Any, arg2: typing.Any, arg3: typi
 def _apply_override(arg0: typing.Any, arg1: str) -> typing.Any:
     ...
 def _as(arg0: typing.Any, arg1: str) -> typing.Any:
+    ...
+def _check_arguments(arg0: typing.Any, arg1: str, arg2: str) -> None:
     ...
 def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
     ...

@@ -24,7 +24,7 @@ from typing import Any
 
 from . import _core
 from ._unpickle import allow_class, allowed_classes
-from .errors import UnknownName, WrongState, WrongValue
+from .errors import FileMissing, IOFailed, UnknownName, WrongState, WrongValue
 
 __all__ = [
     "allow_class",
@@ -87,8 +87,10 @@ def read(
 
     Raises
     ------
+    FileMissing
+        There is no such file (a FileNotFoundError).
     IOFailed
-        There is no such file, or it cannot be read (an OSError).
+        It cannot be read (an OSError).
     Malformed
         Its content is not what its format says (a ValueError).
     Untrusted
@@ -122,7 +124,12 @@ def _read(
     """`lazy`: what cannot be mapped may come as a placeholder, in dicts that a
     State resolves."""
     path = os.fspath(path)
-    codec = _core._codec_for_reading(path)
+    try:
+        codec = _core._codec_for_reading(path)
+    except IOFailed as error:
+        if os.path.lexists(path):
+            raise
+        raise FileMissing(str(error)) from None
     if codec is None:
         return _core.read(path, verify, lazy, isolate)
     if isolate:

@@ -154,10 +154,13 @@ class Run:
             if net is not None or not _is_of_building(error, path):
                 raise
             kind = type(error) if isinstance(error, Error) else WrongState
+            part, net_of = path, "Net()"
+            if path.endswith(".optimizer"):  # it needs its net
+                part, net_of = path.rpartition(".")[0], "pt.Model(Net(), …)"
             raise kind(
-                f"{error}\n  what is stored of {path!r} may not be enough to build "
+                f"{error}\n  what is stored of {part!r} may not be enough to build "
                 "it: give the object to load into: "
-                f"run.load({path!r}, at={at!r}, net=Net())"
+                f"run.load({part!r}, at={at!r}, net={net_of})"
             ) from error
 
     def diff(self, other: Run) -> Difference:
@@ -193,6 +196,7 @@ class Run:
 def _is_of_building(error: Exception, path: str) -> bool:
     """Not that there is no such part or checkpoint."""
     text = str(error)
+    path = path.removesuffix(".optimizer")  # built with its model
     ours = isinstance(error, Error)
     return not ours or f"[{path}" in text or "the state does not fit" in text
 

@@ -265,7 +265,19 @@ def _say_nothing_done(self: Session, started: float) -> None:
     if self._begun or not 0 < self.status.heartbeat < started:
         return
     if not logging.getLogger("ptutils").isEnabledFor(logging.INFO):
-        print(f"{self.exp_id}: {self.status}: nothing to do", file=sys.stderr)
+        print(f"{self.exp_id}: {self.status}", file=sys.stderr)
+        more = "another num_epochs; for another run, another exp_id"
+        print(
+            f"nothing to do: {self.exp_id} is complete; for more, {more}",
+            file=sys.stderr,
+        )
+
+
+def show(self: Session) -> str:
+    """Its name and where it stands, then its parts."""
+    parts = _core.Module.__repr__(self).split("\n")
+    place = f"{self.status}, step {self.step_count}"
+    return "\n".join([f"{parts[0]} {self.exp_id!r}: {place}", *parts[1:]])
 
 
 def resume_(self: Session) -> Session:
@@ -478,6 +490,7 @@ extend(
     __exit__=leave,
     loop=loop,
     __call__=run,
+    __repr__=show,
 )
 
 streams.install()

@@ -93,8 +93,7 @@ class DotDict(dict[Any, Any]):
                 return value
         if isinstance(key, str) and (under := self._under(key)):
             return under
-        hint = _core._did_you_mean(str(key), [str(k) for k in self])
-        raise UnknownName(f"[{_kind(self)}] no {key!r}{hint}{_keys(self)}")
+        raise UnknownName(f"[{_kind(self)}] no {key!r}{_keys(self, str(key))}")
 
     def _own(self, key: Any) -> Any:
         value = dict.get(self, key, _MISSING)
@@ -172,8 +171,7 @@ class DotDict(dict[Any, Any]):
                 return value
             if under := self._under(name):
                 return under
-        hint = _core._did_you_mean(name, [k for k in self if isinstance(k, str)])
-        raise AttributeError(f"{_kind(self)} has no {name!r}{hint}{_keys(self)}")
+        raise AttributeError(f"{_kind(self)} has no {name!r}{_keys(self, name)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(type(self), name):
@@ -416,10 +414,15 @@ def _fail_hidden(name: str) -> NoReturn:
     )
 
 
-def _keys(of: Mapping[Any, Any]) -> str:
-    names = [str(key) for key in of][:8]
+def _keys(of: Mapping[Any, Any], asked: str = "") -> str:
+    """What there is; the names nearest to the one that was asked for first."""
+    every = [str(key) for key in of]
+    near = _core._nearest_names(asked, every, 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    names = every[:8]
     more = ", …" if len(of) > len(names) else ""
-    return f"; it has: {', '.join(names)}{more}" if names else "; it is empty"
+    has = f"; it has: {', '.join(names)}{more}" if names else "; it is empty"
+    return hint or has
 
 
 def _step(value: Any, key: str) -> Any:

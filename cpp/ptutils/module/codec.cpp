@@ -82,7 +82,9 @@ std::vector<std::string> known_suffixes() {
   if (!near.empty())
     fail(Kind::kIO, "read", path.string(), " does not exist; did you mean ",
          join(near, " or "), "?");
-  fail(Kind::kIO, "read", path.string(), " does not exist; ", folder.string(),
+  std::string where =
+      path.parent_path().empty() ? "this folder" : folder.string();
+  fail(Kind::kIO, "read", path.string(), " does not exist; ", where,
        names.empty() ? " is empty" : " has: " + join(names, ", ", 6));
 }
 

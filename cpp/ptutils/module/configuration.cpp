@@ -50,7 +50,10 @@ bool is_foreign(const ModulePtr& module) {
     for (std::string& other : foreign->names(slot))
       if (std::find(known.begin(), known.end(), other) == known.end())
         known.push_back(std::move(other));
-  fail(Kind::kNotFound, where, "no '", name, "'", did_you_mean(name, known));
+  // Ours are known by their bare names.
+  std::string asked =
+      name.starts_with("ptutils.") ? name.substr(name.rfind('.') + 1) : name;
+  fail(Kind::kNotFound, where, "no '", name, "'", did_you_mean(asked, known));
 }
 
 Value make_native(const ClassInfo& info, Dict arguments,

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <vector>
 
 #include "ptutils/common/names.h"
@@ -29,18 +31,49 @@ bool is_state(const Meta& meta, std::string_view name) {
   return !has(meta.exclude);
 }
 
+namespace {
+
+std::optional<std::int64_t> index_of(std::string_view name) {
+  std::int64_t index = 0;
+  auto [end, error] =
+      std::from_chars(name.data(), name.data() + name.size(), index);
+  if (error != std::errc() || end != name.data() + name.size()) return {};
+  return index;
+}
+
+/// An entry of a dict, whose key may be a number; nullptr where there is none.
+const Value* entry(const Dict& state, std::string_view name) {
+  if (const Value* direct = state.find(name)) return direct;
+  auto index = index_of(name);
+  return index ? state.find(Key(*index)) : nullptr;
+}
+
+/// What stands at `name` in a group: a dict, or a list of items.
+void look_up_in(const Value& group, std::string_view name, Found& out) {
+  if (group.is_dict()) return look_up(group.as_dict(), name, out);
+  const auto& items = group.as_list().items;
+  const auto dot = name.find('.');
+  auto index = index_of(name.substr(0, dot));
+  if (!index || *index < 0 || *index >= std::ssize(items)) return;
+  const Value& item = items[static_cast<std::size_t>(*index)];
+  if (dot == std::string_view::npos)
+    out.value = &item;
+  else if (item.is_dict() || item.is_list())
+    look_up_in(item, name.substr(dot + 1), out);
+}
+
+}  // namespace
+
 void look_up(const Dict& state, std::string_view name, Found& out) {
-  if (const Value* direct = state.find(name)) {
+  if (const Value* direct = entry(state, name)) {
     out.value = direct;
     return;
   }
   if (name.find('.') != std::string_view::npos) {  // an item of a list or dict
     auto dot = name.find('.');
-    if (const Value* group = state.find(name.substr(0, dot));
-        group && group->is_dict()) {
-      look_up(group->as_dict(), name.substr(dot + 1), out);
-      return;
-    }
+    if (const Value* group = entry(state, name.substr(0, dot));
+        group && (group->is_dict() || group->is_list()))
+      return look_up_in(*group, name.substr(dot + 1), out);
   }
   Dict under;
   for (const auto& [key, value] : state) {

@@ -106,16 +106,20 @@ class StateChecker final : public Fields {
     return false;
   }
   void unexpected_in_group(const std::string& name, const Value& value) {
-    if (!value.is_dict()) return;
-    for (const auto& [key, item] : value.as_dict()) {
-      std::string full = name + "." + to_string(key);
-      if (seen_.contains(full) || prefix_seen(full)) continue;
+    auto look_at = [&](const std::string& full, const Value& item) {
+      if (seen_.contains(full) || prefix_seen(full)) return;
       if (group_seen(full)) {
         unexpected_in_group(full, item);
       } else {
         list_leaves(item, prefix_ + full, out_.unexpected);
       }
-    }
+    };
+    if (value.is_dict())
+      for (const auto& [key, item] : value.as_dict())
+        look_at(name + "." + to_string(key), item);
+    if (value.is_list())
+      for (std::size_t i = 0; i < value.as_list().items.size(); ++i)
+        look_at(str(name, ".", i), value.as_list().items[i]);
   }
 
   const Meta& meta_;

@@ -117,6 +117,8 @@ void Session::load_partial(const Value& state) {
   // Back in time: the steps since leave the current line.
   read_pending();
   begin_attempt(attempt_ + 1, progress_.step, "rollback");
+  static const auto kRollback = Callbacks::intern("on_rollback");
+  raise(kRollback, Value(Dict{{"from_step", Value(before)}}));
 }
 
 Status Session::status() const {

@@ -101,8 +101,8 @@ def _command(run: Any) -> str:
 
 def _run(session: Session, args: argparse.Namespace, terminal: Terminal) -> int:
     started = time.time()
-    resume = f"ptutils resume {session.exp_id}" + (
-        f" --db {args.db}" if args.db else ""
+    resume = f"ptutils resume {shlex.quote(session.exp_id)}" + (
+        f" --db {shlex.quote(args.db)}" if args.db else ""
     )
     try:
         if args.command == "resume":
@@ -120,6 +120,13 @@ def _run(session: Session, args: argparse.Namespace, terminal: Terminal) -> int:
             terminal.answer(_as_data(session), "")
         terminal.note(text)
         return code
+    except OSError as error:
+        # Nothing is wrong with the experiment: it goes on once there is room.
+        if args.debug or session.status.outcome != "failure":
+            raise
+        terminal.error(error)
+        terminal.note(f"go on with: {resume}")
+        return 1
     _core._log_flush()
     lines = [str(session.status), *_summary(session)]
     if session.status.heartbeat < started:  # the one that it had before

@@ -184,12 +184,18 @@ def _attempts(run: Run) -> list[list[str]]:
 
 
 def _checkpoints(run: Run) -> list[list[str]]:
+    """A line an attempt, where there are several."""
     best = (run.best or {}).get("checkpoint")
-    steps = [
-        f"step {c['step']}" + (" (best)" if c["id"] == best else "")
-        for c in run.checkpoints
+    lines: dict[int, list[str]] = {}
+    for c in run.checkpoints:
+        mark = " (best)" if c["id"] == best else ""
+        lines.setdefault(c["attempt"], []).append(f"step {c['step']}{mark}")
+    several = len(run.attempts) > 1
+    items = [
+        (f"{attempt}  " if several else "") + ", ".join(steps)
+        for attempt, steps in lines.items()
     ]
-    return _wrapped("checkpoints", [", ".join(steps)], 1) if steps else []
+    return _wrapped("checkpoints", items, 1)
 
 
 def _process(run: Run) -> list[list[str]]:
