@@ -147,6 +147,13 @@ void def_files(py::module_& m) {
       },
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
       py::arg("format") = py::dict());
+  m.def(
+      "metadata",
+      [](const Path& path) {
+        py::gil_scoped_release release;
+        return Value(read_metadata(path));
+      },
+      py::arg("path"));
   py::class_<AtomicFile>(m, "_AtomicFile",
                          "A file that a library writes by the name "
                          "`temporary`; commit() puts it in place, whole.")

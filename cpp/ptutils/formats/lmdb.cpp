@@ -1,3 +1,5 @@
+#include "ptutils/formats/detail/lmdb.h"
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -6,7 +8,6 @@
 #include "ptutils/common/hash.h"
 #include "ptutils/common/interrupt.h"
 #include "ptutils/formats/detail/codecs.h"
-#include "ptutils/formats/detail/lmdb.h"
 #include "ptutils/formats/detail/npy_format.h"
 #include "ptutils/formats/detail/seal.h"
 #include "ptutils/formats/detail/tensor_set.h"
@@ -53,8 +54,7 @@ Key parse_key(std::string_view bytes, const lmdb::Tree& tree,
   if (valid_utf8(bytes)) return std::string(bytes);
   std::string shown;
   for (char c : bytes.substr(0, 16))
-    for (int digit : {c >> 4 & 15, c & 15})
-      shown += "0123456789abcdef"[digit];
+    for (int digit : {c >> 4 & 15, c & 15}) shown += "0123456789abcdef"[digit];
   malformed(where, "the key of bytes ", shown, bytes.size() > 16 ? "…" : "",
             " is no UTF-8 text; read this database by the lmdb package, or "
             "write it again with keys of text");
@@ -124,10 +124,9 @@ class LmdbContents {
         rest = {};
       }
     }
-    if (!rest.empty())
-      malformed(where, rest.size(), " bytes behind the array");
-    const auto offset = static_cast<std::size_t>(
-        bytes.data() - text_of(*file_).data());
+    if (!rest.empty()) malformed(where, rest.size(), " bytes behind the array");
+    const auto offset =
+        static_cast<std::size_t>(bytes.data() - text_of(*file_).data());
     Tensor tensor = npy_tensor(file_, offset, header, where);
     return copy_ ? tensor.clone() : tensor;
   }
@@ -246,8 +245,11 @@ class LmdbCodec : public Codec {
         if (!contents.overtaken()) throw;
       }
     }
-    throw Error(Kind::kIO, where + "is written faster than it can be read; "
-                "stop the program that writes it, or read a copy (mdb_copy)");
+    throw Error(
+        Kind::kIO,
+        where +
+            "is written faster than it can be read; "
+            "stop the program that writes it, or read a copy (mdb_copy)");
   }
 
   void write(const fs::path& path, const Value& value,

@@ -63,7 +63,8 @@ Meta LmdbReader::newest_meta() const {
     const Meta first = read_meta(0, 0);
     const Meta second = read_meta(1, first.free.pad);
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    const Meta& newest = second.transaction > first.transaction ? second : first;
+    const Meta& newest =
+        second.transaction > first.transaction ? second : first;
     if (i == kTries || (same_meta(first, read_meta(0, 0)) &&
                         same_meta(second, read_meta(1, first.free.pad))))
       return newest;
@@ -80,8 +81,7 @@ bool LmdbReader::overtaken() const {
 void LmdbReader::take(std::uint64_t first, std::uint64_t count) {
   if (first >= taken_.size() || count > taken_.size() - first)
     malformed(prefix_, "page ", first, count > 1 ? " and those behind it" : "",
-              ": the file ends at page ", taken_.size(),
-              "; is it truncated?");
+              ": the file ends at page ", taken_.size(), "; is it truncated?");
   for (std::uint64_t page = first; page < first + count; ++page) {
     if (taken_[page]) malformed(prefix_, "page ", page, " is used twice");
     taken_[page] = true;
@@ -169,8 +169,7 @@ std::string_view LmdbReader::overflow(std::uint64_t number,
                                       std::uint64_t size) {
   const std::uint64_t pages = lmdb::overflow_pages(size, page_size_);
   take(number, pages);
-  const auto bytes =
-      bytes_.substr(number * page_size_, pages * page_size_);
+  const auto bytes = bytes_.substr(number * page_size_, pages * page_size_);
   const auto header = load<PageHeader>(bytes, 0);
   if (header.number != number || !(header.flags & lmdb::kOverflow) ||
       header.pages() < pages)
@@ -220,8 +219,7 @@ std::uint64_t LmdbReader::add_keys(const Page& page,
     return page.count;
   }
   const std::size_t size = page.header.key_size;
-  if (size == 0 ||
-      page.count > (page.bytes.size() - sizeof(PageHeader)) / size)
+  if (size == 0 || page.count > (page.bytes.size() - sizeof(PageHeader)) / size)
     malformed(prefix_, "page ", page.header.number, " has no room for ",
               page.count, " values of ", size, " bytes");
   for (std::size_t i = 0; i < page.count; ++i)

@@ -20,7 +20,7 @@ constexpr std::uint16_t kOneFile = 0x4000;  // MDB_NOSUBDIR
 std::size_t even(std::size_t size) { return (size + 1) & ~std::size_t{1}; }
 
 template <class Record>
-void write_record(FileWriter& file, const Record& record) {
+void append_record(FileWriter& file, const Record& record) {
   file.write(std::as_bytes(std::span(&record, 1)));
 }
 
@@ -39,12 +39,12 @@ void begin_page(FileWriter& file, std::uint64_t number, std::uint16_t kind,
   for (std::size_t size : nodes) at -= size;
   const std::size_t lower =
       sizeof(PageHeader) + nodes.size() * sizeof(std::uint16_t);
-  write_record(file, PageHeader{number, 0, kind,
-                                static_cast<std::uint16_t>(lower),
-                                static_cast<std::uint16_t>(at)});
+  append_record(file,
+                PageHeader{number, 0, kind, static_cast<std::uint16_t>(lower),
+                           static_cast<std::uint16_t>(at)});
   const std::size_t gap = at - lower;
   for (std::size_t size : nodes) {
-    write_record(file, static_cast<std::uint16_t>(at));
+    append_record(file, static_cast<std::uint16_t>(at));
     at += size;
   }
   file.zeros(gap);
@@ -142,11 +142,11 @@ void LmdbWriter::write_leaf(FileWriter& file, std::uint64_t number,
     const auto& [key, size] = entries_[i];
     Node node = make_node(size, key.size());
     node.flags = is_big(i) ? lmdb::kBig : 0;
-    write_record(file, node);
+    append_record(file, node);
     file.write(key);
     std::size_t used = sizeof node + key.size();
     if (is_big(i)) {
-      write_record(file, overflow);
+      append_record(file, overflow);
       overflow += lmdb::overflow_pages(size, kPageSize);
       used += sizeof overflow;
     } else {
@@ -170,7 +170,7 @@ void LmdbWriter::write_branch(FileWriter& file, std::uint64_t number,
     nodes.push_back(even(sizeof(Node) + key(i).size()));
   begin_page(file, number, lmdb::kBranch, nodes);
   for (std::size_t i = range.begin; i < range.end; ++i) {
-    write_record(file, make_node(first_child + i, key(i).size()));
+    append_record(file, make_node(first_child + i, key(i).size()));
     file.write(key(i));
     file.zeros(key(i).size() % 2);
   }
@@ -178,8 +178,8 @@ void LmdbWriter::write_branch(FileWriter& file, std::uint64_t number,
 
 void LmdbWriter::write(FileWriter& file, const Put& put) const {
   for (std::size_t i = 0; i < lmdb::kMetas; ++i) {
-    write_record(file, PageHeader{i, 0, lmdb::kMetaPage, 0, 0});
-    write_record(file, meta(i));
+    append_record(file, PageHeader{i, 0, lmdb::kMetaPage, 0, 0});
+    append_record(file, meta(i));
     file.zeros(kPageSize - sizeof(PageHeader) - sizeof(Meta));
   }
   std::uint64_t number = lmdb::kMetas;
@@ -195,9 +195,9 @@ void LmdbWriter::write(FileWriter& file, const Put& put) const {
     if (!is_big(i)) continue;
     const std::uint64_t size = entries_[i].size;
     const std::uint64_t pages = lmdb::overflow_pages(size, kPageSize);
-    write_record(file, PageHeader{number, 0, lmdb::kOverflow,
-                                  static_cast<std::uint16_t>(pages),
-                                  static_cast<std::uint16_t>(pages >> 16)});
+    append_record(file, PageHeader{number, 0, lmdb::kOverflow,
+                                   static_cast<std::uint16_t>(pages),
+                                   static_cast<std::uint16_t>(pages >> 16)});
     put(i);
     file.zeros(pages * kPageSize - sizeof(PageHeader) - size);
     number += pages;

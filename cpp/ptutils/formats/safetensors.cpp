@@ -20,7 +20,7 @@ constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference's limit
 constexpr std::size_t kDataAlignment = 64;
 constexpr std::string_view kMetadata = "__metadata__";
 constexpr std::string_view kOurs = "__ptutils_";  // begins names in it
-constexpr std::int64_t kMaxComplexDims = 64;  // the parts take one more
+constexpr std::int64_t kMaxComplexDims = 64;      // the parts take one more
 
 // The reference's readers of old lack C64, and all lack C128: those are stored
 // as pairs, and the skeleton says so.
@@ -272,8 +272,8 @@ Dict metadata_option(const WriteOptions& options, const std::string& prefix) {
   for (const auto& [key, value] : given->as_dict()) {
     const std::string* name = std::get_if<std::string>(&key);
     if (!name || !value.is_string())
-      refuse(prefix, "metadata '", to_string(key), "' is a ",
-             value.type_name(), "; names and values are text: str(...)");
+      refuse(prefix, "metadata '", to_string(key), "' is a ", value.type_name(),
+             "; names and values are text: str(...)");
     if (name->starts_with(kOurs))
       refuse(prefix, "metadata '", *name, "': names that begin with ", kOurs,
              " are ours");

@@ -66,8 +66,8 @@ class ShardReader {
   }
 
   void open(const std::string& file) {
-    TensorSet set = read_safetensors(folder_ / file,
-                                     str(prefix_, "shard '", file, "': "));
+    TensorSet set =
+        read_safetensors(folder_ / file, str(prefix_, "shard '", file, "': "));
     Tensors& tensors = shards_[file];
     for (auto& [name, value] : set.members)
       if (!tensors.emplace(name, std::move(value)).second)
@@ -96,7 +96,7 @@ Value read_shards(const fs::path& path, const std::string& text,
 }
 
 /// In order, each of at most `limit` bytes or of one tensor.
-std::vector<NamedTensors> split(const Flat& flat, std::size_t limit) {
+std::vector<NamedTensors> split_shards(const Flat& flat, std::size_t limit) {
   std::vector<NamedTensors> out;
   const NamedTensors all(flat.tensors);
   std::size_t begin = 0;
@@ -183,7 +183,7 @@ class SafetensorsIndexCodec : public Codec {
              const WriteOptions& options) const override {
     const std::string where = prefix(name(), path);
     const Flat flat = flatten(value, where);
-    const auto parts = split(flat, shard_limit(options, where));
+    const auto parts = split_shards(flat, shard_limit(options, where));
     const Dict metadata = metadata_option(options, where);
     if (metadata.contains(kTotal))
       refuse(where, "metadata '", kTotal, "' is ours");

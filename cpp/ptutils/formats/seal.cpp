@@ -21,7 +21,7 @@ constexpr std::string_view kUnsealed = R"({"version":1,)";
 constexpr std::size_t kDigits = 16;
 constexpr std::size_t kOverlap = std::size_t{8} << 20;  // bytes worth a thread
 
-std::size_t bytes_of(const Flat& flat) {
+std::size_t total_bytes(const Flat& flat) {
   std::size_t out = 0;
   for (const auto& [_, tensor] : flat.tensors) out += tensor.nbytes();
   return out;
@@ -30,7 +30,7 @@ std::size_t bytes_of(const Flat& flat) {
 }  // namespace
 
 PendingSums::PendingSums(const Flat& flat) : sums_(flat.tensors.size()) {
-  if (bytes_of(flat) < kOverlap || thread_budget() < 2)
+  if (total_bytes(flat) < kOverlap || thread_budget() < 2)
     sums_ = checksums(flat);
   else
     made_ = std::async(std::launch::async, [&flat] { return checksums(flat); });
@@ -85,7 +85,7 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
 std::vector<std::uint64_t> checksums(const Flat& flat) {
   constexpr std::int64_t kGrain = 64;  // tensors, unless they are large
   const auto count = static_cast<std::int64_t>(flat.tensors.size());
-  const bool large = detail::bytes_of(flat) > flat.tensors.size() << 14;
+  const bool large = detail::total_bytes(flat) > flat.tensors.size() << 14;
   std::vector<std::uint64_t> out(flat.tensors.size());
   parallel_for(count, large ? 1 : kGrain,
                [&](std::int64_t begin, std::int64_t end) {

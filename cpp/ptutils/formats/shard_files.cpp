@@ -29,7 +29,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return out;
 }
 
-std::string digits(std::size_t number) {
+std::string padded(std::size_t number) {
   const std::string text = str(number);
   return std::string(text.size() < 5 ? 5 - text.size() : 0, '0') + text;
 }
@@ -75,7 +75,7 @@ ShardIndex parse_index(std::string_view text, const std::string& prefix) {
     const std::string& name = file.as_string();
     if (name.empty() || name == "." || name == ".." ||
         name.find_first_of(std::string_view("/\\\0", 3)) != name.npos)
-      malformed(prefix, "the file '", name, "' of '", to_string(key),
+      malformed(prefix, "the file ", file.repr(60), " of '", to_string(key),
                 "' is no name in the folder of the index");
     out.files.emplace_back(to_string(key), name);
   }
@@ -170,8 +170,8 @@ std::vector<fs::path> NewShards::reserve(std::size_t count) {
     const std::string generation = version > 1 ? str("-v", version) : "";
     std::vector<fs::path> paths;
     for (std::size_t i = 1; i <= count; ++i)
-      paths.push_back(folder_ / str(stem_, generation, "-", digits(i), "-of-",
-                                    digits(count), kShardSuffix));
+      paths.push_back(folder_ / str(stem_, generation, "-", padded(i), "-of-",
+                                    padded(count), kShardSuffix));
     std::error_code error;
     if (std::any_of(paths.begin(), paths.end(), [&](const fs::path& path) {
           return fs::symlink_status(path, error).type() !=

@@ -17,9 +17,8 @@ struct Temporary {
 /// Removes the temporaries that killed writers of `target` left.
 void remove_stale(const std::filesystem::path& target);
 
-/// Does so, then creates
-/// ".NAME.PID-COUNTER.tmp" beside it. On failure the fd is empty and errno set.
-/// `mode` is subject to the umask.
+/// Does so, then creates ".NAME.PID-COUNTER.tmp" beside it. On failure the fd
+/// is empty and errno set. `mode` is subject to the umask.
 Temporary create_temporary(const std::filesystem::path& target, mode_t mode);
 
 }  // namespace ptutils::detail

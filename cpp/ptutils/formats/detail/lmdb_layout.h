@@ -30,8 +30,8 @@ inline constexpr std::uint16_t kMetaPage = 0x08;
 inline constexpr std::uint16_t kFixed = 0x20;  // a leaf of equally long keys
 
 // Kinds of node.
-inline constexpr std::uint16_t kBig = 0x01;         // a page number, not a value
-inline constexpr std::uint16_t kSubtree = 0x02;     // a Tree, not a value
+inline constexpr std::uint16_t kBig = 0x01;      // a page number, not a value
+inline constexpr std::uint16_t kSubtree = 0x02;  // a Tree, not a value
 inline constexpr std::uint16_t kDuplicates = 0x04;  // a page or Tree of values
 
 // Kinds of tree.
