@@ -49,9 +49,9 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def as_lmdb_reads(path: Path) -> dict[bytes, bytes]:
-    with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as env:
-        with env.begin() as transaction:
-            return dict(transaction.cursor())
+    env = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
+    with env, env.begin() as transaction:
+        return dict(transaction.cursor())
 
 
 # Ours.
@@ -94,11 +94,11 @@ def test_the_lmdb_package_goes_on_with_ours(tmp_path: Path) -> None:
     path = tmp_path / "x.lmdb"
     pt.save(path, {f"a{i}": np.full(i, i) for i in range(300)})
     theirs(path, {b"a7": npy(np.ones(900)), b"new": b"x", b"__ptutils__": b"{}"})
-    with lmdb.open(str(path), subdir=False, map_size=SIZE, lock=False) as env:
-        with env.begin(write=True) as transaction:
-            for i in range(100, 300):
-                transaction.delete(f"a{i}".encode())
-            transaction.delete(b"__ptutils__")
+    env = lmdb.open(str(path), subdir=False, map_size=SIZE, lock=False)
+    with env, env.begin(write=True) as transaction:
+        for i in range(100, 300):
+            transaction.delete(f"a{i}".encode())
+        transaction.delete(b"__ptutils__")
     assert lmdb.verify.verify(str(path)) == []
     back = pt.read(path)
     assert len(back) == 101 and back["new"] == b"x" and back["a7"].sum() == 900
@@ -116,7 +116,8 @@ def test_arrays_are_mapped_and_outlive_the_file(tmp_path: Path) -> None:
     pt.save(path, {"a": np.ones(100_000), "t": torch.ones(100_000)})
     before = path.read_bytes()
     back = pt.read(path)
-    maps = [line for line in open("/proc/self/maps") if str(path) in line]
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    maps = [line for line in lines if str(path) in line]
     assert maps and " rw-p " in maps[0]
     back["a"][:] = 2
     back["t"].zero_()
@@ -155,9 +156,9 @@ def test_values_of_the_lmdb_package(tmp_path: Path) -> None:
 
 def test_both_kinds_of_database(tmp_path: Path) -> None:
     for name in ("x.lmdb", "plain"):
-        with lmdb.open(str(tmp_path / name), map_size=SIZE) as env:
-            with env.begin(write=True) as transaction:
-                transaction.put(b"k", npy(np.ones(2)))
+        env = lmdb.open(str(tmp_path / name), map_size=SIZE)
+        with env, env.begin(write=True) as transaction:
+            transaction.put(b"k", npy(np.ones(2)))
         for path in (tmp_path / name, tmp_path / name / "data.mdb"):
             assert pt.read(path)["k"].sum() == 2
     (tmp_path / "empty.lmdb").mkdir()
@@ -261,7 +262,7 @@ def test_truncation_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "x.lmdb"
     pt.save(path, {"a": np.ones(3), "b": np.ones(900), "c": ["x", 1.5]})
     whole = path.read_bytes()
-    lengths = [*range(0, 300), *range(300, len(whole), 97), len(whole) - 1]
+    lengths = [*range(300), *range(300, len(whole), 97), len(whole) - 1]
     for n in lengths:
         path.write_bytes(whole[:n])
         with pytest.raises(pt.Error, match=r"x\.lmdb"):
