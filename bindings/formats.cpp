@@ -178,6 +178,13 @@ void def_files(py::module_& m) {
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
       py::arg("format") = py::dict(), py::arg("background") = false);
   m.def("sync", &sync_saves, py::call_guard<py::gil_scoped_release>());
+  m.def(
+      "metadata",
+      [](const Path& path) {
+        py::gil_scoped_release release;
+        return Value(read_metadata(path));
+      },
+      py::arg("path"));
   py::class_<AtomicFile>(m, "_AtomicFile",
                          "A file that is written by write(), or by a library "
                          "by the name `temporary`; commit() puts it in place, "

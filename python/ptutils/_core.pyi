@@ -2527,6 +2527,8 @@ def mean(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     Tensor([[1.5000],
             [3.5000]])
     """
+def metadata(path: os.PathLike | str | bytes) -> typing.Any:
+    ...
 def min(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -> ptutils.Tensor:
     """
     The values alone (torch's amin; argmin has the places). NaN wins.

@@ -4,7 +4,9 @@
 ``.json .yaml .yml``    text; arrays inside as text
 ``.csv``                columns: arrays of int64, float64, bool, lists of text
 ``.npy .npz``           NumPy's
-``.safetensors``        tensors, mapped into memory when read
+``.safetensors``        tensors, mapped into memory when read; in several files
+                        as ``NAME.safetensors.index.json``
+``.lmdb``               a database, an array a key, mapped into memory when read
 ``.tfrecord(s)``        ``tf.train.Example`` records
 ``.pkl .pickle``        Python's pickle, read by an allow-list
 ``.pt .pth``            torch's, readable by ``torch.load(weights_only=True)``
@@ -30,6 +32,7 @@ __all__ = [
     "allow_class",
     "allowed_classes",
     "codecs",
+    "metadata",
     "read",
     "register_codec",
     "save",
@@ -177,7 +180,10 @@ def save(
         wrong is raised by the next such save or by :func:`sync`. A process that
         ends writes what waits.
     **options
-        What the format lets one choose: ``compress=True`` (.npz).
+        What the format lets one choose: ``compress=True`` (.npz);
+        ``metadata={'format': 'pt'}``, text for :func:`metadata`
+        (.safetensors and its index); ``shard_bytes=5_000_000_000``, the most that
+        a file of several holds (.safetensors.index.json).
 
     Raises
     ------
@@ -195,6 +201,16 @@ def save(
     >>> save(path, {'w': np.ones(3, 'float32')})
     >>> read(path)['w'].dtype
     dtype('float32')
+
+    In files of at most 12 bytes of tensors, as Hugging Face has them:
+
+    >>> path = os.path.join(tempfile.mkdtemp(), 'model.safetensors.index.json')
+    >>> save(path, {'w': np.ones(3, 'float32'), 'b': np.zeros(2)}, shard_bytes=12)
+    >>> sorted(os.listdir(os.path.dirname(path)))
+    ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors',
+     'model.safetensors.index.json']
+    >>> read(path)['b']
+    array([0., 0.])
     """
     path = os.fspath(path)
     codec = _core._codec_for_writing(path)
@@ -232,6 +248,27 @@ def sync() -> None:
     {'step': 3}
     """
     _core.sync()
+
+
+def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The text that a ``.safetensors`` file, or the index of several, has beside
+    its tensors, none of which is read.
+
+    Raises
+    ------
+    WrongType
+        Files of this format have none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = os.path.join(tempfile.mkdtemp(), 'x.safetensors')
+    >>> save(path, {'w': np.ones(3)}, metadata={'format': 'pt'})
+    >>> metadata(path)
+    {'format': 'pt'}
+    """
+    return _core.metadata(os.fspath(path))
 
 
 def _states(value: Any) -> Any:

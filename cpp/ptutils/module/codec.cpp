@@ -106,6 +106,11 @@ std::string read_head(const fs::path& path) {
 
 Codec::~Codec() = default;
 
+Dict Codec::metadata(const fs::path& path) const {
+  fail(Kind::kType, "metadata", path.string(), ": ", name(),
+       " files have no text beside their value");
+}
+
 void add_codec(std::shared_ptr<Codec> codec) {
   if (!codec) fail(Kind::kValue, "add_codec", "a codec, not null");
   list().push_back(std::move(codec));
@@ -128,6 +133,8 @@ const Codec& codec_for_reading(const fs::path& path) {
   const Codec* named = by_suffix(path);
   if (fs::is_directory(status)) {  // LMDB's older kind
     if (named) return *named;
+    if (fs::exists(path / "data.mdb", error))
+      return codec_for_reading(path / "data.mdb");
     fail(Kind::kIO, "read", path.string(), " is a folder; name a file in it");
   }
   std::string head = read_head(path);
@@ -148,6 +155,10 @@ Tensor Deferred::get() {
     load_ = nullptr;  // and the file that it held
   }
   return *read_;
+}
+
+Dict read_metadata(const fs::path& path) {
+  return codec_for_reading(path).metadata(path);
 }
 
 Value read(const fs::path& path, const ReadOptions& options) {

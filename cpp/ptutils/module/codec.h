@@ -71,6 +71,9 @@ class PTUTILS_API Codec {
   /// reason) before the file is touched. Atomic.
   virtual void write(const std::filesystem::path& path, const Value& value,
                      const WriteOptions& options = {}) const = 0;
+  /// The text that others put beside the value: names and strings, without
+  /// reading tensors. Kind::kType for formats that have none.
+  virtual Dict metadata(const std::filesystem::path& path) const;
 };
 
 PTUTILS_API void add_codec(std::shared_ptr<Codec> codec);
@@ -86,6 +89,8 @@ PTUTILS_API const Codec& codec_for_reading(const std::filesystem::path& path);
 /// others wrote as its tensors (Origin::kNumpy; bf16 native) and values.
 PTUTILS_API Value read(const std::filesystem::path& path,
                        const ReadOptions& options = {});
+/// Codec::metadata of any known file.
+PTUTILS_API Dict read_metadata(const std::filesystem::path& path);
 /// Writes by suffix, atomically.
 PTUTILS_API void save(const std::filesystem::path& path, const Value& value,
                       const WriteOptions& options = {});

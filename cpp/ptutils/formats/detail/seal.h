@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "ptutils/module/value.h"
+#include "ptutils/formats/flatten.h"
 
 /// Checksums (XXH3-64) of what files hold; private to formats.
 namespace ptutils::detail {
@@ -29,5 +30,21 @@ bool looks_sealed(std::string_view text);
 std::optional<Checksums> read_seal(std::string_view skeleton,
                                    const Value& document,
                                    const std::string& prefix);
+
+/// The checksums of a large value are made by another thread while its tensors
+/// are written; those of a small one at once.
+class PendingSums {
+ public:
+  explicit PendingSums(const Flat& flat);
+
+  /// Zeros until get() where `late()`.
+  const Checksums& now() const { return sums_; }
+  bool late() const { return made_.valid(); }
+  const Checksums& get();
+
+ private:
+  Checksums sums_;
+  std::future<Checksums> made_;
+};
 
 }  // namespace ptutils::detail
