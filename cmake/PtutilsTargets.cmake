@@ -2,8 +2,7 @@
 # no edit here. A folder without sources makes no target.
 
 set(PTUTILS_CPP_ROOT "${PROJECT_SOURCE_DIR}/cpp")
-# Where the fuzzer sees which branches an input takes: what reads files. Three
-# times as many inputs a second are worth the compiler's time.
+# Where the fuzzer sees which branches an input takes: what reads files.
 set(PTUTILS_FUZZED_ROOMS formats data)
 
 # ptutils_room(<folder> [library...])
@@ -25,7 +24,7 @@ function(ptutils_room folder)
   endif()
   ptutils_object_library(ptutils_${folder} ${ARGN})
   if(PTUTILS_FUZZ AND folder IN_LIST PTUTILS_FUZZED_ROOMS)
-    target_compile_options(ptutils_${folder} PRIVATE -O1
+    target_compile_options(ptutils_${folder} PRIVATE
                            -fsanitize=fuzzer-no-link)
   endif()
 endfunction()

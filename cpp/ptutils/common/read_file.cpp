@@ -11,14 +11,9 @@
 #include "ptutils/common/error.h"
 #include "ptutils/common/file.h"
 
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
+#ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#endif
-#ifndef ASAN_POISON_MEMORY_REGION
+#else
 #define ASAN_POISON_MEMORY_REGION(begin, size) ((void)(begin), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(begin, size) ((void)(begin), (void)(size))
 #endif
