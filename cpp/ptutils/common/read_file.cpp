@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,13 @@
 #include "ptutils/common/detail/io_error.h"
 #include "ptutils/common/error.h"
 #include "ptutils/common/file.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(begin, size) ((void)(begin), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(begin, size) ((void)(begin), (void)(size))
+#endif
 
 namespace ptutils {
 namespace {
@@ -19,6 +27,13 @@ using detail::fail_io;
 using detail::FileDescriptor;
 
 constexpr std::size_t kBlock = 1 << 16;
+
+/// What a mapping's last page has beyond its file. Poisoned, a read that
+/// leaves the file is one that the address sanitizer sees.
+std::size_t beyond(std::size_t size) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return (page - size % page) % page;
+}
 
 FileDescriptor open_for_reading(const char* where, const fs::path& path) {
   detail::check_path(where, path);
@@ -71,10 +86,13 @@ MappedFile::MappedFile(const fs::path& path) {
   if (data == MAP_FAILED) fail_io(kWhere, Access::kRead, path, errno);
   data_ = static_cast<std::byte*>(data);
   size_ = size;
+  ASAN_POISON_MEMORY_REGION(data_ + size_, beyond(size_));
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(data_, size_);
+  if (data_ == nullptr) return;
+  ASAN_UNPOISON_MEMORY_REGION(data_ + size_, beyond(size_));
+  ::munmap(data_, size_);
 }
 
 }  // namespace ptutils
