@@ -105,7 +105,6 @@ def is_array(value: Any) -> bool:
 
 
 def _arrays(a: Any, b: Any) -> tuple[str, float]:
-    import numpy as np
 
     said = f"{_tree.describe(a)} → {_tree.describe(b)}"
     if tuple(a.shape) != tuple(b.shape):
@@ -130,6 +129,8 @@ def _largest(x: Any, y: Any) -> float:
     if x.dtype == y.dtype and x.dtype.kind in "iu":  # exact beyond 2**53
         apart = np.maximum(x, y).astype("u8") - np.minimum(x, y).astype("u8")
         return float(apart.max())
+    if not {x.dtype.kind, y.dtype.kind} <= set("biufcmM"):  # text, objects
+        return float("inf")
     wide = np.complex128 if "c" in x.dtype.kind + y.dtype.kind else np.float64
     with np.errstate(all="ignore"):
         apart = np.abs(x.astype(wide) - y.astype(wide))

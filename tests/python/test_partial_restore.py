@@ -183,6 +183,10 @@ def test_a_shifted_numbering_is_not_guessed():
     same = Layers("blocks", range(3))
     assert load_by_paste(same, state) == {"layers": "blocks"}
     assert load_by_paste(Layers("blocks", range(1, 4)), state) is None
+    assert load_by_paste(Layers("layers", range(1, 4)), state) is None
+    # Another layer between two of which one stays is no shift.
+    remap = load_by_paste(Layers("layers", [0, 1, 3]), state)
+    assert remap == {"layers.2": "layers.3"}
 
 
 def test_other_shapes_and_leaves_of_settled_modules_are_not_proposed():
@@ -221,7 +225,10 @@ def test_no_proposal_is_said():
 
 def test_what_fits_needs_no_suggestion():
     target = Net()
-    assert target.load_state_dict(Net(seed=4).state_dict(), remap="suggested") == ([], [])
+    assert target.load_state_dict(Net(seed=4).state_dict(), remap="suggested") == (
+        [],
+        [],
+    )
     assert flat(target) == flat(Net(seed=4))
 
 
@@ -339,7 +346,7 @@ def test_a_loose_load_says_what_it_left_alone(caplog):
     assert left.unexpected_keys == ["fc.weight", "fc.bias"]
     assert "missing in the state: 2: head.weight, head.bias" in caplog.text
     left = Net().load_state_dict({"conv1": state["conv1"]}, only=["conv*"])
-    assert left.missing_keys == []  # no conv2 in that state: see below
+    assert left.missing_keys == ["conv2.weight", "conv2.bias"]  # asked for
 
 
 def test_loose_loads_still_want_equal_shapes():
@@ -370,11 +377,12 @@ def test_ten_thousand_tensors_with_a_proposal_take_under_a_second():
 
     target = Wide("blocks")
     state = under("module", Wide("layers").state_dict())
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(pt.errors.WrongState) as caught:
         target.load_state_dict(state)
-    assert time.perf_counter() - begin < 1
-    assert proposal(caught.value) == {"module": "", "module.layers": "blocks"}
-    begin = time.perf_counter()
+    assert time.process_time() - begin < 1
+    remap = {"module.layers": "blocks", "module.rest": "rest"}
+    assert proposal(caught.value) == remap
+    begin = time.process_time()
     target.load_state_dict(state, remap="suggested")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1

@@ -1,5 +1,9 @@
 #include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
 #include <queue>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -21,7 +25,7 @@ namespace {
 constexpr std::size_t kMostCandidates = 16, kLongestCompared = 200;
 // By how much one of two rivals has to be nearer.
 constexpr double kMargin = 0.15;
-constexpr double kSameNumbers = 0.5;
+constexpr double kSameNumbers = 0.5, kSameBeginning = 0.25;
 
 std::string parent(std::string_view name) {
   auto dot = name.rfind('.');
@@ -42,8 +46,16 @@ std::string digits(std::string_view name, bool kept) {
   return out;
 }
 
-/// From 0 (unlike) to 1, and a bonus for the same numbers; without what both
-/// begin with.
+std::optional<int> number_of(std::string_view text) {
+  int out = 0;
+  auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  return out;
+}
+
+/// From 0 (unlike) to 1, without what both begin with; more for the same
+/// numbers, and for abbreviations ("enc" of "encoder").
 double likeness(std::string_view a, std::string_view b) {
   for (auto dot = a.find('.');
        dot != std::string_view::npos && dot < b.size() &&
@@ -52,11 +64,16 @@ double likeness(std::string_view a, std::string_view b) {
     a.remove_prefix(dot + 1);
     b.remove_prefix(dot + 1);
   }
-  std::size_t longest = std::max(a.size(), b.size());
+  std::size_t shorter = std::min(a.size(), b.size()),
+              longest = std::max(a.size(), b.size());
   if (longest > kLongestCompared) return 0;
-  double same = digits(a, true) == digits(b, true) ? kSameNumbers : 0;
-  if (longest == 0) return 1 + same;
-  return same + 1 -
+  double out = digits(a, true) == digits(b, true) ? kSameNumbers : 0;
+  if (shorter == 0) return out;
+  auto common = std::mismatch(a.begin(), a.begin() + shorter, b.begin()).first -
+                a.begin();
+  out += kSameBeginning * static_cast<double>(common) /
+         static_cast<double>(shorter);
+  return out + 1 -
          static_cast<double>(edit_distance(a, b)) /
              static_cast<double>(longest);
 }
@@ -180,73 +197,111 @@ class Pairing {
         queue.push(entry(id));
         continue;
       }
-      bool doubt = has_rival(id);
-      for (std::size_t link : rules_[id].links) {
-        if (!links_[link].live) continue;
-        links_[link].taken = !doubt;
-        close(link, doubt ? State::kInDoubt : State::kTaken);
-      }
+      settle(id);
     }
   }
 
-  /// Another rule of as many names, and as near, wants one of the same names.
-  bool has_rival(std::size_t id) const {
-    const Prefixes& rule = rules_[id];
-    auto is_rival = [&](std::size_t link) {
-      const Link& other = links_[link];
-      return other.live && other.rule != id &&
-             rules_[other.rule].live == rule.live &&
-             rules_[other.rule].score > rule.score - kMargin;
-    };
-    for (std::size_t link : rule.links) {
-      if (!links_[link].live) continue;
-      const auto& a = of_saved_[links_[link].saved];
-      const auto& b = of_here_[links_[link].here];
-      if (std::any_of(a.begin(), a.end(), is_rival) ||
-          std::any_of(b.begin(), b.end(), is_rival))
-        return true;
+  /// Takes the pairs of the rule, unless it or a rival may be meant.
+  void settle(std::size_t id) {
+    std::set<std::size_t> rivals = rivals_of(id);
+    bool doubt = !rivals.empty() || is_shift(rules_[id]);
+    if (!doubt) followed_[rules_[id].from].push_back(id);
+    rivals.insert(id);
+    std::vector<std::size_t> concerned;  // before any closes others
+    for (std::size_t rule : rivals)
+      for (std::size_t link : rules_[rule].links)
+        if (links_[link].live) concerned.push_back(link);
+    for (std::size_t link : concerned) {
+      links_[link].taken = !doubt;
+      close(link, doubt ? State::kInDoubt : State::kTaken);
     }
+  }
+
+  /// Other rules of as many names, and as near, that want one of the same.
+  std::set<std::size_t> rivals_of(std::size_t id) const {
+    const Prefixes& rule = rules_[id];
+    std::set<std::size_t> out;
+    for (std::size_t mine : rule.links) {
+      if (!links_[mine].live) continue;
+      for (const auto* ids :
+           {&of_saved_[links_[mine].saved], &of_here_[links_[mine].here]})
+        for (std::size_t link : *ids) {
+          const Link& other = links_[link];
+          if (other.live && other.rule != id &&
+              rules_[other.rule].live == rule.live &&
+              rules_[other.rule].score > rule.score - kMargin)
+            out.insert(other.rule);
+        }
+    }
+    return out;
+  }
+
+  /// Calls f with every name that the rules followed so far give `saved`.
+  template <class F>
+  void each_image(const std::string& saved, F&& f) const {
+    auto prefixes = prefixes_of(saved);
+    prefixes.emplace_back();
+    for (const std::string& prefix : prefixes) {
+      auto rules = followed_.find(prefix);
+      if (rules == followed_.end()) continue;
+      for (std::size_t id : rules->second)
+        f(joined(rules_[id].to, below(saved, prefix)));
+    }
+  }
+
+  /// After layers -> blocks: layers.0 to another number than blocks.0; or
+  /// layers.0 to layers.3 where layers.1 stays.
+  bool is_shift(const Prefixes& rule) const {
+    bool out = false;
+    each_image(rule.from, [&](const std::string& image) {
+      out = out || (image != rule.to &&
+                    digits(image, false) == digits(rule.to, false));
+    });
+    return out || passes_settled(rule);
+  }
+
+  bool passes_settled(const Prefixes& rule) const {
+    std::string list = parent(rule.from);
+    auto from = number_of(below(rule.from, list));
+    auto to = number_of(below(rule.to, list));
+    if (parent(rule.to) != list || !from || !to) return false;
+    auto [low, high] = std::minmax({*from, *to});
+    for (const std::string& name : settled_)
+      if (parent(name) == list)
+        if (auto at = number_of(below(name, list)); at > low && at < high)
+          return true;
     return false;
   }
 
-  /// A rule that leaves names over on both sides which differ by their numbers
-  /// alone: layers.0, 1, 2 and blocks.1, 2, 3 may be shifted.
+  static std::string numberless(const NamedKind& item,
+                                const std::string& name) {
+    return item.kind + '\n' + digits(name, false);
+  }
+
+  /// Names left over on both sides that differ by their numbers alone:
+  /// layers.0, 1, 2 and blocks.1, 2, 3 may be shifted, and what was paired is
+  /// in doubt.
   void undo_shifted() {
-    std::set<std::string> over;
+    std::set<std::string> over, shifted;
     for (std::size_t i = 0; i < here_.size(); ++i)
       if (here_state_[i] != State::kTaken)
-        over.insert(here_[i].kind + '\n' + digits(here_[i].name, false));
+        over.insert(numberless(here_[i], here_[i].name));
     if (over.empty()) return;
-    std::unordered_map<std::string, std::vector<std::size_t>> from;
-    for (std::size_t id = 0; id < rules_.size(); ++id)
-      for (std::size_t link : rules_[id].links)
-        if (links_[link].taken) {
-          from[rules_[id].from].push_back(id);
-          break;
-        }
-    std::set<std::size_t> shifted;
     for (std::size_t i = 0; i < saved_.size(); ++i) {
       if (saved_state_[i] == State::kTaken) continue;
-      auto prefixes = prefixes_of(saved_[i].name);
-      prefixes.emplace_back();
-      for (const std::string& prefix : prefixes) {
-        auto rules = from.find(prefix);
-        if (rules == from.end()) continue;
-        for (std::size_t id : rules->second) {
-          std::string image =
-              joined(rules_[id].to, below(saved_[i].name, prefix));
-          if (over.contains(saved_[i].kind + '\n' + digits(image, false)))
-            shifted.insert(id);
-        }
-      }
+      each_image(saved_[i].name, [&](const std::string& image) {
+        std::string key = numberless(saved_[i], image);
+        if (over.contains(key)) shifted.insert(key);
+      });
     }
-    for (std::size_t id : shifted)
-      for (std::size_t link : rules_[id].links) {
-        if (!links_[link].taken) continue;
-        links_[link].taken = false;
-        saved_state_[links_[link].saved] = State::kInDoubt;
-        here_state_[links_[link].here] = State::kInDoubt;
-      }
+    if (shifted.empty()) return;
+    for (Link& link : links_) {
+      const NamedKind& here = here_[link.here];
+      if (!link.taken || !shifted.contains(numberless(here, here.name)))
+        continue;
+      link.taken = false;
+      saved_state_[link.saved] = here_state_[link.here] = State::kInDoubt;
+    }
   }
 
   /// Names with no common ending: alone of their kind, or clearly alike.
@@ -280,7 +335,7 @@ class Pairing {
                      const std::vector<std::size_t>& saved,
                      const std::vector<std::size_t>& here) const {
     double mine = likeness(saved_[i].name, here_[j].name);
-    if (mine < 0.5 + kSameNumbers) return false;
+    if (mine < 0.6 + kSameNumbers) return false;
     for (std::size_t other : saved)
       if (other != i &&
           likeness(saved_[other].name, here_[j].name) > mine - kMargin)
@@ -296,6 +351,7 @@ class Pairing {
   const std::vector<NamedKind>& here_;
   const std::set<std::string>& settled_;
   std::vector<Prefixes> rules_;
+  std::map<std::string, std::vector<std::size_t>> followed_;  // by from
   std::unordered_map<std::string, std::size_t> by_prefixes_;
   std::vector<Link> links_;
   std::vector<std::vector<std::size_t>> of_saved_, of_here_;  // links

@@ -121,6 +121,14 @@ void cast_leaves(Value& value, const std::string& name, const Leaves& here) {
     value = Value(cast(value.as_tensor(), to));
 }
 
+bool has_other_dtypes(Module& module, const Value& state, const Remap& remap) {
+  const Value mine = module.state_dict(false);
+  Leaves here = leaves_by_name(mine, Renames({}));
+  for (const auto& [name, value] : leaves_by_name(state, Renames(remap)))
+    if (is_other_dtype(*value, find_in(here, name))) return true;
+  return false;
+}
+
 }  // namespace
 
 bool is_castable(DType from, DType to) { return kind_of(from) <= kind_of(to); }
@@ -156,12 +164,8 @@ void fail_load(Module& module, const Value& state, const LoadOptions& options,
   try {
     if (!found.unexpected.empty())
       remap = suggested_remap(module, state, options);
-    const Value mine = module.state_dict(false);
-    Leaves here = leaves_by_name(mine, Renames({}));
-    for (const auto& [name, value] :
-         leaves_by_name(state, Renames(options.remap)))
-      castable = castable || (!found.different.empty() &&
-                              is_other_dtype(*value, find_in(here, name)));
+    if (!found.different.empty())
+      castable = has_other_dtypes(module, state, options.remap);
   } catch (const std::exception& e) {
     // A class's own state_dict; the mismatch itself is what is to be told.
     log::debug(module.class_name(), ": no advice for a mismatch: ", e.what());
