@@ -105,7 +105,6 @@ def is_array(value: Any) -> bool:
 
 
 def _arrays(a: Any, b: Any) -> tuple[str, float]:
-
     said = f"{_tree.describe(a)} → {_tree.describe(b)}"
     if tuple(a.shape) != tuple(b.shape):
         return said, float("inf")
