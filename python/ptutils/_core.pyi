@@ -614,13 +614,13 @@ class Module:
         """
         train(False).
         """
-    def load_state(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True) -> None:
+    def load_state(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True, cast: bool = False) -> typing.Any:
         """
         load_state_dict(…).
         """
-    def load_state_dict(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True) -> None:
+    def load_state_dict(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True, cast: bool = False) -> typing.Any:
         """
-        Back to exactly that state. `only`: a list of names (or prefixes), or a regular expression; `remap`: {saved name: name here}; strict=False leaves names alone that only one side has. A mismatch is one error (WrongState, a RuntimeError) that lists every missing and unexpected name and every other shape or dtype; nothing is changed then.
+        Back to exactly that state, or a part of it. `only`: a list of names, prefixes and globs (fnmatch's, where * crosses dots), or a regular expression (text: ECMAScript's; or re.compile(…)), of names as saved or as here. `remap`: {saved name or prefix: name here}, the longest counts, '' is the root; 'suggested' renames what the error of a mismatch would propose, and logs it. strict=False leaves names alone that only one side has; cast=True takes the dtypes that are here, unless that loses a kind (bool < integer < float < complex). A mismatch is one error (WrongState, a RuntimeError) that lists every missing and unexpected name and every other shape or dtype; nothing is changed then. Returns (missing_keys, unexpected_keys): what was asked for and left alone.
         """
     def modules(self) -> typing.Iterator[typing.Any]:
         """
