@@ -4,6 +4,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <istream>
 #include <map>
 #include <streambuf>
@@ -32,18 +33,51 @@ std::size_t weight(const Value& value) {
   return total;
 }
 
+/// Whether a line, or the last one before it that says anything, begins with
+/// --- or ends a document with ...
+bool begins_document(std::string_view text, int line) {
+  bool marked = false;
+  for (int i = 0; i <= line; ++i) {
+    auto one = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    auto first = one.find_first_not_of(" \t\r");
+    if (first == one.npos || one[first] == '#') continue;
+    const bool is_mark = one.starts_with("---") || one.starts_with("...");
+    if (i < line || is_mark) marked = is_mark;
+  }
+  return marked;
+}
+
+/// yaml-cpp's words in plain ones.
+std::string plain_words(const std::string& said) {
+  if (said.ends_with("flow not found")) return "a [ or { is not closed";
+  if (said == "illegal EOF in scalar") return "a quote is not closed";
+  if (said == "bad file") return "nested deeper than the parser goes (500)";
+  if (said == "illegal flow end")
+    return "a ] or } that closes nothing, or the other kind of bracket";
+  return said;
+}
+
 /// The parser's events made into a Value.
 class Builder : public YAML::EventHandler {
  public:
-  explicit Builder(std::string where) : where_(std::move(where)) {}
+  Builder(std::string where, std::string_view text)
+      : where_(std::move(where)), text_(text) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0)
+    if (documents_++ == 0) return;
+    if (begins_document(text_, mark.line))
       bad(mark, "a second document begins; a file holds one");
+    bad(mark,
+        "this is no part of what stands above: look at the indentation, and "
+        "for a '-' or ':' that lacks");
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (!frames_.empty() && frames_.back().flow_list && anchor == 0 &&
+        is_nothing(mark))
+      bad(mark, "nothing stands between two commas; write null, or one comma");
     add(mark, nullptr, anchor);
   }
 
@@ -63,9 +97,10 @@ class Builder : public YAML::EventHandler {
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
                        YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
+                       YAML::EmitterStyle::value style) override {
     check_tag(mark, tag, "seq");
     open(mark, List(), anchor);
+    frames_.back().flow_list = style == YAML::EmitterStyle::Flow;
   }
   void OnSequenceEnd() override { close(); }
 
@@ -86,6 +121,8 @@ class Builder : public YAML::EventHandler {
     std::optional<Key> key = {};  // of the value that comes next
     bool merge = false;           // that key is <<
     Dict merged = {};             // what << brought: explicit keys win
+    bool is_key = false;
+    bool flow_list = false;  // [a, b]
   };
 
   std::string at(const YAML::Mark& mark) const {
@@ -139,14 +176,17 @@ class Builder : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, Value container, YAML::anchor_t anchor) {
-    if (!frames_.empty() && wants_key(frames_.back()))
-      bad(mark, "a key is a list or a dict; keys are text or integers");
+    const bool is_key = !frames_.empty() && wants_key(frames_.back());
     frames_.push_back({std::move(container), mark, anchor});
+    frames_.back().is_key = is_key;
   }
 
   void close() {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
+    // Not when it begins: yaml-cpp takes a bracket that is not closed for one.
+    if (frame.is_key)
+      bad(frame.mark, "a key is a list or a dict; keys are text or integers");
     if (!frame.merged.empty())
       for (auto& [key, value] : frame.merged)
         if (Dict& dict = frame.container.as_dict(); !dict.find(key))
@@ -216,7 +256,16 @@ class Builder : public YAML::EventHandler {
     frame.merge = false;
   }
 
+  /// A comma or the end where an item is due.
+  bool is_nothing(const YAML::Mark& mark) const {
+    constexpr std::string_view kBom = "\xEF\xBB\xBF";
+    auto at = static_cast<std::size_t>(mark.pos) +
+              (text_.starts_with(kBom) ? kBom.size() : 0);
+    return at < text_.size() && (text_[at] == ',' || text_[at] == ']');
+  }
+
   std::string where_;
+  std::string_view text_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, std::pair<Value, std::size_t>> anchors_;
   std::size_t expanded_ = 0;
@@ -256,14 +305,14 @@ Value parse_yaml(std::string_view text, std::string_view where) {
   check_characters(text, prefix);
   ViewBuffer buffer(text);
   std::istream stream(&buffer);
-  Builder builder(prefix);
+  Builder builder(prefix, text);
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
     detail::malformed(prefix, "line ", error.mark.line + 1, ", column ",
-                      error.mark.column + 1, ": ", error.msg);
+                      error.mark.column + 1, ": ", plain_words(error.msg));
   }
   return builder.result();
 }

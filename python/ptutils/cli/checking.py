@@ -116,6 +116,8 @@ def _keys(checked: Checked) -> None:
     name = config.get("exp_id")
     if name is not None and (not isinstance(name, str) or not name):
         checked.problems.append(f"[exp_id] a name, not {name!r}")
+    elif name is not None:
+        checked.attempt(_core._check_exp_id, name)
 
 
 def _settings(checked: Checked) -> None:
@@ -198,6 +200,9 @@ def _database(checked: Checked, where: Any) -> None:
         where = where[0]
     if isinstance(where, dict) and isinstance(where.get("path"), str):
         where = where["path"]
+    if isinstance(where, dict) and isinstance(where.get("func"), str):
+        _build(checked, where, "dbinterface", "dbinterface")
+        return
     if not isinstance(where, str):
         checked.problems.append(f"[dbinterface] a path (runs.db), not {where!r}")
         return
