@@ -48,6 +48,18 @@ class PythonClasses final : public ForeignClasses {
   }
 };
 
+/// An error of ours about an argument, at its place in the configuration.
+[[noreturn]] void rethrow_at(py::error_already_set& error,
+                             const Arguments& arguments) {
+  py::handle ours = py::module_::import("ptutils._core").attr("Error").ptr();
+  if (!error.matches(ours)) throw error;
+  std::string text = py::str(error.value());
+  std::string located = arguments.located(text);
+  if (located == text) throw error;
+  py::raise_from(error, error.type().ptr(), located.c_str());
+  throw py::error_already_set();
+}
+
 /// The makers of our classes call their Python types from now on.
 void replace_makers(const py::module_& m) {
   std::vector<std::string> names;
@@ -59,10 +71,14 @@ void replace_makers(const py::module_& m) {
     registry().replace_maker(name, [type](const Arguments& arguments) {
       py::gil_scoped_acquire gil;
       py::dict keywords(to_python(Value(arguments.values())));
-      py::object made = py::hasattr(type, "_from_arguments")
-                            ? type.attr("_from_arguments")(**keywords)
-                            : type(**keywords);
-      return py::cast<ModulePtr>(made);
+      try {
+        py::object made = py::hasattr(type, "_from_arguments")
+                              ? type.attr("_from_arguments")(**keywords)
+                              : type(**keywords);
+        return py::cast<ModulePtr>(made);
+      } catch (py::error_already_set& error) {
+        rethrow_at(error, arguments);
+      }
     });
   }
 }

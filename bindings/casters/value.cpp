@@ -41,13 +41,20 @@ std::string where(const std::string& path) {
   return path.substr(0, end) + " … " + path.substr(path.rfind('.') + 1);
 }
 
-Value integer(py::handle object) {
+Value integer(py::handle object, const std::string& path) {
   int overflow = 0;
   long long small = PyLong_AsLongLongAndOverflow(object.ptr(), &overflow);
   if (overflow == 0) return Value(static_cast<std::int64_t>(small));
   // Through hexadecimal would be linear; decimal text is what files show. The
   // interpreter's limit on digits (sys.set_int_max_str_digits) is the bound.
-  return Value(BigInt{py::str(object)});
+  auto digits = py::reinterpret_steal<py::object>(PyObject_Str(object.ptr()));
+  if (!digits) {
+    PyErr_Clear();
+    fail(Kind::kValue, where(path),
+         "a whole number of more digits than Python writes; "
+         "sys.set_int_max_str_digits() sets how many");
+  }
+  return Value(BigInt{py::str(digits)});
 }
 
 std::string text(py::handle object, const std::string& path) {
@@ -108,7 +115,7 @@ class Reader {
     PyObject* o = object.ptr();
     if (o == Py_None) return Value();
     if (PyBool_Check(o)) return Value(o == Py_True);
-    if (PyLong_CheckExact(o)) return integer(object);
+    if (PyLong_CheckExact(o)) return integer(object, path);
     if (PyFloat_CheckExact(o)) return Value(PyFloat_AS_DOUBLE(o));
     if (PyUnicode_CheckExact(o)) return Value(text(object, path));
     if (PyList_CheckExact(o) || PyTuple_CheckExact(o))
@@ -162,7 +169,7 @@ class Reader {
       if (PyUnicode_CheckExact(key.ptr())) {
         name = text(key, path);
       } else if (PyLong_CheckExact(key.ptr())) {
-        Value number = integer(key);
+        Value number = integer(key, path);
         if (!number.is_int())
           fail(Kind::kKey, where(path), "the key ", std::string(py::repr(key)),
                " does not fit in 64 bits");
@@ -303,7 +310,13 @@ py::object to_python(const Value& value) {
     case Value::Type::kBigInt: {
       PyObject* big =
           PyLong_FromString(value.as_bigint().digits.c_str(), nullptr, 10);
-      if (!big) throw py::error_already_set();
+      if (!big) {
+        PyErr_Clear();
+        fail(Kind::kValue, "value", "a whole number of ",
+             value.as_bigint().digits.size(),
+             " digits, more than Python reads; sys.set_int_max_str_digits() "
+             "sets how many");
+      }
       return py::reinterpret_steal<py::object>(big);
     }
     case Value::Type::kTime:

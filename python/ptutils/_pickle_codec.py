@@ -51,6 +51,12 @@ class _Pickler(pickle.Pickler):
         if _is_torch_tensor(value):
             return _torch_reduced(value)
         if not _is_readable(value):
+            if dtype := _numpy_dtype(value):
+                raise WrongType(
+                    f"an array of NumPy's dtype {dtype}, which a pickle here does "
+                    "not hold: give its elements one type (.astype('f4')), or "
+                    "save its fields one by one"
+                )
             raise WrongType(
                 f"a {type(value).__module__}.{type(value).__qualname__}, which a "
                 "pickle here does not hold; pt.files.allow_class("
@@ -84,6 +90,14 @@ def _is_readable(value: Any) -> bool:
     return _instance_of(value, "torch", "Size", "dtype") or (
         kind.__module__ == "torch.storage"
     )
+
+
+def _numpy_dtype(value: Any) -> str:
+    """Of an array or a scalar; '' of anything else."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, (numpy.ndarray, numpy.generic)):
+        return ""
+    return str(value.dtype) if not _is_readable(value.dtype) else ""
 
 
 def _is_torch_tensor(value: Any) -> bool:

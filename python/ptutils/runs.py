@@ -184,10 +184,12 @@ class Run:
             rows.append(["last", "  ".join(values[:8])])
         rows.append(["created", _text.clock(self._core.created)])
         if self.parent:
-            rows.append(["parent", self.parent])
+            rows.append(["parent", _text.printed(self.parent)])
         if self.edits:
             rows.append(["edits", str(len(self.edits))])
-        return "\n".join([f"Run {self.exp_id}", *_indented(_text.columns(rows))])
+        return "\n".join(
+            [f"Run {_text.printed(self.exp_id)}", *_indented(_text.columns(rows))]
+        )
 
     def _repr_html_(self) -> str:
         return f"<pre>{_html.escape(repr(self))}</pre>"
@@ -261,7 +263,7 @@ class Runs:
         if isinstance(key, int):
             return self._all()[key]
         if isinstance(key, str):
-            if _GLOB.isdisjoint(key):
+            if _GLOB.isdisjoint(key) or key in self:
                 return self._one(key)
             ids = {core.exp_id for core in self._core.match(key)}
             return self._view(lambda found: [c for c in found if c.exp_id in ids])

@@ -37,7 +37,8 @@ std::size_t beyond(std::size_t size) {
 
 FileDescriptor open_for_reading(const char* where, const fs::path& path) {
   detail::check_path(where, path);
-  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not to wait for a pipe's writer; a file takes no notice of it.
+  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) fail_io(where, Access::kRead, path, errno);
   return fd;
 }
@@ -46,6 +47,9 @@ struct stat status_of(const char* where, const fs::path& path, int fd) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail_io(where, Access::kRead, path, errno);
   if (S_ISDIR(status.st_mode)) fail_io(where, Access::kRead, path, EISDIR);
+  if (!S_ISREG(status.st_mode))
+    fail(Kind::kIO, where, "cannot read ", path.string(),
+         ": it is a device, pipe or socket; copy its content into a file");
   return status;
 }
 
@@ -75,10 +79,6 @@ MappedFile::MappedFile(const fs::path& path) {
   constexpr const char* kWhere = "MappedFile";
   FileDescriptor fd = open_for_reading(kWhere, path);
   struct stat status = status_of(kWhere, path, fd.get());
-  if (!S_ISREG(status.st_mode)) {
-    fail(Kind::kIO, kWhere, "cannot map ", path.string(),
-         ": it is a device, pipe or socket; copy its content into a file");
-  }
   auto size = static_cast<std::size_t>(status.st_size);
   if (size == 0) return;  // mmap refuses an empty map
   void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,

@@ -33,6 +33,31 @@ std::size_t weight(const Value& value) {
   return total;
 }
 
+/// Whether a line, or the last one before it that says anything, begins with
+/// --- or ends a document with ...
+bool begins_document(std::string_view text, int line) {
+  bool marked = false;
+  for (int i = 0; i <= line; ++i) {
+    auto one = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    auto first = one.find_first_not_of(" \t\r");
+    if (first == one.npos || one[first] == '#') continue;
+    const bool is_mark = one.starts_with("---") || one.starts_with("...");
+    if (i < line || is_mark) marked = is_mark;
+  }
+  return marked;
+}
+
+/// yaml-cpp's words in plain ones.
+std::string plain_words(const std::string& said) {
+  if (said.ends_with("flow not found")) return "a [ or { is not closed";
+  if (said == "illegal EOF in scalar") return "a quote is not closed";
+  if (said == "bad file") return "nested deeper than the parser goes (500)";
+  if (said == "illegal flow end")
+    return "a ] or } that closes nothing, or the other kind of bracket";
+  return said;
+}
+
 /// The parser's events made into a Value.
 class Builder : public YAML::EventHandler {
  public:
@@ -40,8 +65,12 @@ class Builder : public YAML::EventHandler {
       : text_(text), where_(std::move(where)) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0)
+    if (documents_++ == 0) return;
+    if (begins_document(text_, mark.line))
       bad(mark, "a second document begins; a file holds one");
+    bad(mark,
+        "this is no part of what stands above: look at the indentation, and "
+        "for a '-' or ':' that lacks");
   }
   void OnDocumentEnd() override {}
 
@@ -96,6 +125,7 @@ class Builder : public YAML::EventHandler {
     YAML::anchor_t anchor;
     std::optional<Key> key = {};  // of the value that comes next
     int key_at = -1;
+    bool is_key = false;
     bool merge = false;  // that key is <<
     Dict merged = {};    // what << brought: explicit keys win
   };
@@ -191,14 +221,17 @@ class Builder : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, Value container, YAML::anchor_t anchor) {
-    if (!frames_.empty() && wants_key(frames_.back()))
-      bad(mark, "a key is a list or a dict; keys are text or integers");
+    const bool is_key = !frames_.empty() && wants_key(frames_.back());
     frames_.push_back({std::move(container), mark, anchor});
+    frames_.back().is_key = is_key;
   }
 
   void close() {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
+    // Not when it begins: yaml-cpp takes a bracket that is not closed for one.
+    if (frame.is_key)
+      bad(frame.mark, "a key is a list or a dict; keys are text or integers");
     if (!frame.merged.empty())
       for (auto& [key, value] : frame.merged)
         if (Dict& dict = frame.container.as_dict(); !dict.find(key))
@@ -325,7 +358,7 @@ Value parse_yaml(std::string_view text, std::string_view where) {
     }
   } catch (const YAML::Exception& error) {
     detail::malformed(prefix, "line ", error.mark.line + 1, ", column ",
-                      error.mark.column + 1, ": ", error.msg);
+                      error.mark.column + 1, ": ", plain_words(error.msg));
   }
   return builder.result();
 }

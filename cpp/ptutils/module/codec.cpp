@@ -89,6 +89,10 @@ std::vector<std::string> known_suffixes() {
 }
 
 std::string read_head(const fs::path& path) {
+  std::error_code unknown;
+  if (fs::is_other(path, unknown))
+    fail(Kind::kIO, "read", path.string(),
+         " is a device, pipe or socket; copy its content into a file");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string head(kHead, '\0');

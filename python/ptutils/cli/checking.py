@@ -117,6 +117,8 @@ def _keys(checked: Checked) -> None:
     name = config.get("exp_id")
     if name is not None and (not isinstance(name, str) or not name):
         checked.problems.append(f"[exp_id] a name, not {name!r}")
+    elif name is not None:
+        checked.attempt(_core._check_exp_id, name)
 
 
 def _settings(checked: Checked) -> None:

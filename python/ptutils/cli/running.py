@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, registry
 from ..errors import NotFound, WrongState
-from .common import Terminal, changed, database, load_config, no_file, open_runs
+from .common import (
+    Terminal,
+    changed,
+    database,
+    load_config,
+    no_file,
+    one_run,
+    open_runs,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -76,7 +84,7 @@ def _from_record(args: argparse.Namespace, exp_id: str) -> Session:
     if not os.path.exists(database(args)) and args.command == "run":
         raise NotFound(no_file(exp_id) + f", and no database {database(args)}")
     runs = open_runs(args)
-    run = runs[exp_id]
+    run = one_run(runs, exp_id)
     config = run.config
     if config.get("model") is None or config.get("dataprovider") is None:
         raise WrongState(
