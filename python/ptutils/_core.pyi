@@ -1939,6 +1939,10 @@ class Session(Module):
     """
     _entered: typing.ClassVar[float] = 0.0
     _looped: typing.ClassVar[bool] = False
+    _looping: typing.ClassVar[bool] = False
+    dataprovider: typing.Any
+    dbinterface: typing.Any
+    model: typing.Any
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
@@ -2119,12 +2123,6 @@ class Session(Module):
     def attempt(self) -> int:
         ...
     @property
-    def dataprovider(self) -> typing.Any:
-        ...
-    @property
-    def dbinterface(self) -> typing.Any:
-        ...
-    @property
     def edits(self) -> typing.Any:
         ...
     @property
@@ -2137,9 +2135,6 @@ class Session(Module):
         ...
     @property
     def history(self) -> ptutils.History:
-        ...
-    @property
-    def model(self) -> typing.Any:
         ...
     @property
     def seed(self) -> int:
@@ -2235,6 +2230,8 @@ def _apply_override(arg0: typing.Any, arg1: str) -> typing.Any:
 def _as(arg0: typing.Any, arg1: str) -> typing.Any:
     ...
 def _check_arguments(arg0: typing.Any, arg1: str, arg2: str) -> None:
+    ...
+def _check_exp_id(arg0: str) -> None:
     ...
 def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
     ...

@@ -73,7 +73,7 @@ def test_a_name_of_another_program_is_printed_escaped(tmp_path):
         """A record as a program without our rule wrote it."""
 
         exp_id = "a\x1b[2J"
-        status = pt.Status()
+        status = pt.Session("a", dbinterface=tmp_path / "runs.db").status
         best = latest = parent = None
         edits: list[object] = []
         created = 0.0

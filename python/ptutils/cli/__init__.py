@@ -146,22 +146,18 @@ def _dispatch(args: argparse.Namespace, terminal: Terminal) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
+    terminal = Terminal(False)
     try:
         args = _parser().parse_args(argv)
         terminal = Terminal(args.json)
-        return _answer(args, terminal)
-    except KeyboardInterrupt:
-        print("ptutils: interrupted", file=sys.stderr)
-        return 130
-
-
-def _answer(args: argparse.Namespace, terminal: Terminal) -> int:
-    try:
         status = _dispatch(args, terminal)
         sys.stdout.flush()
         return status
     except Reported as reported:
         return reported.status
+    except KeyboardInterrupt:
+        terminal.note("interrupted")
+        return 130
     except BrokenPipeError:  # `ptutils ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
