@@ -34,9 +34,9 @@ std::vector<std::string> names_in(const std::vector<StateLeaf>& leaves) {
 }
 
 /// What the options' only_… say of names.
-class Filter {
+class NameFilter {
  public:
-  explicit Filter(const LoadOptions& options) : options_(options) {
+  explicit NameFilter(const LoadOptions& options) : options_(options) {
     if (options.only_names)
       for (const std::string& name : *options.only_names) {
         used_[name] = false;
@@ -141,7 +141,7 @@ Value selected(const Value& state, const LoadOptions& options) {
   auto leaves = detail::state_leaves(state);
   check_remap(leaves, options.remap);
   Renames renames(options.remap);
-  Filter taken(options);
+  NameFilter taken(options);
   std::map<std::string, const std::string*> sources;
   Dict out;
   for (const StateLeaf& leaf : leaves) {
@@ -203,7 +203,7 @@ Loaded Module::load_state_dict(const Value& state, const LoadOptions& options) {
   Mismatch found;
   check_state(part, "", options.strict, found);
   Loaded left{{}, found.unexpected};
-  Filter asked(options);
+  NameFilter asked(options);
   for (const std::string& name : found.missing)
     if (asked(name)) left.missing.push_back(name);
   // A part was asked for, or any names. A suggestion is for a whole state.
