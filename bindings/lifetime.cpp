@@ -142,7 +142,11 @@ namespace {
 
 /// A constructor argument as a configuration has it: a part as its own
 /// configuration, a value as it is; nothing for what cannot be written.
-std::optional<Value> argument_config(py::handle object) {
+std::optional<Value> argument_config(py::handle object, int depth = 0) {
+  constexpr int kMaxArgumentDepth = 500;
+  if (depth > kMaxArgumentDepth)
+    fail(Kind::kValue, "to_config", "an argument is nested deeper than ",
+         kMaxArgumentDepth, ": does it contain itself?");
   if (is_child(object)) return child_in(object, "to_config")->to_config();
   if (PyType_Check(object.ptr()) || PyFunction_Check(object.ptr()))
     return Value(str(std::string(py::str(object.attr("__module__"))), ".",
@@ -151,13 +155,14 @@ std::optional<Value> argument_config(py::handle object) {
     if (PyDict_Check(object.ptr())) {
       Dict out;
       for (auto [key, item] : py::reinterpret_borrow<py::dict>(object))
-        if (auto value = argument_config(item))
+        if (auto value = argument_config(item, depth + 1))
           out.set(std::string(py::str(key)), *value);
       return Value(std::move(out));
     }
     List out;
     for (py::handle item : object)
-      if (auto value = argument_config(item)) out.items.push_back(*value);
+      if (auto value = argument_config(item, depth + 1))
+        out.items.push_back(*value);
     return Value(std::move(out));
   }
   Value value = to_value(object);
