@@ -440,3 +440,24 @@ def test_patterns_elsewhere_are_errors(
 ) -> None:
     with pytest.raises(pt.Error, match=word):
         db.find(query)
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_file_that_went_away_is_an_error_at_the_next_save(
+    tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "gone.db"
+    db = SQLiteInterface(str(path))
+    db.save({"a": 1})
+    for file in tmp_path.iterdir():
+        file.unlink()
+    if how == "replaced":
+        SQLiteInterface(str(path)).close()
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        db.sync()
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        db.save({"a": 2})
+    db.save({"a": 3}, background=True)
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        db.sync()
+    db.close()

@@ -356,3 +356,15 @@ def test_a_session_shows_its_name_status_and_step(tmp_path):
     first, second, *_ = repr(s).splitlines()
     assert first.startswith("Session 'run': in-progress") and first.endswith("step 2")
     assert second.strip().startswith("model")
+
+
+def test_a_run_whose_database_is_removed_ends_with_an_error(tmp_path):
+    s = session(tmp_path / "a.db")
+
+    def remove():
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+    s.callbacks.on("end_of_validation", remove)
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        s.run()
