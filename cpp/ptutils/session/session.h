@@ -188,7 +188,8 @@ class PTUTILS_API Session : public Module {
     Value value;
   };
 
-  void prepare(const std::optional<RunRecord>& before, Mode mode);
+  /// Whether the state to begin from is not saved yet.
+  bool prepare(const std::optional<RunRecord>& before, Mode mode);
   void check_parts() const;
   void start_new(const std::optional<RunRecord>& before);
   void back_to_start(const RunRecord& before);

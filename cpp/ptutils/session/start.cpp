@@ -77,10 +77,11 @@ bool Session::begin(Mode mode) {
   mine.process = this_process();
   mine.heartbeat = now();
   std::optional<RunRecord> before = store_->acquire(mine);
+  bool is_first = false;
   try {
     begun_ = true;
     generation_ = fork_generation();
-    prepare(before, mode);
+    is_first = prepare(before, mode);
   } catch (...) {
     begun_ = false;
     heartbeat_.reset();
@@ -96,11 +97,15 @@ bool Session::begin(Mode mode) {
                    ": the lease was not given back: ", e.what());
     }
     store_->release();
+    std::lock_guard lock(status_mutex_);
+    status_ = before ? before->status : Status();
     throw;
   }
   if (!begun_) return false;
   signals_ = std::make_unique<SignalGuard>();
   try {
+    if (is_first) checkpoint();
+    has_run_ = true;
     raise(kStart);
     raise_edits();
   } catch (const std::exception& e) {
@@ -128,7 +133,7 @@ void Session::check_parts() const {
   }
 }
 
-void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
+bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   {
     std::lock_guard lock(status_mutex_);
     status_ = Status();
@@ -164,7 +169,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     if (is_over(*before, mode)) {
       begun_ = false;
       give_back(*before);
-      return;
+      return false;
     }
     log_changes(changes, from->step);
     if (before->status.state == Status::State::kComplete &&
@@ -175,12 +180,10 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   } else {
     start_new(before);
   }
-  has_run_ = true;
   given_ = record_.given;
   save_process_metadata();
   start_clock();
   write_record();
-  if (!from) checkpoint();
   auto report =
       std::make_shared<ProgressReport>(options_.exp_id, show_progress_);
   heartbeat_ = std::make_unique<Heartbeat>(kBeatSeconds, [this, report] {
@@ -196,6 +199,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     flush_history(false);
     if (!lost_ && !store_->beat(now_status, latest)) lost_ = true;
   });
+  return !from;
 }
 
 /// The run stays as it was.
