@@ -293,6 +293,7 @@ bool Session::validate(const std::string& phase) {
 
 void Session::finish(bool complete) {
   static const auto kPause = trigger("on_pause");
+  static const auto kStage = trigger("end_of_stage");
   static const auto kEnd = trigger("end_of_session");
   if (left_to_parent() || !begun_) return;
   phase_ = Phase::kBetween;
@@ -305,6 +306,7 @@ void Session::finish(bool complete) {
     give_back(*ended_before_);
     return;
   }
+  raise(kStage);
   bool stopped = requested_ == Request::kStop;
   bool paused = !complete && !stopped;
   if (paused) raise(kPause);

@@ -65,6 +65,7 @@ void Session::fail_running() const {
 
 bool Session::begin(Mode mode) {
   static const auto kStart = Callbacks::intern("start_of_session");
+  static const auto kStage = Callbacks::intern("start_of_stage");
   left_to_parent();
   if (begun_) fail_running();
   check_parts();
@@ -107,6 +108,7 @@ bool Session::begin(Mode mode) {
     if (is_first) checkpoint();
     has_run_ = true;
     raise(kStart);
+    raise(kStage);
     raise_edits();
   } catch (const std::exception& e) {
     abort(e.what());

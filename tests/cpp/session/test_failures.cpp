@@ -47,7 +47,7 @@ TEST_CASE("Handlers that fail while it ends do not hide the first error") {
 
 TEST_CASE("A handler that fails before the first step gives the lease back") {
   for (const char* trigger :
-       {"before_save", "after_save", "start_of_session"}) {
+       {"before_save", "after_save", "start_of_session", "start_of_stage"}) {
     Folder folder;
     auto session = make(folder / "runs.db");
     bool bad = true;
