@@ -80,6 +80,9 @@ class PyDataLoader final : public PyLoaderBase<DataLoader> {
     return ++iterations_;
   }
   py::object take() {
+    if (InCore::too_late())
+      fail(Kind::kState, "DataLoader", "the process ends");
+    InCore call(*this);
     Value out;
     bool more = false;
     {

@@ -1,8 +1,15 @@
 #include "lifetime.h"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
 #include "attributes.h"
 #include "errors.h"
+#include "ptutils/common/fork.h"
 #include "ptutils/common/names.h"
+#include "ptutils/common/shutdown.h"
 
 namespace ptutils::bindings {
 
@@ -54,6 +61,32 @@ bool is_python_attribute(PyObject* attribute) {
 }
 
 }  // namespace
+
+namespace {
+
+std::atomic<int> calls_in_core{0};
+
+}  // namespace
+
+InCore::InCore(Module& module) : module_(module) {
+  ++module_.running;
+  ++calls_in_core;
+}
+
+InCore::~InCore() {
+  --module_.running;
+  --calls_in_core;
+}
+
+bool InCore::too_late() { return shutdown::done() && gettid() != getpid(); }
+
+void InCore::await_all() {
+  if (fork_generation() != 0) return;  // those of the parent's threads
+  constexpr auto kLongest = std::chrono::seconds(2);
+  const auto deadline = std::chrono::steady_clock::now() + kLongest;
+  while (calls_in_core > 0 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
 
 PyObject* interned(Method method) {
   static auto* names = [] {

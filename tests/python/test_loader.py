@@ -379,6 +379,27 @@ def test_native_data_loads_while_python_holds_the_interpreter() -> None:
     assert waited < 0.05 + alone
 
 
+def test_a_daemon_thread_that_iterates_does_not_delay_the_exit(tmp_path: Path) -> None:
+    script = """
+import threading, time
+from ptutils.data import DataLoader, Dataset
+class Slow(Dataset):
+    def __len__(self): return 10_000
+    def __getitem__(self, i):
+        time.sleep(0.001)
+        return i
+def use():
+    try:
+        for _ in DataLoader(Slow(), 4, num_workers=2): pass
+    except RuntimeError: pass
+threading.Thread(target=use, daemon=True).start()
+time.sleep(0.1)
+"""
+    begin = time.monotonic()
+    done = run(script, tmp_path)
+    assert done.returncode == 0 and time.monotonic() - begin < 4, done.stderr
+
+
 def run(script: str, tmp_path: Path, **kwargs) -> subprocess.CompletedProcess[str]:
     path = tmp_path / "script.py"
     path.write_text(script)

@@ -358,6 +358,22 @@ def test_a_session_shows_its_name_status_and_step(tmp_path):
     assert second.strip().startswith("model")
 
 
+def test_a_run_in_a_daemon_thread_is_paused_when_the_process_ends(tmp_path):
+    script = """
+        import threading
+        from test_session import session
+        s = session("a.db", epochs=100_000)
+        started = threading.Event()
+        s.callbacks.on("end_of_epoch", started.set)
+        threading.Thread(target=s.run, daemon=True).start()
+        started.wait()
+    """
+    for _ in range(3):
+        assert "Traceback" not in run_script(script, tmp_path)
+    run = pt.open(tmp_path / "a.db")["run"]
+    assert run.status.state == "paused" and run.status.step > 0
+
+
 def test_a_run_whose_database_is_removed_ends_with_an_error(tmp_path):
     s = session(tmp_path / "a.db")
 

@@ -3,6 +3,7 @@
 #include "ptutils/common/fork.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/process.h"
+#include "ptutils/session/exit_pause.h"
 #include "ptutils/session/heartbeat.h"
 #include "ptutils/session/metadata.h"
 #include "ptutils/session/progress.h"
@@ -42,6 +43,7 @@ bool Session::left_to_parent() noexcept {
   begun_ = looping_ = false;
   phase_ = Phase::kBetween;
   (void)heartbeat_.release();  // its thread does not exist here
+  (void)exit_pause_.release();
   // That thread may have held them when the process was forked.
   new (&status_mutex_) std::mutex;
   new (&flush_mutex_) std::mutex;
@@ -105,6 +107,7 @@ bool Session::begin(Mode mode) {
   if (!begun_) return false;
   signals_ = std::make_unique<SignalGuard>();
   try {
+    exit_pause_ = std::make_unique<ExitPause>([this] { pause(); });
     if (is_first) checkpoint();
     has_run_ = true;
     raise(kStart);

@@ -121,7 +121,9 @@ std::unique_ptr<Workers> Workers::start(BatchJob job, int threads,
   out->shutdown_id_ = shutdown::add([shared = out->shared_, crew = out->crew_] {
     if (!crew->mine()) return;
     shared->stop();
-    Crew::dismiss(crew, std::chrono::seconds(5));
+    // Awaited by the list: here a loader that another thread lets go would wait
+    // for us, with a lock that its threads need to end.
+    Crew::dismiss(crew, {});
   });
   return out;
 }
