@@ -402,6 +402,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
       module.callbacks().visit(
           [&](ChildSlot& slot) { visitor.child("", slot); });
     result = visitor.result;
+    auto* holds = dynamic_cast<PyReferences*>(&module);
+    if (holds && result == 0) result = holds->visit_references(visit, arg);
   });
   return result;
 }
@@ -412,6 +414,8 @@ int clear(PyObject* self) {
     GcClear cleaner;
     module.fields(cleaner);
     if (module.has_callbacks()) module.callbacks().clear();
+    if (auto* holds = dynamic_cast<PyReferences*>(&module))
+      holds->clear_references();
   });
 #if PY_VERSION_HEX >= 0x030D0000
   PyObject_ClearManagedDict(self);

@@ -256,6 +256,15 @@ class InCore {
   Module& module_;
 };
 
+/// Python objects that a Module of the bindings holds beside its fields (a
+/// function), shown to the garbage collector.
+class PyReferences {
+ public:
+  virtual ~PyReferences() = default;
+  virtual int visit_references(visitproc visit, void* arg) = 0;
+  virtual void clear_references() = 0;
+};
+
 // The garbage collector's view of a Module object.
 int traverse(PyObject* self, visitproc visit, void* arg);
 int clear(PyObject* self);
