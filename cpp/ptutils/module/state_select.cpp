@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <map>
-#include <regex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
+#include "ptutils/common/regex.h"
 #include "ptutils/module/state_part.h"
 
 // A part of a state: by names, globs, a regular expression, under other names.
@@ -42,18 +43,13 @@ class NameFilter {
         used_[name] = false;
         if (is_glob(name)) globs_.push_back(name);
       }
-    if (!options.only_regex) return;
-    try {
-      pattern_.assign(*options.only_regex);
-    } catch (const std::regex_error& e) {
-      fail(Kind::kValue, kWhere, "only='", *options.only_regex,
-           "' is not a regular expression: ", e.what());
-    }
+    if (options.only_regex)
+      pattern_.emplace(*options.only_regex, "", kWhere, "only");
   }
 
   bool operator()(const std::string& name) {
     if (options_.only_if) return options_.only_if(name);
-    if (options_.only_regex) return std::regex_search(name, pattern_);
+    if (options_.only_regex) return pattern_->search(name);
     return !options_.only_names || listed(name);
   }
 
@@ -84,7 +80,7 @@ class NameFilter {
   const LoadOptions& options_;
   std::map<std::string, bool> used_;
   std::vector<std::string> globs_;
-  std::regex pattern_;
+  std::optional<Regex> pattern_;
 };
 
 /// Every name that is to be renamed is there.
