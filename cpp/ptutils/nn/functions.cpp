@@ -204,25 +204,23 @@ Variable linear(const Variable& x, const Variable& weight,
   }
   std::vector<Variable> inputs{x, weight};
   if (bias.defined()) inputs.push_back(bias);
-  return Variable::make(std::move(out), std::move(inputs),
-                        [saved_x = Saved(rows), saved_w = Saved(w),
-                         rows = std::move(rows)](Node& node) {
-                          Node &in = *node.inputs[0], &weight = *node.inputs[1];
-                          Tensor g = as_rows(node.grad, weight.data.size(0));
-                          if (in.requires_grad) {
-                            const Tensor& w = saved_w.of(weight.data);
-                            double beta = begin_grad(in);
-                            gemm(g, false, w, false, 1, beta,
-                                 in.grad.reshape(rows.shape()));
-                          }
-                          if (weight.requires_grad) {
-                            saved_x.of(rows);
-                            double beta = begin_grad(weight);
-                            gemm(g, true, rows, false, 1, beta, weight.grad);
-                          }
-                          if (wants(node, 2))
-                            accumulate(*node.inputs[2], ptutils::sum(g, {0}));
-                        });
+  return Variable::make(
+      std::move(out), std::move(inputs),
+      [saved_x = Saved(rows), saved_w = Saved(w), rows](Node& node) {
+        Node &in = *node.inputs[0], &weight = *node.inputs[1];
+        Tensor g = as_rows(node.grad, weight.data.size(0));
+        if (in.requires_grad) {
+          const Tensor& w = saved_w.of(weight.data);
+          double beta = begin_grad(in);
+          gemm(g, false, w, false, 1, beta, in.grad.reshape(rows.shape()));
+        }
+        if (weight.requires_grad) {
+          saved_x.of(rows);
+          double beta = begin_grad(weight);
+          gemm(g, true, rows, false, 1, beta, weight.grad);
+        }
+        if (wants(node, 2)) accumulate(*node.inputs[2], ptutils::sum(g, {0}));
+      });
 }
 
 Variable dropout(const Variable& x, double p) {
