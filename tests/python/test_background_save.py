@@ -34,6 +34,15 @@ def test_every_format_is_saved_in_the_background(tmp_path, suffix):
     assert got["a"] == (1, 2.5) and got["w"].tolist() == [0, 1, 2]
 
 
+def test_tied_weights_stay_tied_in_the_background(tmp_path):
+    tied = np.arange(1000.0)
+    pt.save(tmp_path / "x.npz", {"in": tied, "out": tied}, background=True)
+    pt.sync()
+    assert os.path.getsize(tmp_path / "x.npz") < 1.5 * tied.nbytes
+    got = pt.read(tmp_path / "x.npz")
+    assert np.shares_memory(got["in"], got["out"])
+
+
 def test_an_error_comes_with_the_next_save_or_sync_once(tmp_path):
     pt.save(tmp_path / "none" / "x.json", {"a": 1}, background=True)
     with pytest.raises(errors.IOFailed, match=r"background failed: .*none"):

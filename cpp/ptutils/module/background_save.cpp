@@ -1,154 +1,87 @@
 #include "ptutils/module/background_save.h"
 
-#include <condition_variable>
-#include <deque>
-#include <exception>
-#include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
+#include <vector>
 
 #include "ptutils/common/fork.h"
-#include "ptutils/common/interrupt.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/shutdown.h"
+#include "ptutils/common/work_queue.h"
 
 namespace ptutils {
 namespace {
 
-/// A value with tensors of its own, and their bytes.
-struct Snapshot {
-  Value value;
+/// Bytes of the tensors; refuses what Value::clone would only refer to.
+std::size_t bytes_to_copy(const Value& value, const std::string& where) {
   std::size_t bytes = 0;
-};
-
-Value copied(const Value& value, std::size_t& bytes, const std::string& where) {
-  if (value.is_tensor()) {
-    Tensor out = value.as_tensor().clone();
-    out.origin = value.as_tensor().origin;
-    out.numpy_scalar = value.as_tensor().numpy_scalar;
-    bytes += out.nbytes();
-    return out;
-  }
+  if (value.is_tensor()) bytes = value.as_tensor().nbytes();
   if (value.is_opaque())
     fail(Kind::kType, where,
          "in the background what is saved is copied, and a ",
          value.as_opaque()->type_name(),
          " cannot be: save it without background=True");
-  if (value.is_list()) {
-    List out;
-    out.tuple = value.as_list().tuple;
+  if (value.is_list())
     for (const Value& item : value.as_list().items)
-      out.items.push_back(copied(item, bytes, where));
-    return out;
-  }
-  if (!value.is_dict()) return value;
-  Dict out;
-  out.kind = value.as_dict().kind;
-  for (const auto& [key, item] : value.as_dict())
-    out.set(key, copied(item, bytes, where));
-  return out;
+      bytes += bytes_to_copy(item, where);
+  if (value.is_dict())
+    for (const auto& [key, item] : value.as_dict())
+      bytes += bytes_to_copy(item, where);
+  return bytes;
 }
+
+struct FileToSave {
+  std::string id;  // its path
+  Value value;
+  WriteOptions options;
+  std::size_t size;
+  std::size_t bytes() const { return size; }
+};
 
 class Saver {
  public:
-  Saver() {
+  Saver()
+      : queue_(
+            [](const std::vector<FileToSave>& group) {
+              for (const FileToSave& file : group)
+                save(file.id, file.value, file.options);
+            },
+            {SIZE_MAX, kMaxPendingBytes}) {
     shutdown::add([this] { stop(); });
   }
 
   void push(const std::filesystem::path& path, const Value& value,
             const WriteOptions& options) {
     raise_error();
-    Job job{path, {}, options};
-    job.snapshot.value =
-        copied(value, job.snapshot.bytes, str("save ", path.string()));
-    std::unique_lock lock(mutex_);
-    wait(changed_, lock, [&] {
-      return stopping_ || pushed_ == done_ ||
-             bytes_ + job.snapshot.bytes <= kMaxPendingBytes;
-    });
-    if (stopping_)
+    const std::size_t bytes = bytes_to_copy(value, str("save ", path.string()));
+    if (!queue_.push({path.string(), value.clone(), options, bytes}))
       fail(Kind::kState, "save", path.string(),
            ": the process ends; save without background=True");
-    ++pushed_;
-    bytes_ += job.snapshot.bytes;
-    waiting_.push_back(std::move(job));
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-    changed_.notify_all();
   }
 
   void sync() {
-    {
-      std::unique_lock lock(mutex_);
-      const std::uint64_t target = pushed_;
-      wait(changed_, lock, [&] { return done_ >= target; });
-    }
+    queue_.wait_all();
     raise_error();
   }
 
  private:
-  struct Job {
-    std::filesystem::path path;
-    Snapshot snapshot;
-    WriteOptions options;
-  };
-
-  void run() {
-    for (;;) {
-      Job job;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
-        if (waiting_.empty()) return;
-        job = std::move(waiting_.front());
-        waiting_.pop_front();
-      }
-      try {
-        save(job.path, job.snapshot.value, job.options);
-      } catch (...) {
-        std::lock_guard lock(mutex_);
-        if (!error_) error_ = std::current_exception();
-        ++errors_;
-      }
-      const std::size_t bytes = job.snapshot.bytes;
-      job = {};  // before others are let in
-      {
-        std::lock_guard lock(mutex_);
-        bytes_ -= bytes;
-        ++done_;
-      }
-      changed_.notify_all();
-    }
-  }
-
   void raise_error() {
-    std::exception_ptr error;
-    std::size_t count = 0;
-    {
-      std::lock_guard lock(mutex_);
-      if (!error_) return;
-      error = std::exchange(error_, nullptr);
-      count = std::exchange(errors_, 0);
-    }
+    const auto failure = queue_.take_failure();
+    if (!failure.error) return;
     try {
-      std::rethrow_exception(error);
+      std::rethrow_exception(failure.error);
     } catch (const Error& cause) {
-      throw Error(cause.kind(),
-                  str("a save in the background failed",
-                      count > 1 ? str(" (and ", count - 1, " more)") : "", ": ",
-                      cause.what()));
+      throw Error(
+          cause.kind(),
+          str("a save in the background failed",
+              failure.count > 1 ? str(" (and ", failure.count - 1, " more)")
+                                : "",
+              ": ", cause.what()));
     }
   }
 
   void stop() {
-    std::thread thread;
-    {
-      std::lock_guard lock(mutex_);
-      stopping_ = true;
-      thread = std::exchange(thread_, {});
-    }
-    changed_.notify_all();
-    if (thread.joinable()) thread.join();
+    queue_.stop();
     try {
       raise_error();  // nobody asks any more
     } catch (const Error& error) {
@@ -156,16 +89,7 @@ class Saver {
     }
   }
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  // Guarded by the mutex.
-  std::deque<Job> waiting_;
-  std::uint64_t pushed_ = 0, done_ = 0;
-  std::size_t bytes_ = 0;
-  std::exception_ptr error_;
-  std::size_t errors_ = 0;
-  bool stopping_ = false;
-  std::thread thread_;
+  WorkQueue<FileToSave> queue_;
 };
 
 /// The process's own; never destroyed. A forked child has a new one: what
