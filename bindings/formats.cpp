@@ -129,27 +129,6 @@ py::object python_codec(const Codec& codec) {
   return py::none();
 }
 
-/// What is deferred stays so only where a State reads it when it is reached.
-Value read_but_in_dicts(const Value& value, bool in_dict) {
-  if (value.is_opaque()) {
-    auto deferred = std::dynamic_pointer_cast<Deferred>(value.as_opaque());
-    return deferred && !in_dict ? Value(deferred->get()) : value;
-  }
-  if (value.is_list()) {
-    List out;
-    out.tuple = value.as_list().tuple;
-    for (const Value& item : value.as_list().items)
-      out.items.push_back(read_but_in_dicts(item, false));
-    return out;
-  }
-  if (!value.is_dict()) return value;
-  Dict out;
-  out.kind = value.as_dict().kind;
-  for (const auto& [key, item] : value.as_dict())
-    out.set(key, read_but_in_dicts(item, out.kind != DictKind::kOrdered));
-  return out;
-}
-
 std::span<const std::byte> bytes_of(const py::buffer_info& info) {
   return {static_cast<const std::byte*>(info.ptr),
           static_cast<std::size_t>(info.size * info.itemsize)};
@@ -162,7 +141,7 @@ void def_files(py::module_& m) {
         py::gil_scoped_release release;
         Value value =
             read(path, {.verify = verify, .lazy = lazy, .isolate = isolate});
-        return lazy ? read_but_in_dicts(value, false) : value;
+        return lazy ? with_deferred_in_dicts(std::move(value), false) : value;
       },
       py::arg("path"), py::arg("verify") = false, py::arg("lazy") = false,
       py::arg("isolate") = false);

@@ -1,6 +1,7 @@
 #include "casters/states.h"
 
 #include "casters/child.h"
+#include "ptutils/module/codec.h"
 
 namespace ptutils::bindings {
 
@@ -44,6 +45,19 @@ Value with_origin(Value value, Origin origin) {
   }
   for_each_item(
       value, [&](Value& item) { item = with_origin(std::move(item), origin); });
+  return value;
+}
+
+Value with_deferred_in_dicts(Value value, bool in_dict) {
+  if (value.is_opaque()) {
+    auto deferred = std::dynamic_pointer_cast<Deferred>(value.as_opaque());
+    return deferred && !in_dict ? Value(deferred->get()) : value;
+  }
+  const bool keeps =
+      value.is_dict() && value.as_dict().kind != DictKind::kOrdered;
+  for_each_item(value, [&](Value& item) {
+    item = with_deferred_in_dicts(std::move(item), keeps);
+  });
   return value;
 }
 

@@ -12,4 +12,8 @@ Value with_states(Value value, bool copy);
 /// scalars stay numbers of NumPy, or become 0-d tensors.
 Value with_origin(Value value, Origin origin);
 
+/// The value with what is Deferred read, but where a State does so when it is
+/// reached: in its dicts, not in lists and OrderedDicts.
+Value with_deferred_in_dicts(Value value, bool in_dict);
+
 }  // namespace ptutils::bindings
