@@ -111,6 +111,11 @@ void def_registry(py::module_& m) {
     arguments.erase("func");
     check_keys(arguments, info->parameters, path);
   });
+  m.def("_check_keys",
+        [](const Value& given, const std::vector<std::string>& known,
+           const std::string& where) {
+          check_keys(given.as_dict(where), known, where);
+        });
   m.def("_compare", [](const Value& before, const Value& after) {
     py::list out;
     for (const Change& c : compare(before, after))

@@ -336,15 +336,12 @@ def _check_arguments(
     except (TypeError, ValueError):  # of an extension, without one
         return
     parameters = list(signature.parameters.values())[len(positional) :]
-    known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
-    unknown = [key for key in arguments if key not in known]
-    if unknown and all(p.kind is not p.VAR_KEYWORD for p in parameters):
-        key = unknown[0]
-        near = _core._nearest_names(key, known, 2)
-        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-        if not near:
-            hint = f"; known: {', '.join(known)}" if known else "; it takes none"
-        raise _core.UnknownName(f"[{where}] unknown {key!r}{hint}")
+    known = [
+        "**" if p.kind is p.VAR_KEYWORD else p.name  # the core's word for any
+        for p in parameters
+        if p.kind is not p.VAR_POSITIONAL
+    ]
+    _core._check_keys(dict.fromkeys(arguments), known, where)
     try:
         signature.bind(*positional, **arguments)
     except TypeError as error:
