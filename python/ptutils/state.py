@@ -18,10 +18,10 @@ from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from . import _core, _tree
+from ._dotted import MISSING, find_path, set_path
 from .errors import UnknownName, WrongState, WrongType, WrongValue
 
 _Self = TypeVar("_Self", bound="DotDict")
-_MISSING = object()
 
 
 class DotDict(dict[Any, Any]):
@@ -85,18 +85,18 @@ class DotDict(dict[Any, Any]):
     # Access.
     def __getitem__(self, key: Any) -> Any:
         value = self._own(key)
-        if value is not _MISSING:
+        if value is not MISSING:
             return value
         if isinstance(key, str) and "." in key:
             value = find_path(self, key)
-            if value is not _MISSING:
+            if value is not MISSING:
                 return value
         if isinstance(key, str) and (under := self._under(key)):
             return under
         raise UnknownName(f"[{_kind(self)}] no {key!r}{_keys(self, str(key))}")
 
     def _own(self, key: Any) -> Any:
-        value = dict.get(self, key, _MISSING)
+        value = dict.get(self, key, MISSING)
         if type(value) is dict:
             value = self._branch(value)
             dict.__setitem__(self, key, value)
@@ -167,7 +167,7 @@ class DotDict(dict[Any, Any]):
     def __getattr__(self, name: str) -> Any:
         if name[:2] != "__":
             value = self._own(name)
-            if value is not _MISSING:
+            if value is not MISSING:
                 return value
             if under := self._under(name):
                 return under
@@ -423,62 +423,6 @@ def _keys(of: Mapping[Any, Any], asked: str = "") -> str:
     more = ", …" if len(of) > len(names) else ""
     has = f"; it has: {', '.join(names)}{more}" if names else "; it is empty"
     return hint or has
-
-
-def _step(value: Any, key: str) -> Any:
-    """One step of a dotted path; text that is a number also as one."""
-    number = int(key) if key.isdecimal() and str(int(key)) == key else None
-    if isinstance(value, dict):
-        for k in (key, number):
-            if k is not None and k in value:
-                return value._own(k) if isinstance(value, DotDict) else value[k]
-    elif (
-        isinstance(value, (list, tuple)) and number is not None and number < len(value)
-    ):
-        return value[number]
-    return _MISSING
-
-
-def find_path(value: Any, path: str) -> Any:
-    """The value at a dotted path: the longest key that fits comes first."""
-    cut = len(path)
-    while cut >= 0:
-        found = _step(value, path[:cut])
-        if found is not _MISSING:
-            if cut == len(path):
-                return found
-            found = find_path(found, path[cut + 1 :])
-            if found is not _MISSING:
-                return found
-        cut = path.rfind(".", 0, cut)
-    return _MISSING
-
-
-def set_path(value: Any, path: str, new: Any) -> None:
-    """Sets the value at a dotted path whose parents are there."""
-    if isinstance(value, dict) and path in value:
-        value[path] = new
-        return
-    parent, _, last = path.rpartition(".")
-    where = find_path(value, parent) if parent else value
-    if isinstance(where, dict):
-        old = _step(where, last)
-        key = int(last) if old is not _MISSING and last not in where else last
-        where[key] = new
-    elif isinstance(where, list) and _step(where, last) is not _MISSING:
-        where[int(last)] = new
-    else:
-        known = list(_flat_names(value))
-        hint = _core._did_you_mean(path, known)
-        raise UnknownName(f"[{path}] there is no {parent or last!r} to set it in{hint}")
-
-
-def _flat_names(value: Any, prefix: str = "") -> list[str]:
-    out: list[str] = []
-    if isinstance(value, dict):
-        for key, item in value.items():
-            out += [f"{prefix}{key}", *_flat_names(item, f"{prefix}{key}.")]
-    return out
 
 
 def _flatten(value: Mapping[Any, Any], prefix: str, out: dict[str, Any]) -> None:

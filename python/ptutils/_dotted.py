@@ -1,0 +1,66 @@
+"""Dotted paths into nested dicts and lists: ``model.net.layers.0.bias``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _core
+from .errors import UnknownName
+
+MISSING = object()
+
+
+def _step(value: Any, key: str) -> Any:
+    """One step of a dotted path; text that is a number also as one."""
+    number = int(key) if key.isdecimal() and str(int(key)) == key else None
+    if isinstance(value, dict):
+        for k in (key, number):
+            if k is not None and k in value:
+                return value[k]
+    elif (
+        isinstance(value, (list, tuple)) and number is not None and number < len(value)
+    ):
+        return value[number]
+    return MISSING
+
+
+def find_path(value: Any, path: str) -> Any:
+    """The value at a dotted path: the longest key that fits comes first."""
+    cut = len(path)
+    while cut >= 0:
+        found = _step(value, path[:cut])
+        if found is not MISSING:
+            if cut == len(path):
+                return found
+            found = find_path(found, path[cut + 1 :])
+            if found is not MISSING:
+                return found
+        cut = path.rfind(".", 0, cut)
+    return MISSING
+
+
+def set_path(value: Any, path: str, new: Any) -> None:
+    """Sets the value at a dotted path whose parents are there."""
+    if isinstance(value, dict) and path in value:
+        value[path] = new
+        return
+    parent, _, last = path.rpartition(".")
+    where = find_path(value, parent) if parent else value
+    if isinstance(where, dict):
+        old = _step(where, last)
+        key = int(last) if old is not MISSING and last not in where else last
+        where[key] = new
+    elif isinstance(where, list) and _step(where, last) is not MISSING:
+        where[int(last)] = new
+    else:
+        known = list(_flat_names(value))
+        hint = _core._did_you_mean(path, known)
+        raise UnknownName(f"[{path}] there is no {parent or last!r} to set it in{hint}")
+
+
+def _flat_names(value: Any, prefix: str = "") -> list[str]:
+    out: list[str] = []
+    if isinstance(value, dict):
+        for key, item in value.items():
+            out += [f"{prefix}{key}", *_flat_names(item, f"{prefix}{key}.")]
+    return out
