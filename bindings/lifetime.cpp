@@ -60,10 +60,6 @@ bool is_python_attribute(PyObject* attribute) {
          Py_TYPE(attribute) != &PyWrapperDescr_Type;
 }
 
-}  // namespace
-
-namespace {
-
 std::atomic<int> calls_in_core{0};
 
 }  // namespace

@@ -96,11 +96,9 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _SUBMODULES:
         return importlib.import_module(f"ptutils.{name}")
-    if name.startswith("__"):
-        raise AttributeError(name)
-    known = [*_LAZY, *_SUBMODULES, *__all__]
-    hint = _core._did_you_mean(name, known)
-    raise AttributeError(f"module 'ptutils' has no attribute {name!r}{hint}")
+    from ._unknown import attributes_of
+
+    return attributes_of(__name__, [*_LAZY, *_SUBMODULES, *__all__])(name)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import unicodedata
 from collections.abc import Sequence
 
 
@@ -82,6 +81,8 @@ def _width(text: str) -> int:
     combines."""
     if text.isascii():
         return len(text)
+    import unicodedata
+
     return sum(
         0
         if unicodedata.combining(char)
@@ -99,6 +100,17 @@ def printed(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def escaped(text: str) -> str:
+    """As HTML has it.
+
+    >>> escaped('a<b')
+    'a&lt;b'
+    """
+    import html  # long to import, for notebooks alone
+
+    return html.escape(text)
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from . import _core
+from . import _core, _text
 
 _LINES = 40
 _DEPTH = 8
@@ -108,13 +108,7 @@ def text(value: Mapping[Any, Any], name: str) -> str:
 
 def html(value: Mapping[Any, Any], name: str) -> str:
     """The tree for notebooks: parts that open and close."""
-    return _html_part(value, _escaped(name), 0)
-
-
-def _escaped(text: str) -> str:
-    import html  # long to import, for notebooks alone
-
-    return html.escape(text)
+    return _html_part(value, _text.escaped(name), 0)
 
 
 def _html_part(
@@ -126,12 +120,12 @@ def _html_part(
         if i >= 200:
             rows.append(f"<div>… {len(value) - i} more</div>")
             break
-        title = _escaped(str(key))
+        title = _text.escaped(str(key))
         is_part = isinstance(item, dict) and item and not _is_among(item, above)
         if is_part and depth < _DEPTH:
             rows.append(_html_part(item, title, depth + 1, above))
         else:
-            shown = _escaped(describe(item, above))
+            shown = _text.escaped(describe(item, above))
             rows.append(f"<div>{title}: <code>{shown}</code></div>")
     is_open = " open" if depth < 2 else ""
     return (

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from . import _core, _text, _tree
+from . import _core, _text, _tree, files
 from .state import State
 
 _MISSING = object()
@@ -64,12 +63,7 @@ def diff(a: Any, b: Any) -> StateDiff:
 
 
 def _leaves(of: Any) -> dict[str, Any]:
-    if isinstance(of, (str, os.PathLike)):
-        from . import files
-
-        of = files.read(of)
-    if _core._is_child(of):
-        of = of.state_dict()
+    of = files.content_of(of)
     if not isinstance(of, Mapping):
         return {"value": of}
     return dict(State(of).flat())

@@ -145,6 +145,13 @@ def _read(
     return codec.read(path)
 
 
+def content_of(given: Any, lazy: bool = False) -> Any:
+    """A path's content, a module's state; anything else as it is."""
+    if isinstance(given, (str, os.PathLike)):
+        given = _read(given, lazy=lazy)
+    return given.state_dict() if _core._is_child(given) else given
+
+
 def _need_torch() -> None:
     try:
         import torch  # noqa: F401

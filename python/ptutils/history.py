@@ -204,7 +204,7 @@ def _html(self: History) -> str:
         values = [r["value"] for r in self.records(name)]
         known = [value for value in values if value == value] or values
         shown = (_text.number(v) for v in (values[-1], min(known), max(known)))
-        rows.append([_text_html(name), str(len(values)), *shown])
+        rows.append([_text.escaped(name), str(len(values)), *shown])
     lines = [
         "".join(f"<{tag} style='text-align:left'>{cell}</{tag}>" for cell in row)
         for tag, row in [("th", head), *(("td", row) for row in rows)]
@@ -212,14 +212,8 @@ def _html(self: History) -> str:
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
-def _text_html(text: str) -> str:
-    import html
-
-    return html.escape(text)
-
-
 def _status_html(self: Status) -> str:
-    return f"<code>{_text_html(str(self))}</code>"
+    return f"<code>{_text.escaped(str(self))}</code>"
 
 
 extend(History, to_pandas=to_pandas, plot=plot, _repr_html_=_html)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from . import _core, registry
+from . import _core, _text, registry
 from ._core import Model, Module
 from .state import Configuration, State
 
@@ -116,9 +116,7 @@ class _FromMeta:
 
 
 def _repr_html_(self: Module) -> str:
-    import html
-
-    return f"<pre>{html.escape(repr(self))}</pre>"
+    return f"<pre>{_text.escaped(repr(self))}</pre>"
 
 
 # What torch.nn.Module walks its own tree with.

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from . import _core, _text, _tree, difference
+from . import _core, _text, _tree, difference, files
 
 _COLUMNS = ["name", "value", "size", "min", "max", "NaN"]
 
@@ -45,20 +45,18 @@ class Summary(dict[str, dict[str, Any]]):
         return "\n".join([self.title, *_text.columns([_COLUMNS, *rows])])
 
     def _repr_html_(self) -> str:
-        import html
-
         def cells(row: list[str], tag: str) -> str:
-            first = html.escape(row[0].strip())
+            first = _text.escaped(row[0].strip())
             pad = (len(row[0]) - len(row[0].lstrip())) * 0.6
             style = f"text-align:left;padding-left:{pad + 0.5:.1f}em"
-            rest = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row[1:])
+            rest = "".join(f"<{tag}>{_text.escaped(cell)}</{tag}>" for cell in row[1:])
             span = f' colspan="{len(_COLUMNS)}"' if len(row) == 1 else ""
             bold = f"<b>{first}</b>" if len(row) == 1 else first
             return f'<tr><{tag}{span} style="{style}">{bold}</{tag}>{rest}</tr>'
 
         body = "".join(cells(row, "td") for row in self.rows())
         return (
-            f"<div>{html.escape(self.title)}</div><table><thead>"
+            f"<div>{_text.escaped(self.title)}</div><table><thead>"
             f"{cells(_COLUMNS, 'th')}</thead><tbody>{body}</tbody></table>"
         )
 
@@ -84,7 +82,7 @@ def summary(of: Any) -> Summary:
     step      3                -     -    -    -
     """
     out = Summary()
-    for name, leaf in _leaves(of):
+    for name, leaf in _walk(files.content_of(of, lazy=True), ""):
         out[name] = _about(leaf)
     total = sum(about.get("bytes", 0) for about in out.values())
     what = "value" if len(out) == 1 else "values"
@@ -92,16 +90,6 @@ def summary(of: Any) -> Summary:
     if isinstance(of, (str, os.PathLike)):
         out.title = f"{os.fspath(of)}: {_core._format_of(of)}, {out.title}"
     return out
-
-
-def _leaves(of: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(of, (str, os.PathLike)):
-        from . import files
-
-        of = files._read(of, lazy=True)
-    if _core._is_child(of):
-        of = of.state_dict()
-    yield from _walk(of, "")
 
 
 def _walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:

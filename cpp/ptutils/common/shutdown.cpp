@@ -96,10 +96,6 @@ struct AtExit {
   ~AtExit() { run(); }
 } at_exit;
 
-}  // namespace
-
-namespace {
-
 std::uint64_t add_entry(std::function<void()> stop, bool first) {
   State& all = state();
   std::lock_guard lock(all.mutex);

@@ -20,8 +20,8 @@ PTUTILS_API std::uint64_t add_first(std::function<void()> stop);
 PTUTILS_API void remove(std::uint64_t id);
 
 /// Runs and forgets all, those of add_first before the others, the newest
-/// first; an exception is logged and the
-/// others still run. Called by Python's atexit and by a static destructor.
+/// first; an exception is logged and the others still run. Called by Python's
+/// atexit and by a static destructor.
 PTUTILS_API void run();
 
 /// True once run() has begun: nothing may be started any more.
