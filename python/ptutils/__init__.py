@@ -9,7 +9,7 @@ import atexit
 import importlib
 from typing import Any
 
-from . import _core, errors
+from . import _core, errors, own_loop  # noqa: F401  (own_loop: Session's)
 from ._core import (
     Callback,
     Callbacks,

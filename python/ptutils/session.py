@@ -1,4 +1,5 @@
-"""Session's Python side: its three doors, the loop of one's own, signals.
+"""Session's Python side: how it is made and run; signals. A loop of one's own:
+own_loop.py.
 
 The mechanism (lease, checkpoints, history, heartbeat) is C++; what is here is
 how it is called.
@@ -7,28 +8,24 @@ how it is called.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import operator
 import os
 import signal
 import sys
 import time
-import traceback
 import types
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import _core, registry, streams, torch_ops
 from ._core import Session
-from .loop_sources import source_of
 from .module import extend
 from .state import Config, Configuration
 
 __all__ = ["Config", "Configuration", "Session", "restart", "resume"]
 
-_END = object()
 _init_core: Any = Session.__init__
 _PARAMETERS = (
     "seed",
@@ -151,13 +148,13 @@ def _check_name(exp_id: Any) -> None:
 
 
 def _check_seed(exp_id: str, seed: Any) -> int:
-    number = _whole(exp_id, "seed", seed)
+    number = whole(exp_id, "seed", seed)
     if not 0 <= number < 2**64:
         raise _core.WrongValue(f"[{exp_id}] seed is {number}; from 0 to 2**64 - 1")
     return number
 
 
-def _whole(where: str, name: str, value: Any) -> int:
+def whole(where: str, name: str, value: Any) -> int:
     try:
         return operator.index(value)
     except TypeError:
@@ -212,7 +209,7 @@ def _pause_open() -> None:
                 print(f"{session.exp_id}: not paused: {error}", file=sys.stderr)
 
 
-class _Ending:
+class Ending:
     """Turns what the core says at the end into what Python's users expect."""
 
     def __init__(self, session: Session) -> None:
@@ -267,13 +264,13 @@ def run(self: Session) -> Session:
     says so and returns. Ctrl-C and SIGTERM end the step, save, and leave it
     paused (KeyboardInterrupt, SystemExit 143)."""
     started = time.time()
-    with _Ending(self):
+    with Ending(self):
         self._run()
-    _say_nothing_done(self, started)
+    say_nothing_done(self, started)
     return self
 
 
-def _say_nothing_done(self: Session, started: float) -> None:
+def say_nothing_done(self: Session, started: float) -> None:
     """On stderr, unless the log has said it: the run was complete before."""
     if self._begun or not 0 < self.status.heartbeat < started:
         return
@@ -295,21 +292,21 @@ def show(self: Session) -> str:
 
 def resume_(self: Session) -> Session:
     """run(), but NotFound when there is nothing to resume."""
-    with _Ending(self):
+    with Ending(self):
         self._resume()
     return self
 
 
 def restart_(self: Session) -> Session:
     """From step 0, a new attempt; the old ones are kept."""
-    with _Ending(self):
+    with Ending(self):
         self._restart()
     return self
 
 
 def step(self: Session, n: int = 1) -> Session:
     """n training steps, beginning or going on with the run."""
-    with _Ending(self):
+    with Ending(self):
         self._step(n)
     return self
 
@@ -322,136 +319,6 @@ def pause(self: Session) -> None:
 def stop(self: Session) -> None:
     """After this step the run is complete: stopped."""
     self._stop()
-
-
-def enter(self: Session) -> Session:
-    """Takes the lease and the last state, for a loop of one's own."""
-    with _Ending(self):
-        self._begin("auto")
-    vars(self).update(_looped=False, _entered=time.time())
-    return self
-
-
-def leave(
-    self: Session,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    trace: types.TracebackType | None,
-) -> None:
-    """Saves and sets the status by how the block ended."""
-    if not self._begun:
-        return
-    if kind is None or kind is GeneratorExit:
-        with _Ending(self):
-            self._finish(self._done())
-        _say_nothing_done(self, self._entered)
-        return
-    text = "".join(traceback.format_exception(kind, error, trace))
-    self._abort(text)
-    _core._log_flush()
-
-
-def loop(
-    self: Session, loader: Any, *, epochs: int | None = None, steps: int | None = None
-) -> Iterator[Any]:
-    """The batches of a loop of one's own: position, pause, resume, rollback.
-
-    Parameters
-    ----------
-    loader
-        torch's DataLoader, ours, or any iterable that can be begun again.
-    epochs, steps
-        When it ends; one epoch when neither is given.
-    """
-    if self._looping:
-        raise _core.WrongState(
-            f"[{self.exp_id}] a loop of this session is running: loops are not "
-            "nested; a session of its own holds the inner one"
-        )
-    if self._looped:
-        raise _core.WrongState(
-            f"[{self.exp_id}] one loop a session, and this one's has ended: give "
-            "it more epochs (epochs=N), or open the session again"
-        )
-    if not self._begun:
-        raise _core.WrongState(
-            f"[{self.exp_id}] loop() wants its session open: "
-            "with pt.Session(…) as s: for batch in s.loop(…)"
-        )
-    if epochs is None and steps is None:
-        epochs = 1
-    epochs = _count("epochs", epochs)
-    steps = _count("steps", steps)
-    source = source_of(loader)
-    self._set_aim(epochs, steps)
-    self._set_steps_per_epoch(source.length())
-    self._restore_waiting()
-    self._set_loader_state(source.state, source.load)
-    vars(self)["_looped"] = True
-    with _Ending(self), _looping(self), contextlib.closing(source):
-        if not self._stays_stopped():
-            yield from _epochs(self, source)
-        if self._signalled:  # else `with` ends it: what follows may still log
-            self._finish(self._done())
-
-
-@contextlib.contextmanager
-def _looping(self: Session) -> Iterator[None]:
-    vars(self)["_looping"] = True
-    try:
-        yield
-    finally:
-        vars(self)["_looping"] = False
-
-
-def _count(name: str, value: Any) -> int:
-    """A number of epochs or steps; 0 when none is given."""
-    if value is None:
-        return 0
-    count = _whole("Session.loop", name, value)
-    if count < 1:
-        raise _core.WrongValue(f"[Session.loop] {name} is {count}; at least 1")
-    return count
-
-
-def _epochs(self: Session, source: Any) -> Iterator[Any]:
-    length = source.length()
-    while not self._done():
-        if self._step_in_epoch == 0:
-            self.callbacks.call("start_of_epoch", epoch=self.epoch)
-        batches = source.epoch()
-        # A loader of unknown length may have no batch left for another step.
-        while not length or self._start_step():
-            batch = next(batches, _END)
-            if batch is _END:
-                if self._step_in_epoch == 0:
-                    raise ValueError(f"[{self.exp_id}] the loader gave no batches")
-                if not self._end_epoch():
-                    return
-                break
-            if not length and not self._start_step():
-                break
-            self._begin_step()
-            ended = 0 < length <= self._step_in_epoch + 1
-            try:
-                yield batch
-            except GeneratorExit:  # break, return: the batch was used
-                if self._begun:
-                    self._end_step(ended)
-                raise
-            if ended and not source.moved and next(batches, _END) is not _END:
-                raise _core.WrongState(
-                    f"[{self.exp_id}] the loader gave more batches than its "
-                    f"length, {length}"
-                )
-            if not self._end_step(ended):
-                return
-            if source.moved:  # an earlier state was loaded
-                break
-            if ended:
-                break
-            if self._done():
-                return
 
 
 def _load(location: Any, exp_id: str, classes: Sequence[type], trusted: bool) -> Any:
@@ -501,9 +368,6 @@ def restart(
 
 extend(
     Session,
-    _looped=False,
-    _looping=False,
-    _entered=0.0,
     __init__=_init,
     _make=classmethod(_make),
     from_config=classmethod(from_config),
@@ -514,9 +378,6 @@ extend(
     step=step,
     pause=pause,
     stop=stop,
-    __enter__=enter,
-    __exit__=leave,
-    loop=loop,
     __call__=run,
     __repr__=show,
 )
