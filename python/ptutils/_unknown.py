@@ -12,9 +12,9 @@ def attributes_of(module: str, known: Sequence[str]) -> Callable[[str], Any]:
     """A module's ``__getattr__``: an unknown name is an error with the known ones.
 
     >>> from ptutils import nn
-    >>> nn.Linea
+    >>> nn.Dropuot
     Traceback (most recent call last):
-    AttributeError: module 'ptutils.nn' has no attribute 'Linea'; did you mean Linear?
+    AttributeError: module 'ptutils.nn' has no attribute 'Dropuot'; did you mean Dropout?
     """
 
     def unknown(name: str) -> Any:
