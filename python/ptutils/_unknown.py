@@ -11,10 +11,10 @@ from . import _core
 def attributes_of(module: str, known: Sequence[str]) -> Callable[[str], Any]:
     """A module's ``__getattr__``: an unknown name is an error with the known ones.
 
-    >>> from ptutils import nn
-    >>> nn.Dropuot
+    >>> from ptutils import optim
+    >>> optim.Adom
     Traceback (most recent call last):
-    AttributeError: module 'ptutils.nn' has no attribute 'Dropuot'; did you mean Dropout?
+    AttributeError: module 'ptutils.optim' has no attribute 'Adom'; did you mean Adam?
     """
 
     def unknown(name: str) -> Any:
