@@ -239,6 +239,41 @@ def test_a_database_that_another_process_writes(tmp_path: Path) -> None:
         process.wait()
 
 
+GROWER = """
+import sys, time, lmdb
+env = lmdb.open(sys.argv[1], subdir=False, map_size=1 << 32, sync=False)
+n = 0
+while True:
+    n += 1
+    with env.begin(write=True) as t:
+        t.put(b'%d' % n, b'x' * 20_000)
+    time.sleep(.001)
+    if n == 1:
+        print('ready', flush=True)
+"""
+
+
+def test_a_database_that_grows_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.lmdb"
+    process = subprocess.Popen(
+        [sys.executable, "-c", GROWER, str(path)], stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        end = time.monotonic() + full(2, 10)
+        counts = [0]
+        while time.monotonic() < end:
+            try:
+                counts.append(len(pt.read(path)))  # not "is it truncated?"
+            except pt.errors.IOFailed as error:
+                assert "written faster" in str(error)
+        assert counts == sorted(counts) and counts[-1] > 10
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_threads_read_one_file(tmp_path: Path) -> None:
     path = tmp_path / "x.lmdb"
     value = {f"a{i}": np.full(1000, i) for i in range(50)}

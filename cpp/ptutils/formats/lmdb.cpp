@@ -72,6 +72,8 @@ class LmdbContents {
 
   /// Whether it may have changed while it was read.
   bool overtaken() const { return reader_.overtaken(); }
+  /// Of the file when it was mapped: a newer head may name pages behind it.
+  std::size_t bytes() const { return file_->bytes(); }
 
   Value value(bool verify) {
     Dict all = read_tree(reader_.main(), prefix_, true);
@@ -242,7 +244,8 @@ class LmdbCodec : public Codec {
         Value value = contents.value(options.verify);
         if (!contents.overtaken()) return value;
       } catch (const Error&) {
-        if (!contents.overtaken()) throw;
+        if (!contents.overtaken() && fs::file_size(file) == contents.bytes())
+          throw;
       }
     }
     throw Error(
