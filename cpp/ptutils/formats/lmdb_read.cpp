@@ -75,7 +75,7 @@ Meta LmdbReader::newest_meta() const {
 /// begins once n + 2 is there.
 bool LmdbReader::overtaken() const {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return newest_meta().transaction > meta_.transaction + 1;
+  return newest_meta().transaction - meta_.transaction > 1;  // no overflow
 }
 
 void LmdbReader::take(std::uint64_t first, std::uint64_t count) {
