@@ -10,6 +10,7 @@ function(ptutils_room folder)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS
        "${PTUTILS_CPP_ROOT}/ptutils/${folder}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/kernels/(level|.*\\.inc)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/formats/hdf5/") # ptutils_plugin
   if(NOT sources)
     return()
   endif()
@@ -21,6 +22,25 @@ function(ptutils_room folder)
       UNITY_BUILD "${PTUTILS_UNITY_ROOMS}" UNITY_BUILD_BATCH_SIZE 8)
   endif()
   ptutils_object_library(ptutils_${folder} ${ARGN})
+endfunction()
+
+# ptutils_plugin(<name> <folder> [library...])
+#   libptutils_<name>.so of every .cpp in cpp/ptutils/<folder>, beside
+#   libptutils.so, which loads it when it is first needed: what its libraries
+#   cost at the start of a process is paid by those who use them.
+function(ptutils_plugin name folder)
+  file(GLOB sources CONFIGURE_DEPENDS "${PTUTILS_CPP_ROOT}/ptutils/${folder}/*.cpp")
+  add_library(ptutils_${name} MODULE ${sources})
+  target_compile_features(ptutils_${name} PRIVATE cxx_std_20)
+  target_link_libraries(ptutils_${name} PRIVATE ptutils Threads::Threads ${ARGN})
+  target_link_options(ptutils_${name} PRIVATE -Wl,--exclude-libs,ALL
+                      -Wl,--as-needed)
+  if(NOT PTUTILS_SANITIZE)
+    target_link_options(ptutils_${name} PRIVATE -Wl,-z,defs)
+  endif()
+  set_target_properties(ptutils_${name} PROPERTIES
+    LIBRARY_OUTPUT_DIRECTORY "${PTUTILS_PACKAGE_DIR}/lib"
+    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN")
 endfunction()
 
 # ptutils_kernels(<level> [compiler option...])

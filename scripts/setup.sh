@@ -7,7 +7,7 @@
 
 # What compiling ptutils takes.
 build_packages=(g++ cmake ninja-build git python3 python3-dev python3-venv
-  libdeflate-dev libeigen3-dev libsqlite3-dev libxxhash-dev libyaml-cpp-dev
+  libdeflate-dev libeigen3-dev libhdf5-dev libsqlite3-dev libxxhash-dev libyaml-cpp-dev
   nlohmann-json3-dev)
 
 say() {
@@ -45,6 +45,7 @@ present() {
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libdeflate-dev) has_header libdeflate.h ;;
+    libhdf5-dev) has_header hdf5/serial/hdf5.h || has_header hdf5.h ;;
     libeigen3-dev) has_header eigen3/Eigen/Core ;;
     libsqlite3-dev) has_header sqlite3.h ;;
     libxxhash-dev) has_header xxhash.h ;;

@@ -6,12 +6,15 @@
 ``.npy .npz``           NumPy's
 ``.safetensors``        tensors, mapped into memory when read
 ``.tfrecord(s)``        ``tf.train.Example`` records
+``.hdf5 .h5``           groups as dicts, data sets as arrays or text, attributes
 ``.pkl .pickle``        Python's pickle, read by an allow-list
 ``.pt .pth``            torch's, readable by ``torch.load(weights_only=True)``
 ======================  =====================================================
 
 Every format gives back what was saved: types, dtypes, order, bits. Files of
-other programs come as dicts of arrays. A file is recognised by its content, its
+other programs come as dicts of arrays; an HDF5 group that has attributes, or whose
+data sets have, has them in its dict under ``'__attributes__'``: its own at ``'.'``,
+theirs at their names (saved again, they are attributes again). A file is recognised by its content, its
 suffix deciding where formats have no signature; it is written whole or not at
 all.
 """
@@ -139,7 +142,7 @@ def save(
     durable : bool
         Wait until it is on the disk.
     **options
-        What the format lets one choose: ``compress=True`` (.npz).
+        What the format lets one choose: ``compress=True`` (.npz, .hdf5).
 
     Raises
     ------

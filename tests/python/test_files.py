@@ -24,7 +24,7 @@ import yaml
 
 import ptutils as pt
 
-BINARY = ["npy", "npz", "safetensors", "tfrecord", "pkl", "pt"]
+BINARY = ["npy", "npz", "safetensors", "tfrecord", "hdf5", "pkl", "pt"]
 ALL = ["json", "yaml", *BINARY]
 VALUE = {"w": np.arange(6, dtype="float32").reshape(2, 3), "t": torch.ones(2), "n": 5}
 
@@ -306,7 +306,10 @@ while True:
 """
 
 
-@pytest.mark.parametrize("suffix", ["npz", "safetensors", "tfrecord", "pkl", "pt"])
+KILLABLE = ["npz", "safetensors", "tfrecord", "hdf5", "pkl", "pt"]
+
+
+@pytest.mark.parametrize("suffix", KILLABLE)
 def test_kill_in_mid_save_leaves_a_whole_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"x.{suffix}"
     chance = random.Random(suffix)

@@ -16,6 +16,7 @@ void register_formats() {
     add_codec(detail::safetensors_codec());
     add_codec(detail::tfrecord_codec());
     add_codec(detail::csv_codec());
+    add_codec(detail::hdf5_codec());
   });
 }
 

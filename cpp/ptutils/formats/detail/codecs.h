@@ -14,5 +14,6 @@ std::shared_ptr<Codec> npz_codec();
 std::shared_ptr<Codec> safetensors_codec();
 std::shared_ptr<Codec> tfrecord_codec();
 std::shared_ptr<Codec> csv_codec();
+std::shared_ptr<Codec> hdf5_codec();
 
 }  // namespace ptutils::detail
