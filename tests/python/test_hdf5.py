@@ -137,9 +137,9 @@ def test_attributes_go_there_and_back(tmp_path: Path) -> None:
         assert set(attrs) == set(kept)
         for name, value in kept.items():
             assert np.array_equal(attrs[name], value), name
-            assert np.asarray(attrs[name]).dtype.kind == np.asarray(value).dtype.kind or (
-                name == "names"
-            )
+            assert np.asarray(attrs[name]).dtype.kind == np.asarray(
+                value
+            ).dtype.kind or (name == "names")
 
 
 CHUNKED = [
@@ -243,7 +243,9 @@ def test_links_are_followed_inside_the_file_only(tmp_path: Path) -> None:
     refused(made(through), "'/a/w'")
     source = h5py.VirtualLayout((3,), "f8")
     source[:] = h5py.VirtualSource(str(other), "w", (3,))
-    refused(made(lambda f: f.create_virtual_dataset("v", source)), "'/v': .*other files")
+    refused(
+        made(lambda f: f.create_virtual_dataset("v", source)), "'/v': .*other files"
+    )
     secret = tmp_path / "secret"
     secret.write_bytes(bytes(24))
     outside = {"external": [(str(secret), 0, 24)]}
@@ -261,11 +263,7 @@ def test_a_ladder_of_groups_ends(tmp_path: Path) -> None:
             below = group.create_group("a")
             group["b"] = below
             group = below
-    with h5py.File(path, "a") as file:
-        for i in range(20):  # wider, so that it ends soon
-            for name in "cdef":
-                file["a/" * i + name] = file["a/" * i + "a"]
-    refused(path, "more than 2000000 groups")
+    refused(path, "the same ones over and over")
 
 
 def test_what_has_no_tensor_is_named(tmp_path: Path) -> None:

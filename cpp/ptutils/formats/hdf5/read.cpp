@@ -14,7 +14,10 @@ namespace ptutils::detail::hdf5 {
 namespace {
 
 constexpr std::size_t kMaxGroups = 500;  // inside each other, as kMaxDepth
-constexpr std::size_t kMaxObjects = 2'000'000;
+// Links take bytes of the file; more are met only where groups are in several
+// others, which may double their number at every level.
+constexpr std::size_t kBytesOfLink = 8;
+constexpr std::size_t kAlwaysVisited = 10'000;
 
 /// Walks the groups of a file.
 class Reader {
@@ -104,10 +107,10 @@ class Reader {
   std::vector<std::string> names(const Object& group, const std::string& path) {
     auto out = links_.names(group, path);
     count_ += out.size();
-    if (count_ > kMaxObjects)
-      malformed(file_->prefix(), "more than ", kMaxObjects,
-                " groups and data sets (those that several links lead to count "
-                "each time)");
+    const std::size_t limit = kAlwaysVisited + file_->size() / kBytesOfLink;
+    if (count_ > limit)
+      malformed(file_->where("group", path), "the file leads to more than ",
+                limit, " groups and data sets, the same ones over and over");
     return out;
   }
 
