@@ -12,11 +12,11 @@
 ======================  =====================================================
 
 Every format gives back what was saved: types, dtypes, order, bits. Files of
-other programs come as dicts of arrays; an HDF5 group that has attributes, or whose
-data sets have, has them in its dict under ``'__attributes__'``: its own at ``'.'``,
-theirs at their names (saved again, they are attributes again). A file is recognised by its content, its
-suffix deciding where formats have no signature; it is written whole or not at
-all.
+other programs come as dicts of arrays. An HDF5 group's dict has the key
+``'__attributes__'`` where there are attributes: the group's own at ``'.'``, those
+of its data sets at their names; saved again, they are attributes again. A file is
+recognised by its content, its suffix deciding where formats have no signature; it
+is written whole or not at all.
 """
 
 from __future__ import annotations

@@ -25,9 +25,12 @@ def same(a: object, b: object) -> bool:
 
 def run(code: str, *args: object) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True,
-        timeout=100, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+        [sys.executable, "-c", code, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert not done.stderr, done.stderr[-3000:]
     return done.stdout
@@ -71,8 +74,17 @@ def test_h5py_reads_ours(tmp_path: Path, compress: bool) -> None:
 def test_names_that_collide_stay_apart(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     ones = [np.full(2, i) for i in range(9)]
-    value = {"a": ones[0], "a.b": ones[1], ".": ones[2], "..": ones[3], "": ones[4],
-             "c": {"d": ones[5]}, "c.d": ones[6], "x..y": ones[7], "/": ones[8]}  # fmt: skip
+    value = {
+        "a": ones[0],
+        "a.b": ones[1],
+        ".": ones[2],
+        "..": ones[3],
+        "": ones[4],
+        "c": {"d": ones[5]},
+        "c.d": ones[6],
+        "x..y": ones[7],
+        "/": ones[8],
+    }
     pt.save(path, value)
     assert same(pt.read(path, verify=True), value)
     with h5py.File(path) as file:
@@ -114,8 +126,16 @@ def test_attributes_go_there_and_back(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["epoch"] = 3
         images = file.create_dataset("data/images", data=np.zeros((2, 3), "u1"))
-        kept = {"scale": 0.5, "on": True, "z": 1 + 2j, "unit": "px", "f": np.float32(2),
-                "names": ["a", "é"], "mean": np.arange(3.0), "n": np.int8(-1)}  # fmt: skip
+        kept = {
+            "scale": 0.5,
+            "on": True,
+            "z": 1 + 2j,
+            "unit": "px",
+            "f": np.float32(2),
+            "names": ["a", "é"],
+            "mean": np.arange(3.0),
+            "n": np.int8(-1),
+        }
         images.attrs.update(kept)
         images.attrs["ref"] = images.ref
         file["data"].attrs["e"] = h5py.Empty("f4")
@@ -163,8 +183,15 @@ def test_chunks_are_put_together(tmp_path: Path, options: dict, dtype: str) -> N
     array = array.astype(dtype)
     with h5py.File(path, "w") as file:
         file.create_dataset("a", data=array, chunks=(8, 10, 2), **options)
-        holes = file.create_dataset("holes", (40, 40), dtype, chunks=(7, 9),
-                                    fillvalue=5, maxshape=(None, 40), **options)  # fmt: skip
+        holes = file.create_dataset(
+            "holes",
+            (40, 40),
+            dtype,
+            chunks=(7, 9),
+            fillvalue=5,
+            maxshape=(None, 40),
+            **options,
+        )
         holes[3:20, 5:6] = 9
         expected = holes[()]
         odd = file.create_dataset("one", (101,), dtype, chunks=(101,), **options)
@@ -317,8 +344,11 @@ def test_claims_beyond_the_file_are_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(pt.errors.Malformed):
         pt.read(path)
-    path.write_bytes(path.read_bytes().replace(
-        (1 << 61).to_bytes(8, "little"), (1 << 30).to_bytes(8, "little")))  # fmt: skip
+    path.write_bytes(
+        path.read_bytes().replace(
+            (1 << 61).to_bytes(8, "little"), (1 << 30).to_bytes(8, "little")
+        )
+    )
     with pytest.raises(pt.errors.Malformed):
         pt.read(path)
 
