@@ -75,12 +75,11 @@ HandlerCall::HandlerCall(py::handle function) {
         py::module_::import("inspect").attr("signature")(function);
     for (auto [key, parameter] : py::dict(signature.attr("parameters"))) {
       std::string kind = py::str(parameter.attr("kind").attr("name"));
-      if (kind == "VAR_KEYWORD")
-        all_ = true;
-      else if (kind == "VAR_POSITIONAL")
-        continue;
-      else
-        names_.push_back(py::str(key));
+      if (kind == "VAR_KEYWORD") all_ = true;
+      if (kind.starts_with("VAR_")) continue;
+      names_.push_back(py::str(key));
+      if (parameter.attr("default").is(parameter.attr("empty")))
+        needed_.push_back(names_.back());
     }
   } catch (py::error_already_set&) {
     all_ = true;  // a builtin without a signature
@@ -112,7 +111,26 @@ void HandlerCall::operator()(py::handle function, const Event& event) const {
   if (!keywords.contains("loss") && event.loss.numel() == 1)
     offer("loss",
           [&]() -> py::object { return py::float_(event.loss.item_f64()); });
+  require_offered(keywords, event);
   function(**keywords);
+}
+
+void HandlerCall::require_offered(const py::dict& keywords,
+                                  const Event& event) const {
+  for (const std::string& name : needed_) {
+    if (keywords.contains(name)) continue;
+    std::vector<std::string> offered;
+    if (event.arguments.is_dict()) offered = event.arguments.as_dict().keys();
+    for (const char* always :
+         {"session", "step", "epoch", "attempt", "trigger"})
+      if (std::find(offered.begin(), offered.end(), always) == offered.end())
+        offered.push_back(always);
+    fail(Kind::kType, str("callbacks.", event.trigger), "no argument '", name,
+         "'",
+         nearest_names(name, offered, 1).empty() ? ""
+                                                 : did_you_mean(name, offered),
+         "; it offers: ", join(offered, ", ", offered.size()));
+  }
 }
 
 std::vector<std::string> PyCallback::triggers() const {

@@ -9,15 +9,19 @@
 namespace ptutils::bindings {
 
 /// How a Python handler is called: by name, with what its signature takes
-/// (looked at once); the rest is dropped.
+/// (looked at once); the rest is dropped. What it needs and the trigger does
+/// not offer is an error that names what there is.
 class HandlerCall {
  public:
   explicit HandlerCall(py::handle function);
   void operator()(py::handle function, const Event& event) const;
 
  private:
+  void require_offered(const py::dict& keywords, const Event& event) const;
+
   std::vector<std::string> names_;
-  bool all_ = false;  // has **kwargs
+  std::vector<std::string> needed_;  // those without a default
+  bool all_ = false;                 // has **kwargs
 };
 
 class PyCallback : public PyModule<Callback> {

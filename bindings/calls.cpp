@@ -24,15 +24,28 @@ void explain(const py::object& error, py::handle owner, const py::tuple& args,
   throw py::error_already_set();
 }
 
+/// Text that std::string cannot hold. What Python code raises has a trace.
+void explain_text(const py::error_already_set& error, py::handle owner,
+                  const py::tuple& args) {
+  if (error.trace()) return;
+  py::object better = py::module_::import("ptutils.arguments")
+                          .attr("not_utf8")(error.value(), owner, args);
+  PyErr_SetObject(py::type::of(better).ptr(), better.ptr());
+  throw py::error_already_set();
+}
+
 /// Replaces the error that is set where `arguments` can be explained.
 template <class F>
 PyObject* failed(py::handle owner, F&& arguments) {
   PyObject* set = PyErr_Occurred();
-  if (set != PyExc_TypeError) return nullptr;
+  if (set != PyExc_TypeError && set != PyExc_UnicodeEncodeError) return nullptr;
   py::error_already_set error;
   try {
     auto [args, kwargs] = arguments();
-    explain(error.value(), owner, args, kwargs);
+    if (set == PyExc_TypeError)
+      explain(error.value(), owner, args, kwargs);
+    else
+      explain_text(error, owner, args);
     error.restore();
   } catch (py::error_already_set& better) {
     better.restore();

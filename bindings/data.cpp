@@ -227,14 +227,30 @@ void def_images(py::module_& m, const char* name, const char* doc) {
   });
 }
 
+/// An array that is no tensor says why, and what to do.
+Value all_tensors(Value arrays) {
+  auto check = [](const Value& item, const std::string& name) {
+    if (item.is_opaque())
+      tensor_or_fail(bindings::to_python(item), str("ArrayDataset: ", name));
+  };
+  if (arrays.is_list())
+    for (std::size_t i = 0; i < arrays.as_list().items.size(); ++i)
+      check(arrays.as_list().items[i], str("array ", i));
+  if (arrays.is_dict())
+    for (const auto& [key, item] : arrays.as_dict())
+      check(item, str("'", to_string(key), "'"));
+  return arrays;
+}
+
 PyDataset<data::ArrayDataset>* make_arrays(const py::args& arrays,
                                            const py::object& given) {
   if (!given.is_none())
     return new PyDataset<data::ArrayDataset>(to_value(given));
   if (arrays.size() == 1 && PyDict_Check(py::object(arrays[0]).ptr()))
     return new PyDataset<data::ArrayDataset>(
-        to_value(py::dict(py::object(arrays[0])), "arrays"));
-  return new PyDataset<data::ArrayDataset>(to_value(arrays, "arrays"));
+        all_tensors(to_value(py::dict(py::object(arrays[0])), "arrays")));
+  return new PyDataset<data::ArrayDataset>(
+      all_tensors(to_value(arrays, "arrays")));
 }
 
 void def_arrays(py::module_& m) {

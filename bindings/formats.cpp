@@ -12,6 +12,7 @@
 #include "ptutils/formats/flatten.h"
 #include "ptutils/formats/json_text.h"
 #include "ptutils/formats/yaml_text.h"
+#include "ptutils/module/background_save.h"
 #include "ptutils/module/codec.h"
 
 // Files: reading, saving, and codecs that are written in Python.
@@ -128,32 +129,78 @@ py::object python_codec(const Codec& codec) {
   return py::none();
 }
 
+/// What is deferred stays so only where a State reads it when it is reached.
+Value read_but_in_dicts(const Value& value, bool in_dict) {
+  if (value.is_opaque()) {
+    auto deferred = std::dynamic_pointer_cast<Deferred>(value.as_opaque());
+    return deferred && !in_dict ? Value(deferred->get()) : value;
+  }
+  if (value.is_list()) {
+    List out;
+    out.tuple = value.as_list().tuple;
+    for (const Value& item : value.as_list().items)
+      out.items.push_back(read_but_in_dicts(item, false));
+    return out;
+  }
+  if (!value.is_dict()) return value;
+  Dict out;
+  out.kind = value.as_dict().kind;
+  for (const auto& [key, item] : value.as_dict())
+    out.set(key, read_but_in_dicts(item, out.kind != DictKind::kOrdered));
+  return out;
+}
+
+std::span<const std::byte> bytes_of(const py::buffer_info& info) {
+  return {static_cast<const std::byte*>(info.ptr),
+          static_cast<std::size_t>(info.size * info.itemsize)};
+}
+
 void def_files(py::module_& m) {
   m.def(
       "read",
-      [](const Path& path, bool verify, bool lazy) {
+      [](const Path& path, bool verify, bool lazy, bool isolate) {
         py::gil_scoped_release release;
-        return read(path, {verify, lazy});
+        Value value =
+            read(path, {.verify = verify, .lazy = lazy, .isolate = isolate});
+        return lazy ? read_but_in_dicts(value, false) : value;
       },
-      py::arg("path"), py::arg("verify") = false, py::arg("lazy") = false);
+      py::arg("path"), py::arg("verify") = false, py::arg("lazy") = false,
+      py::arg("isolate") = false);
   m.def(
       "save",
       [](const Path& path, py::handle object, bool durable,
-         const py::dict& format) {
+         const py::dict& format, bool background) {
         Value value = with_states(to_value(object), false);
         WriteOptions options{durable, to_value(format, "save").as_dict()};
         py::gil_scoped_release release;
-        save(path, value, options);
+        (background ? save_in_background : save)(path, value, options);
       },
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
-      py::arg("format") = py::dict());
+      py::arg("format") = py::dict(), py::arg("background") = false);
+  m.def("sync", &sync_saves, py::call_guard<py::gil_scoped_release>());
+  m.def(
+      "metadata",
+      [](const Path& path) {
+        py::gil_scoped_release release;
+        return Value(read_metadata(path));
+      },
+      py::arg("path"));
   py::class_<AtomicFile>(m, "_AtomicFile",
-                         "A file that a library writes by the name "
-                         "`temporary`; commit() puts it in place, whole.")
+                         "A file that is written by write(), or by a library "
+                         "by the name `temporary`; commit() puts it in place, "
+                         "whole.")
       .def(py::init<Path, bool>(), py::arg("path"), py::arg("durable"))
       .def_property_readonly(
           "temporary",
           [](const AtomicFile& file) { return file.temporary().string(); })
+      .def("write",
+           [](AtomicFile& file, const py::buffer& content) {
+             const py::buffer_info info = content.request();
+             const auto bytes = bytes_of(info);
+             py::gil_scoped_release release;
+             file.write(bytes);
+             return bytes.size();
+           })
       .def("commit", &AtomicFile::commit,
            py::call_guard<py::gil_scoped_release>());
   m.def(
@@ -197,9 +244,8 @@ void def_files(py::module_& m) {
   m.def(
       "write_file",
       [](const Path& path, const py::buffer& content, bool durable) {
-        py::buffer_info info = content.request();
-        auto size = static_cast<std::size_t>(info.size * info.itemsize);
-        std::span bytes(static_cast<const std::byte*>(info.ptr), size);
+        const py::buffer_info info = content.request();
+        const auto bytes = bytes_of(info);
         py::gil_scoped_release release;
         write_file(path, bytes, durable);
       },
@@ -260,10 +306,18 @@ void def_flatten(py::module_& m) {
       py::arg("skeleton"), py::arg("tensors"), py::arg("where"),
       py::arg("verify") = false);
   m.def("_hash64", [](const py::buffer& content) {
-    py::buffer_info info = content.request();
-    return hash64({static_cast<const std::byte*>(info.ptr),
-                   static_cast<std::size_t>(info.size * info.itemsize)});
+    return hash64(bytes_of(content.request()));
   });
+  py::class_<Hash64>(m, "_Hash64", "_hash64 of what comes piece by piece.")
+      .def(py::init<>())
+      .def("update",
+           [](Hash64& hash, const py::buffer& content) {
+             const py::buffer_info info = content.request();
+             const auto bytes = bytes_of(info);
+             py::gil_scoped_release release;
+             hash.update(bytes);
+           })
+      .def("digest", &Hash64::digest);
   m.def("_as", [](const Value& value, const std::string& origin) {
     if (origin == "numpy") return with_origin(value, Origin::kNumpy);
     if (origin == "torch") return with_origin(value, Origin::kTorch);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 #include "attributes.h"
 #include "casters/child.h"
@@ -87,6 +88,26 @@ class PySelf {
   void set_direct(Method method) const {
     direct_ |= std::uint64_t{1} << static_cast<int>(method);
   }
+  /// While one lives, load_state_dict's override has handed over to its base
+  /// (super()): the class's own state is checked and loaded by the core.
+  class LoadsHere {
+   public:
+    explicit LoadsHere(const PySelf* self) : self_(self) {
+      if (self_) before_ = std::exchange(self_->loads_here_, true);
+    }
+    ~LoadsHere() {
+      if (self_) self_->loads_here_ = before_;
+    }
+    LoadsHere(const LoadsHere&) = delete;
+    LoadsHere& operator=(const LoadsHere&) = delete;
+
+   private:
+    const PySelf* self_;
+    bool before_ = false;
+  };
+  bool loads_in_python() const {
+    return !loads_here_ && overrides(Method::kLoadStateDict);
+  }
   /// Calls the override; the GIL must be held.
   template <class... Args>
   py::object call_python(Method method, Args&&... args) const {
@@ -108,6 +129,7 @@ class PySelf {
   void look_up(Method method, std::uint64_t bit) const;
   mutable std::atomic<std::uint64_t> known_{0}, yes_{0};
   mutable std::uint64_t direct_ = 0;  // under the GIL
+  mutable bool loads_here_ = false;
 };
 
 /// Marks that the next virtual call of `method` on `module` comes from its
@@ -175,11 +197,7 @@ class PyModule : public Base,
   }
   void load_state_dict(const Value& state) override {
     if (!to_python(Method::kLoadStateDict)) {
-      loading_ = true;  // super().load_state_dict: checks and loads here
-      struct Reset {
-        bool& flag;
-        ~Reset() { flag = false; }
-      } reset{loading_};
+      LoadsHere here(this);
       return Base::load_state_dict(state);
     }
     py::gil_scoped_acquire gil;
@@ -187,12 +205,11 @@ class PyModule : public Base,
   }
   void check_state(const Value& state, const std::string& prefix, bool strict,
                    Mismatch& out) override {
-    if (!loading_ && overrides(Method::kLoadStateDict)) return;  // its own say
+    if (loads_in_python()) return;  // its own say
     Base::check_state(state, prefix, strict, out);
   }
   void load_partial(const Value& state) override {
-    if (loading_ || !overrides(Method::kLoadStateDict))
-      return Base::load_partial(state);
+    if (!loads_in_python()) return Base::load_partial(state);
     load_state_dict(state);
   }
   Value call(const Value& arguments) override {
@@ -218,7 +235,6 @@ class PyModule : public Base,
 
  private:
   mutable PyObject* self_ = nullptr;
-  bool loading_ = false;
 };
 
 // The garbage collector's view of a Module object.

@@ -24,30 +24,47 @@ std::string name_in(py::handle name, const char* what) {
 std::vector<std::string> names_in(py::handle only) {
   if (!py::hasattr(only, "__iter__") || PyBytes_Check(only.ptr()))
     fail(Kind::kType, "load_state_dict",
-         "only is a list of names, or a regular expression, not a ",
+         "only is a list of names and globs, or a regular expression, not a ",
          Py_TYPE(only.ptr())->tp_name);
   std::vector<std::string> out;
   for (py::handle name : only) out.push_back(name_in(name, "only"));
   return out;
 }
 
+/// re.compile(…): Python's own expressions, flags and all.
+void take_pattern(const py::object& pattern, LoadOptions& out) {
+  name_in(pattern.attr("pattern"), "only");
+  out.only_if = [search = pattern.attr("search")](const std::string& name) {
+    return !search(name).is_none();
+  };
+}
+
+Remap remap_in(const py::object& remap) {
+  if (!PyDict_Check(remap.ptr()))
+    fail(Kind::kType, "load_state_dict",
+         "remap is a dict {old: new} or 'suggested', not a ",
+         Py_TYPE(remap.ptr())->tp_name);
+  Remap out;
+  for (auto [from, to] : py::reinterpret_borrow<py::dict>(remap))
+    out.emplace_back(name_in(from, "remap"), name_in(to, "remap"));
+  return out;
+}
+
 LoadOptions load_options(const py::object& only, const py::object& remap,
-                         bool strict) {
+                         bool strict, bool cast) {
   LoadOptions out;
   out.strict = strict;
+  out.cast = cast;
   if (PyUnicode_Check(only.ptr())) {
     out.only_regex = py::cast<std::string>(only);
-  } else if (py::hasattr(only, "pattern")) {  // re.compile(…)
-    out.only_regex = name_in(only.attr("pattern"), "only");
+  } else if (py::hasattr(only, "pattern")) {
+    take_pattern(only, out);
   } else if (!only.is_none()) {
     out.only_names = names_in(only);
   }
-  if (remap.is_none()) return out;
-  if (!PyDict_Check(remap.ptr()))
-    fail(Kind::kType, "load_state_dict", "remap is a dict {old: new}, not a ",
-         Py_TYPE(remap.ptr())->tp_name);
-  for (auto [from, to] : py::reinterpret_borrow<py::dict>(remap))
-    out.remap.emplace_back(name_in(from, "remap"), name_in(to, "remap"));
+  out.suggested = PyUnicode_Check(remap.ptr()) &&
+                  py::cast<std::string>(remap) == "suggested";
+  if (!out.suggested && !remap.is_none()) out.remap = remap_in(remap);
   return out;
 }
 
@@ -141,31 +158,45 @@ void def_state(py::classh<Module, PyModule<Module>>& cls) {
     return self.state_dict(copy);
   };
   auto load = [](Module& self, const Value& state, const py::object& only,
-                 const py::object& remap, bool strict) {
-    LoadOptions options = load_options(only, remap, strict);
-    if (options.whole() && strict) {
+                 const py::object& remap, bool strict, bool cast) {
+    LoadOptions options = load_options(only, remap, strict, cast);
+    Loaded left;
+    if (options.whole()) {
       direct(self, Method::kLoadStateDict);
       self.load_state_dict(state);
     } else {
-      self.load_state_dict(state, options);
+      PySelf::LoadsHere here(dynamic_cast<PySelf*>(&self));
+      left = self.load_state_dict(state, options);
     }
+    return py::module_::import("ptutils.module")
+        .attr("Loaded")(left.missing, left.unexpected);
   };
   const char* load_doc =
-      "Back to exactly that state. `only`: a list of names (or prefixes), or a "
-      "regular expression; `remap`: {saved name: name here}; strict=False "
-      "leaves names alone that only one side has. A mismatch is one error "
-      "(WrongState, a RuntimeError) that lists every missing and unexpected "
-      "name and every other shape or dtype; nothing is changed then.";
+      "Back to exactly that state, or a part of it. `only`: a list of names, "
+      "prefixes and globs (fnmatch's, where * crosses dots), or a regular "
+      "expression (text: ECMAScript's; or re.compile(…)), of names as saved or "
+      "as here. `remap`: {saved name or prefix: name here}, the longest "
+      "counts, "
+      "'' is the root; 'suggested' renames what the error of a mismatch would "
+      "propose, and logs it. strict=False leaves names alone that only one "
+      "side "
+      "has; cast=True takes the dtypes that are here, unless that loses a kind "
+      "(bool < integer < float < complex). A mismatch is one error "
+      "(WrongState, "
+      "a RuntimeError) that lists every missing and unexpected name and every "
+      "other shape or dtype; nothing is changed then. Returns "
+      "(missing_keys, unexpected_keys): what was asked for and left alone.";
+  auto def_load = [&](const char* name, const char* doc) {
+    cls.def(name, load, py::arg("state"), py::kw_only(),
+            py::arg("only") = py::none(), py::arg("remap") = py::none(),
+            py::arg("strict") = true, py::arg("cast") = false, doc);
+  };
   cls.def("state_dict", state_dict, py::arg("copy") = true,
           "The state at this moment, children included, as a State. The "
           "tensors are copies (copy=False: they alias the module's).");
   cls.def("state", state_dict, py::arg("copy") = true, "state_dict().");
-  cls.def("load_state_dict", load, py::arg("state"), py::kw_only(),
-          py::arg("only") = py::none(), py::arg("remap") = py::none(),
-          py::arg("strict") = true, load_doc);
-  cls.def("load_state", load, py::arg("state"), py::kw_only(),
-          py::arg("only") = py::none(), py::arg("remap") = py::none(),
-          py::arg("strict") = true, "load_state_dict(…).");
+  def_load("load_state_dict", load_doc);
+  def_load("load_state", "load_state_dict(…).");
 }
 
 void def_tree(py::classh<Module, PyModule<Module>>& cls) {

@@ -48,6 +48,18 @@ class PythonClasses final : public ForeignClasses {
   }
 };
 
+/// An error of ours about an argument, at its place in the configuration.
+[[noreturn]] void rethrow_at(py::error_already_set& error,
+                             const Arguments& arguments) {
+  py::handle ours = py::module_::import("ptutils._core").attr("Error").ptr();
+  if (!error.matches(ours)) throw error;
+  std::string text = py::str(error.value());
+  std::string located = arguments.located(text);
+  if (located == text) throw error;
+  py::raise_from(error, error.type().ptr(), located.c_str());
+  throw py::error_already_set();
+}
+
 /// The makers of our classes call their Python types from now on.
 void replace_makers(const py::module_& m) {
   std::vector<std::string> names;
@@ -59,10 +71,14 @@ void replace_makers(const py::module_& m) {
     registry().replace_maker(name, [type](const Arguments& arguments) {
       py::gil_scoped_acquire gil;
       py::dict keywords(to_python(Value(arguments.values())));
-      py::object made = py::hasattr(type, "_from_arguments")
-                            ? type.attr("_from_arguments")(**keywords)
-                            : type(**keywords);
-      return py::cast<ModulePtr>(made);
+      try {
+        py::object made = py::hasattr(type, "_from_arguments")
+                              ? type.attr("_from_arguments")(**keywords)
+                              : type(**keywords);
+        return py::cast<ModulePtr>(made);
+      } catch (py::error_already_set& error) {
+        rethrow_at(error, arguments);
+      }
     });
   }
 }
@@ -84,6 +100,17 @@ void def_registry(py::module_& m) {
       py::arg("config"), py::kw_only(), py::arg("path") = "configuration",
       py::arg("slot") = "", py::arg("net") = py::none(),
       py::arg("trusted") = true);
+  // Of a class of ours: whether it takes arguments of these names.
+  m.def("_check_arguments", [](const Value& config, const std::string& path,
+                               const std::string& slot) {
+    Dict arguments = config.as_dict(path);
+    const Value* func = arguments.find("func");
+    if (!func || !func->is_string()) return;
+    const ClassInfo* info = registry().resolve(func->as_string(), slot);
+    if (!info) return;
+    arguments.erase("func");
+    check_keys(arguments, info->parameters, path);
+  });
   m.def("_compare", [](const Value& before, const Value& after) {
     py::list out;
     for (const Change& c : compare(before, after))

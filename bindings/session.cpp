@@ -9,6 +9,7 @@
 #include "lifetime.h"
 #include "ptutils/session/callbacks/nan_detector.h"
 #include "ptutils/session/progress.h"
+#include "ptutils/session/settings.h"
 #include "ptutils/session/signals.h"
 #include "ptutils/session/streams.h"
 
@@ -175,6 +176,30 @@ void def_model(py::module_& m) {
       "One batch without gradients: {'loss', 'accuracy', 'count'}.");
 }
 
+/// A torch tensor whose number is on another device (a meta tensor has none).
+bool is_elsewhere(py::handle item) {
+  py::object device = py::getattr(item, "device", py::none());
+  if (device.is_none() || !py::hasattr(device, "type") ||
+      !py::hasattr(item, "numel"))
+    return false;
+  auto type = py::cast<std::string>(device.attr("type"));
+  return type != "cpu" && type != "meta" &&
+         py::cast<std::int64_t>(item.attr("numel")()) == 1;
+}
+
+/// The number of an object of another library.
+double number_in(const Value& value, const std::string& name, py::handle item) {
+  try {
+    if (auto number = scalar_of(value)) return *number;
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;  // Ctrl-C
+  }
+  fail(Kind::kType, "Session.log", name, " is ",
+       std::string(py::repr(item)).substr(0, 60), " (",
+       Py_TYPE(item.ptr())->tp_name,
+       "); it must be a number or a dense tensor of one element");
+}
+
 /// s.log({'val/loss': x}, loss=y): numbers now, scalars on another device
 /// later.
 void log_all(Session& session, const py::object& metrics,
@@ -183,15 +208,12 @@ void log_all(Session& session, const py::object& metrics,
     std::string name = py::str(key);
     if (PyFloat_CheckExact(item.ptr()))
       return session.log(name, Value(PyFloat_AS_DOUBLE(item.ptr())));
-    py::object device = py::getattr(item, "device", py::none());
-    if (!device.is_none() && py::hasattr(device, "type") &&
-        py::cast<std::string>(device.attr("type")) != "cpu")
+    if (is_elsewhere(item))
       return session.log(
           name, Value(std::shared_ptr<Opaque>(
                     std::make_shared<PyOpaque>(item.attr("detach")()))));
     Value value = to_value(item, name);
-    if (value.is_opaque())
-      if (auto number = scalar_of(value)) value = Value(*number);
+    if (value.is_opaque()) value = Value(number_in(value, name, item));
     session.log(name, value);
   };
   if (!metrics.is_none())
@@ -211,9 +233,16 @@ void def_session_parts(py::classh<Session, Module, PySession>& cls) {
     return
         [getter](const Session& self) { return child_out((self.*getter)()); };
   };
-  cls.def_property_readonly("model", out(&Session::model));
-  cls.def_property_readonly("dataprovider", out(&Session::dataprovider));
-  cls.def_property_readonly("dbinterface", out(&Session::dbinterface));
+  auto slot = [&](const char* name, auto getter) {
+    cls.def_property(name, out(getter), [name](Session& s, const py::object&) {
+      fail(Kind::kState, s.exp_id(), name,
+           " is given when the session is made; its parts can be set: "
+           "session.model.net = …");
+    });
+  };
+  slot("model", &Session::model);
+  slot("dataprovider", &Session::dataprovider);
+  slot("dbinterface", &Session::dbinterface);
   cls.def_property_readonly("edits",
                             [](const Session& s) { return Value(s.edits()); });
   cls.def_property_readonly("attempt", &Session::attempt);
@@ -427,6 +456,7 @@ void def_session(py::module_& m) {
   }));
   def_session_parts(cls);
   def_session_loop(cls);
+  m.def("_check_exp_id", &check_exp_id);
   cls.def_static("_from_config",
                  [](const Value& config, bool trusted, const std::string& db) {
                    return child_out(Session::from_config(config, trusted, db));

@@ -81,7 +81,8 @@ class Key {
       out_ = index_select(out_, dim_++, *rows);
     } else if (PyIndex_Check(part.ptr()) && !PyBool_Check(part.ptr())) {
       Py_ssize_t index = PyNumber_AsSsize_t(part.ptr(), PyExc_IndexError);
-      if (index == -1 && PyErr_Occurred()) throw py::error_already_set();
+      if (index == -1 && PyErr_Occurred())
+        refused(PyExc_IndexError, Kind::kIndex);
       out_ = out_.select(dim_, index);
       integer_ = true;
     } else {
@@ -95,12 +96,23 @@ class Key {
   void slice(const py::object& part) {
     Py_ssize_t start, stop, step;
     if (PySlice_Unpack(part.ptr(), &start, &stop, &step) != 0)
-      throw py::error_already_set();
+      refused(PyExc_ValueError, Kind::kValue);
     if (step < 0)
       fail(Kind::kValue, kWhere, "step ", step,
            " must be positive: choose rows in reverse by a list of them");
     PySlice_AdjustIndices(out_.size(dim_), &start, &stop, step);
     out_ = out_.slice(dim_++, start, stop, step);
+  }
+
+  /// Python's own refusal of a number, as ours.
+  [[noreturn]] static void refused(PyObject* builtin, Kind kind) {
+    py::error_already_set error;
+    if (error.trace()) throw error;  // of an object's __index__
+    if (error.matches(PyExc_TypeError))
+      kind = Kind::kType;
+    else if (!error.matches(builtin))
+      throw error;
+    fail(kind, kWhere, std::string(py::str(error.value())));
   }
 
   Tensor out_;

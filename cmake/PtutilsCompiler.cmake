@@ -18,9 +18,19 @@ endif()
 
 if(PTUTILS_SANITIZE)
   add_compile_options(-fsanitize=${PTUTILS_SANITIZE} -fno-sanitize-recover=all
-                      -fno-omit-frame-pointer
-                      -Wno-maybe-uninitialized) # false alarms of the checks
+                      -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${PTUTILS_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-maybe-uninitialized) # false alarms of the checks
+  elseif(PTUTILS_SANITIZE MATCHES "address")
+    add_compile_definitions(__SANITIZE_ADDRESS__=1) # as GCC has it
+  endif()
+endif()
+
+if(PTUTILS_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "PTUTILS_FUZZ needs clang++ and its libFuzzer: apt-get "
+          "install clang libclang-rt-dev (Debian, Ubuntu), or configure "
+          "with -DPTUTILS_FUZZ=OFF -DCMAKE_CXX_COMPILER=g++")
 endif()
 
 # Build folders share cached objects: neither the folder that the compiler runs

@@ -2,6 +2,8 @@
 # no edit here. A folder without sources makes no target.
 
 set(PTUTILS_CPP_ROOT "${PROJECT_SOURCE_DIR}/cpp")
+# Where the fuzzer sees which branches an input takes: what reads files.
+set(PTUTILS_FUZZED_ROOMS formats data)
 
 # ptutils_room(<folder> [library...])
 #   OBJECT library ptutils_<folder> of every .cpp below cpp/ptutils/<folder>;
@@ -22,6 +24,10 @@ function(ptutils_room folder)
       UNITY_BUILD "${PTUTILS_UNITY_ROOMS}" UNITY_BUILD_BATCH_SIZE 8)
   endif()
   ptutils_object_library(ptutils_${folder} ${ARGN})
+  if(PTUTILS_FUZZ AND folder IN_LIST PTUTILS_FUZZED_ROOMS)
+    target_compile_options(ptutils_${folder} PRIVATE
+                           -fsanitize=fuzzer-no-link)
+  endif()
 endfunction()
 
 # ptutils_plugin(<name> <folder> [library...])

@@ -30,6 +30,12 @@ has_header() {
     c++ -E -x c++ - >/dev/null 2>&1
 }
 
+has_fuzzer() {
+  has_command clang++ &&
+    compgen -G "$(clang++ -print-resource-dir)/lib/*/libclang_rt.fuzzer*.a" \
+    >/dev/null
+}
+
 has_python_headers() {
   "$1" -c 'import os, sysconfig
 raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
@@ -43,6 +49,8 @@ present() {
     ninja-build) has_command ninja ;;
     python3-dev) has_python_headers python3 ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    clang) has_command clang++ ;;
+    libclang-rt-dev) has_fuzzer ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libdeflate-dev) has_header libdeflate.h ;;
     libhdf5-dev) has_header hdf5/serial/hdf5.h || has_header hdf5.h ;;

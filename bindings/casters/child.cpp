@@ -4,6 +4,7 @@
 #include "casters/value.h"
 #include "lifetime.h"
 #include "ptutils/common/names.h"
+#include "ptutils/nn/autograd.h"
 
 namespace ptutils::bindings {
 
@@ -14,6 +15,11 @@ bool is_torch_module(py::handle object) {
 }
 bool is_torch_optimizer(py::handle object) {
   return is_instance_of(object, "torch.optim", "Optimizer");
+}
+
+bool is_native(py::handle object) {
+  return py::isinstance<PyTensor>(object) ||
+         py::isinstance<nn::detail::Node>(object);
 }
 
 std::string type_name(py::handle object) {
@@ -120,6 +126,13 @@ Value Foreign::call(const Value& arguments) {
   py::gil_scoped_acquire gil;
   py::object args = to_python(arguments);
   if (!PyTuple_Check(args.ptr())) args = py::make_tuple(args);
+  if (is_torch_module(handle()))
+    for (py::handle given : py::reinterpret_borrow<py::tuple>(args))
+      if (is_native(given))
+        fail(Kind::kType, class_name(), "takes torch tensors, not a native ",
+             Py_TYPE(given.ptr())->tp_name,
+             ": put torch's layers into torch.nn.Sequential, native ones "
+             "into ptutils.nn.Sequential");
   return to_value(handle()(*py::reinterpret_borrow<py::tuple>(args)));
 }
 

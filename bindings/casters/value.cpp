@@ -3,6 +3,7 @@
 #include <datetime.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "casters/child.h"
 #include "casters/tensor.h"
@@ -19,8 +20,7 @@ constexpr int kMaxDepth = 500;
 struct DictTypes {
   PyObject* state = nullptr;
   PyObject* configuration = nullptr;
-  PyObject* branch = nullptr;   // a plain dict inside a State
-  PyObject* section = nullptr;  // a plain dict inside a Configuration
+  std::vector<PyObject*> plain;  // what plain dicts have become inside them
   PyObject* ordered = nullptr;
 };
 DictTypes& dict_types() {
@@ -41,13 +41,20 @@ std::string where(const std::string& path) {
   return path.substr(0, end) + " … " + path.substr(path.rfind('.') + 1);
 }
 
-Value integer(py::handle object) {
+Value integer(py::handle object, const std::string& path) {
   int overflow = 0;
   long long small = PyLong_AsLongLongAndOverflow(object.ptr(), &overflow);
   if (overflow == 0) return Value(static_cast<std::int64_t>(small));
   // Through hexadecimal would be linear; decimal text is what files show. The
   // interpreter's limit on digits (sys.set_int_max_str_digits) is the bound.
-  return Value(BigInt{py::str(object)});
+  auto digits = py::reinterpret_steal<py::object>(PyObject_Str(object.ptr()));
+  if (!digits) {
+    PyErr_Clear();
+    fail(Kind::kValue, where(path),
+         "a whole number of more digits than Python writes; "
+         "sys.set_int_max_str_digits() sets how many");
+  }
+  return Value(BigInt{py::str(digits)});
 }
 
 std::string text(py::handle object, const std::string& path) {
@@ -108,7 +115,7 @@ class Reader {
     PyObject* o = object.ptr();
     if (o == Py_None) return Value();
     if (PyBool_Check(o)) return Value(o == Py_True);
-    if (PyLong_CheckExact(o)) return integer(object);
+    if (PyLong_CheckExact(o)) return integer(object, path);
     if (PyFloat_CheckExact(o)) return Value(PyFloat_AS_DOUBLE(o));
     if (PyUnicode_CheckExact(o)) return Value(text(object, path));
     if (PyList_CheckExact(o) || PyTuple_CheckExact(o))
@@ -124,8 +131,9 @@ class Reader {
     auto* type = reinterpret_cast<PyObject*>(Py_TYPE(o));
     const DictTypes& types = dict_types();
     return type == types.state || type == types.configuration ||
-           type == types.branch || type == types.section ||
-           type == ordered_type();
+           type == ordered_type() ||
+           std::find(types.plain.begin(), types.plain.end(), type) !=
+               types.plain.end();
   }
   static PyObject* ordered_type() {
     DictTypes& types = dict_types();
@@ -161,7 +169,7 @@ class Reader {
       if (PyUnicode_CheckExact(key.ptr())) {
         name = text(key, path);
       } else if (PyLong_CheckExact(key.ptr())) {
-        Value number = integer(key);
+        Value number = integer(key, path);
         if (!number.is_int())
           fail(Kind::kKey, where(path), "the key ", std::string(py::repr(key)),
                " does not fit in 64 bits");
@@ -195,6 +203,8 @@ class Reader {
     if (auto variable = variable_from(object)) return *variable;
     if (py::isinstance<Module>(object))
       return handle(py::cast<ModulePtr>(object));
+    if (py::isinstance<Deferred>(object))
+      return Value(py::cast<std::shared_ptr<Deferred>>(object)->get());
     return Value(std::shared_ptr<Opaque>(std::make_shared<PyOpaque>(
         py::reinterpret_borrow<py::object>(object))));
   }
@@ -300,7 +310,13 @@ py::object to_python(const Value& value) {
     case Value::Type::kBigInt: {
       PyObject* big =
           PyLong_FromString(value.as_bigint().digits.c_str(), nullptr, 10);
-      if (!big) throw py::error_already_set();
+      if (!big) {
+        PyErr_Clear();
+        fail(Kind::kValue, "value", "a whole number of ",
+             value.as_bigint().digits.size(),
+             " digits, more than Python reads; sys.set_int_max_str_digits() "
+             "sets how many");
+      }
       return py::reinterpret_steal<py::object>(big);
     }
     case Value::Type::kTime:
@@ -330,11 +346,11 @@ bool is_plain(const Value& value) {
 }
 
 void set_dict_types(py::object state, py::object configuration,
-                    py::object branch, py::object section) {
+                    const py::tuple& plain) {
   dict_types().state = state.release().ptr();
   dict_types().configuration = configuration.release().ptr();
-  dict_types().branch = branch.release().ptr();
-  dict_types().section = section.release().ptr();
+  for (py::handle type : plain)
+    dict_types().plain.push_back(type.inc_ref().ptr());
 }
 
 }  // namespace ptutils::bindings

@@ -31,9 +31,9 @@ py::object to_python(const Value& value);
 bool is_plain(const Value& value);
 
 /// Python's classes of the two kinds of dict, and those that plain dicts have
-/// become inside them: (State, Configuration, Branch, Section).
+/// become inside them: (State, Configuration, (Branch, Section, …)).
 void set_dict_types(py::object state, py::object configuration,
-                    py::object branch, py::object section);
+                    const py::tuple& plain);
 
 /// True once the interpreter is going down: no reference may be dropped.
 bool finalizing();

@@ -59,15 +59,19 @@ __all__ = [
 
 # Found when first used: nothing heavy at import.
 _LAZY = {
+    "Checkpoints": ("ptutils.checkpoints", "Checkpoints"),
     "diff": ("ptutils.difference", "diff"),
     "open": ("ptutils.runs", "open"),
     "read": ("ptutils.files", "read"),
     "save": ("ptutils.files", "save"),
+    "summary": ("ptutils.summary", "summary"),
+    "sync": ("ptutils.files", "sync"),
     "Random": ("ptutils._core", "Random"),
 }
 _SUBMODULES = (
     "base",
     "callbacks",
+    "checkpoints",
     "data",
     "database",
     "difference",
@@ -100,7 +104,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *_SUBMODULES})
+    own = (name for name in globals() if name.startswith("__"))
+    return sorted({*own, *__all__, *_LAZY, *_SUBMODULES})
 
 
 atexit.register(_core._shutdown)

@@ -12,7 +12,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'Busy', 'Callback', 'Callbacks', 'Criterion', 'CrossEntropyLoss', 'DBInterface', 'DataLoader', 'DataProvider', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'History', 'IOFailed', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'NotDefined', 'NotFound', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomSampler', 'ReLU', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'Busy', 'Callback', 'Callbacks', 'Criterion', 'CrossEntropyLoss', 'DBInterface', 'DataLoader', 'DataProvider', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'History', 'IOFailed', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'NotDefined', 'NotFound', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomSampler', 'ReLU', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -614,13 +614,13 @@ class Module:
         """
         train(False).
         """
-    def load_state(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True) -> None:
+    def load_state(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True, cast: bool = False) -> typing.Any:
         """
         load_state_dict(…).
         """
-    def load_state_dict(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True) -> None:
+    def load_state_dict(self: ptutils.Module, state: typing.Any, *, only: typing.Any = None, remap: typing.Any = None, strict: bool = True, cast: bool = False) -> typing.Any:
         """
-        Back to exactly that state. `only`: a list of names (or prefixes), or a regular expression; `remap`: {saved name: name here}; strict=False leaves names alone that only one side has. A mismatch is one error (WrongState, a RuntimeError) that lists every missing and unexpected name and every other shape or dtype; nothing is changed then.
+        Back to exactly that state, or a part of it. `only`: a list of names, prefixes and globs (fnmatch's, where * crosses dots), or a regular expression (text: ECMAScript's; or re.compile(…)), of names as saved or as here. `remap`: {saved name or prefix: name here}, the longest counts, '' is the root; 'suggested' renames what the error of a mismatch would propose, and logs it. strict=False leaves names alone that only one side has; cast=True takes the dtypes that are here, unless that loses a kind (bool < integer < float < complex). A mismatch is one error (WrongState, a RuntimeError) that lists every missing and unexpected name and every other shape or dtype; nothing is changed then. Returns (missing_keys, unexpected_keys): what was asked for and left alone.
         """
     def modules(self) -> typing.Iterator[typing.Any]:
         """
@@ -781,6 +781,10 @@ class History:
         ...
     def __setstate__(self: ptutils.History, arg0: typing.Any) -> None:
         ...
+    def _repr_html_(self) -> str:
+        """
+        A row a metric, for notebooks: its last value, and its range.
+        """
     def begin_attempt(self: ptutils.History, attempt: typing.SupportsInt | typing.SupportsIndex, step: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     def last(self: ptutils.History, name: str) -> float:
@@ -806,7 +810,9 @@ class History:
         
             Returns
             -------
-            matplotlib Axes, or a list of them where there are several panels.
+            matplotlib Figure
+                Its ``axes`` are the panels, in the order of the metrics; with ``ax`` the
+                figure that it belongs to.
             
         """
     def records(self: ptutils.History, name: str, branches: bool = False) -> list:
@@ -854,6 +860,8 @@ class Status:
     def __repr__(self: ptutils.Status) -> str:
         ...
     def __str__(self: ptutils.Status) -> str:
+        ...
+    def _repr_html_(self) -> str:
         ...
     def to_dict(self: ptutils.Status) -> typing.Any:
         ...
@@ -916,11 +924,13 @@ class Status:
         ...
 class _AtomicFile:
     """
-    A file that a library writes by the name `temporary`; commit() puts it in place, whole.
+    A file that is written by write(), or by a library by the name `temporary`; commit() puts it in place, whole.
     """
     def __init__(self, path: os.PathLike | str | bytes, durable: bool) -> None:
         ...
     def commit(self) -> None:
+        ...
+    def write(self, arg0: typing_extensions.Buffer) -> int:
         ...
     @property
     def temporary(self) -> str:
@@ -936,6 +946,16 @@ class _Deferred:
         ...
     @property
     def shape(self) -> tuple:
+        ...
+class _Hash64:
+    """
+    _hash64 of what comes piece by piece.
+    """
+    def __init__(self) -> None:
+        ...
+    def digest(self) -> int:
+        ...
+    def update(self, arg0: typing_extensions.Buffer) -> None:
         ...
 class Variable:
     """
@@ -1919,6 +1939,10 @@ class Session(Module):
     """
     _entered: typing.ClassVar[float] = 0.0
     _looped: typing.ClassVar[bool] = False
+    _looping: typing.ClassVar[bool] = False
+    dataprovider: typing.Any
+    dbinterface: typing.Any
+    model: typing.Any
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
@@ -1983,6 +2007,10 @@ class Session(Module):
                 What else is saved: nets, optimizers, schedulers, … Attributes set later
                 are saved too.
             
+        """
+    def __repr__(self) -> str:
+        """
+        Its name and where it stands, then its parts.
         """
     def _abort(self: ptutils.Session, arg0: str) -> None:
         ...
@@ -2095,12 +2123,6 @@ class Session(Module):
     def attempt(self) -> int:
         ...
     @property
-    def dataprovider(self) -> typing.Any:
-        ...
-    @property
-    def dbinterface(self) -> typing.Any:
-        ...
-    @property
     def edits(self) -> typing.Any:
         ...
     @property
@@ -2113,9 +2135,6 @@ class Session(Module):
         ...
     @property
     def history(self) -> ptutils.History:
-        ...
-    @property
-    def model(self) -> typing.Any:
         ...
     @property
     def seed(self) -> int:
@@ -2210,6 +2229,10 @@ def _apply_override(arg0: typing.Any, arg1: str) -> typing.Any:
     ...
 def _as(arg0: typing.Any, arg1: str) -> typing.Any:
     ...
+def _check_arguments(arg0: typing.Any, arg1: str, arg2: str) -> None:
+    ...
+def _check_exp_id(arg0: str) -> None:
+    ...
 def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
     ...
 def _codec_for_reading(path: os.PathLike | str | bytes) -> typing.Any:
@@ -2276,7 +2299,7 @@ def _save_streams() -> typing.Any:
     ...
 def _seed_streams(arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
-def _set_dict_types(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any, arg3: typing.Any) -> None:
+def _set_dict_types(arg0: typing.Any, arg1: typing.Any, arg2: tuple) -> None:
     ...
 def _set_foreign_ops(arg0: typing.Any) -> None:
     ...
@@ -2501,6 +2524,8 @@ def mean(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     Tensor([[1.5000],
             [3.5000]])
     """
+def metadata(path: os.PathLike | str | bytes) -> typing.Any:
+    ...
 def min(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -> ptutils.Tensor:
     """
     The values alone (torch's amin; argmin has the places). NaN wins.
@@ -2562,7 +2587,7 @@ def prod(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     >>> pt.ops.prod([2, 3, 4])
     Tensor(24)
     """
-def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False) -> typing.Any:
+def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False, isolate: bool = False) -> typing.Any:
     ...
 def relu(input: ptutils.Tensor) -> ptutils.Tensor:
     """
@@ -2578,7 +2603,7 @@ def remainder(input: typing.Any, other: typing.Any) -> ptutils.Tensor:
     >>> pt.ops.remainder([7, -7], 4)
     Tensor([3, 1])
     """
-def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True, format: dict = {}) -> None:
+def save(path: os.PathLike | str | bytes, value: typing.Any, durable: bool = True, format: dict = {}, background: bool = False) -> None:
     ...
 def seed(value: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
@@ -2637,6 +2662,8 @@ def sum(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) ->
     >>> pt.ops.sum([[1, 2], [3, 4]], dim=0)
     Tensor([4, 6])
     """
+def sync() -> None:
+    ...
 def tanh(input: ptutils.Tensor) -> ptutils.Tensor:
     """
     >>> pt.ops.tanh([0., 1.])

@@ -45,13 +45,13 @@ def row(run: Any, shared: str, sizes: dict[str, int]) -> list[str]:
     """One run's cells; of a pending one, only why it waits."""
     status = run.status
     if status.state == "pending":
-        return [run.exp_id, status.column]
+        return [_text.printed(run.exp_id), status.column]
     runs = status.state == "in-progress"
     alive = runs and not status.lost
     percent = f"{status.percent:.0f}" if status.percent >= 0 else "-"
     where = f"{status.host} {status.where}".strip() if runs else "-"
     return [
-        run.exp_id,
+        _text.printed(run.exp_id),
         status.column,
         status.stage or "-",
         percent,

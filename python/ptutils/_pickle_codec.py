@@ -8,14 +8,13 @@ written.
 from __future__ import annotations
 
 import datetime
-import io
 import pickle
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from . import _core, _rebuild, _unpickle
-from .errors import Error, Malformed, Untrusted, WrongType
+from .errors import Error, IOFailed, Malformed, Untrusted, WrongType
 
 _PLAIN = (
     datetime.datetime,
@@ -52,6 +51,12 @@ class _Pickler(pickle.Pickler):
         if _is_torch_tensor(value):
             return _torch_reduced(value)
         if not _is_readable(value):
+            if dtype := _numpy_dtype(value):
+                raise WrongType(
+                    f"an array of NumPy's dtype {dtype}, which a pickle here does "
+                    "not hold: give its elements one type (.astype('f4')), or "
+                    "save its fields one by one"
+                )
             raise WrongType(
                 f"a {type(value).__module__}.{type(value).__qualname__}, which a "
                 "pickle here does not hold; pt.files.allow_class("
@@ -87,6 +92,14 @@ def _is_readable(value: Any) -> bool:
     )
 
 
+def _numpy_dtype(value: Any) -> str:
+    """Of an array or a scalar; '' of anything else."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, (numpy.ndarray, numpy.generic)):
+        return ""
+    return str(value.dtype) if not _is_readable(value.dtype) else ""
+
+
 def _is_torch_tensor(value: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
@@ -119,15 +132,39 @@ def _torch_reduced(value: Any) -> Any:
 _MARK = b"__ptutils__ xxh3 "
 
 
-def _sum(content: bytes) -> bytes:
-    return _MARK + b"%016x" % _core._hash64(content)
+def _seal(sum: int) -> bytes:
+    return _MARK + b"%016x" % sum
+
+
+class _Output:
+    """A file for the pickler: what is pickled is hashed and written at once, not
+    gathered in memory."""
+
+    def __init__(self, path: str, durable: bool) -> None:
+        self._file = _core._AtomicFile(path, durable)
+        self._hash = _core._Hash64()
+        self.size = 0
+
+    def write(self, content: Any) -> int:
+        self._hash.update(content)
+        written = self._file.write(content)
+        self.size += written
+        return written
+
+    def commit(self) -> None:
+        self._file.write(_seal(self._hash.digest()))
+        self._file.commit()
+
+    def close(self) -> None:
+        """Removes what was not committed."""
+        del self._file
 
 
 def _unsealed(path: str, content: bytes, verify: bool) -> bytes:
     place = len(content) - len(_MARK) - 16
     if place < 0 or content[place : place + len(_MARK)] != _MARK:
         return content  # another program's
-    if verify and content[place:] != _sum(content[:place]):
+    if verify and content[place:] != _seal(_core._hash64(content[:place])):
         raise Malformed(f"[pickle] {path}: damaged: its checksum differs")
     return content[:place]
 
@@ -150,11 +187,13 @@ class PickleCodec:
             raise type(error)(f"[pickle] {path}: {error}") from error.__cause__
 
     def write(self, path: str, value: Any, durable: bool = True) -> None:
-        out = io.BytesIO()
+        out = _Output(path, durable)
         try:
             _Pickler(out, protocol=5).dump(value)
-            content = out.getvalue()
-            _unpickle.check_size([value], max(1_000_000, 64 * len(content)))
+            _unpickle.check_size([value], max(1_000_000, 64 * out.size))
+            out.commit()
+        except IOFailed:
+            raise
         except Error as error:
             raise WrongType(f"[pickle] {path}: {error}") from error
         except RecursionError as error:
@@ -163,4 +202,5 @@ class PickleCodec:
             ) from error
         except (TypeError, ValueError, pickle.PicklingError, AttributeError) as error:
             raise WrongType(f"[pickle] {path}: {error}") from error
-        _core.write_file(path, content + _sum(content), durable)
+        finally:
+            out.close()

@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import Malformed
 
+_MAX_BYTES = (1 << 63) - 1  # of a tensor, strides of 0 written out
 _DTYPE = re.compile(r"([<>=|]?)([biufc]\d{1,2}|[USVMm]\d{0,9})\Z")
 
 
@@ -174,6 +175,8 @@ def _tensor_of(
         raise malformed("a torch tensor without dtype or strides")
     if not all(type(n) is int and n >= 0 for n in numbers):
         raise malformed("a torch tensor of an impossible shape")
+    if math.prod(size) * dtype.itemsize > _MAX_BYTES:
+        raise malformed("a torch tensor of an impossible shape")
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if math.prod(size) and (last + 1) * dtype.itemsize > untyped.nbytes():
         raise malformed("a torch tensor that reaches beyond its storage")
@@ -215,6 +218,7 @@ def unsigned(signed: Any, name: Any, requires_grad: Any = False) -> Any:
 def _size(content: Any = ()) -> Any:
     import torch
 
+    _check_items(content)
     return torch.Size(tuple(int(n) for n in content))
 
 
@@ -229,6 +233,22 @@ def torch_name(name: str) -> Any:
 
 
 # Plain Python.
+
+
+def _check_items(items: Any) -> None:
+    """Not a range, and not a tensor of strides of 0: a few bytes of a file would
+    be items without end."""
+    if not isinstance(items, (list, tuple, dict, set, frozenset)):
+        raise malformed("a collection that is not made of a list")
+
+
+def check_collection(cls: Any, args: Any) -> None:
+    """What set, frozenset and OrderedDict are made of."""
+    for items in args:
+        _check_items(items)
+        if cls is collections.OrderedDict and not isinstance(items, dict):
+            for pair in items:
+                _check_items(pair)
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:

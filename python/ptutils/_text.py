@@ -90,6 +90,17 @@ def _width(text: str) -> int:
     )
 
 
+def printed(name: str) -> str:
+    """A name of another's making, that a terminal can be sent.
+
+    >>> printed('mlp-α'), printed('a\\x1b[2J')
+    ('mlp-α', 'a\\\\x1b[2J')
+    """
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A configuration's value on one line.
 

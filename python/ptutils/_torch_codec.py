@@ -9,6 +9,7 @@ big integers, times, …).
 from __future__ import annotations
 
 import json
+import os
 import re
 import zipfile
 from collections.abc import Iterable
@@ -154,6 +155,28 @@ def _first_line(error: Exception) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
+class _Output:
+    """A file for torch's writer, which says that a write failed, but not why."""
+
+    def __init__(self, path: str, durable: bool) -> None:
+        self.file = _core._AtomicFile(path, durable)
+        self.failed: Error | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return self.file.write(content)
+        except Error as error:
+            self.failed = self.failed or error
+            return 0
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        """Removes what was not committed."""
+        del self.file
+
+
 class TorchCodec:
     """Registered for ``.pt`` and ``.pth``."""
 
@@ -186,11 +209,16 @@ class TorchCodec:
         allowed = [*_unpickle.allowed_classes(), *classes]
         try:
             with torch.serialization.safe_globals(allowed):
-                return torch.load(
+                value = torch.load(
                     path, map_location="cpu", weights_only=True, mmap=is_zip
                 )
+            limit = max(1_000_000, 64 * os.path.getsize(path))
+            _unpickle.check_size([value], limit)
+            return value
         except OSError:
             raise
+        except Malformed as error:
+            raise Malformed(f"[torch] {path}: {error}") from error.__cause__
         except Exception as error:
             found = re.search(r"GLOBAL ([\w.]+)", str(error))
             if found:
@@ -209,15 +237,21 @@ class TorchCodec:
         skeleton, tensors = _core._flatten_torch(value, f"[torch] {path}: ")
         # One torch tensor a name: what was shared stays shared.
         natural = _natural(json.loads(skeleton)["value"], dict(tensors))
-        file = _core._AtomicFile(path, durable)
+        out = _Output(path, durable)
         try:
-            torch.save(natural, file.temporary)
-            with zipfile.ZipFile(file.temporary, "a", zipfile.ZIP_STORED) as archive:
-                folder = archive.namelist()[0].partition("/")[0]
-                archive.writestr(f"{folder}/{_SKELETON}", skeleton)
-        except (RuntimeError, OSError) as error:  # torch's writer: a full disk
+            torch.save(natural, out)
+            with zipfile.ZipFile(out.file.temporary, "a", zipfile.ZIP_STORED) as more:
+                folder = more.namelist()[0].partition("/")[0]
+                more.writestr(f"{folder}/{_SKELETON}", skeleton)
+            out.file.commit()
+        except IOFailed:
+            raise
+        except (RuntimeError, OSError) as error:
+            if out.failed is not None:
+                raise out.failed from None
             raise IOFailed(
                 f"[torch] cannot write {path}: {_first_line(error)}; what was there "
                 "before is still there"
             ) from error
-        file.commit()
+        finally:
+            out.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from . import _core
 
 _LINES = 40
 _DEPTH = 8
@@ -39,6 +41,8 @@ def describe(value: Any, above: tuple[Any, ...] = ()) -> str:
         name = str(dtype).rpartition(".")[2]
         home = type(value).__module__.partition(".")[0]
         home = "native" if home == "ptutils" else home
+        if type(value) is _core._Deferred:
+            home = "not read yet"
         sizes = ", ".join(str(int(n)) for n in shape)
         comma = "," if len(shape) == 1 else ""
         return f"{_SHORT.get(name, name)} ({sizes}{comma}) {home}"
@@ -71,12 +75,17 @@ def _cut(text: str) -> str:
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 
+def _items(value: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    """Without reading what a State has not read yet."""
+    return dict.items(value) if isinstance(value, dict) else value.items()
+
+
 def _lines(
     value: Mapping[Any, Any], depth: int, above: tuple[Any, ...] = ()
 ) -> Iterator[str]:
     indent = "  " * depth
     above = (*above, value)
-    for key, item in value.items():
+    for key, item in _items(value):
         if not isinstance(item, dict) or _is_among(item, above):
             yield f"{indent}{key}: {describe(item, above)}"
         elif depth >= _DEPTH or not item:
@@ -113,7 +122,7 @@ def _html_part(
 ) -> str:
     rows = []
     above = (*above, value)
-    for i, (key, item) in enumerate(value.items()):
+    for i, (key, item) in enumerate(_items(value)):
         if i >= 200:
             rows.append(f"<div>… {len(value) - i} more</div>")
             break

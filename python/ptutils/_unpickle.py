@@ -113,6 +113,8 @@ class Unpickler(_Reader):
         numbers = all(a is None or type(a) is int for a in args)
         if (function is range or function is slice) and not numbers:
             raise malformed("a range that is not of numbers")
+        if function in (set, frozenset, collections.OrderedDict):
+            rebuild.check_collection(function, args)
         _Reader.load_reduce(self)
 
     def _new(self, cls: Any, args: Any, kwargs: Any) -> Any:

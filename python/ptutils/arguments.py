@@ -14,7 +14,7 @@ from numbers import Number
 from typing import Any
 
 from . import _core
-from .errors import WrongType
+from .errors import WrongType, WrongValue
 
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -219,6 +219,15 @@ def _bind(
     return "", bound
 
 
+def _lone_surrogate(value: Any) -> str:
+    """The text with one, of a value or of its items."""
+    items = value if isinstance(value, (list, tuple, dict)) else [value]
+    for item in items:
+        if isinstance(item, str) and re.search("[\ud800-\udfff]", item):
+            return item
+    return ""
+
+
 def _wrong_value(bound: list[tuple[Parameter, Any]]) -> str:
     """The argument of a type that its parameter does not take."""
     for parameter, value in bound:
@@ -235,6 +244,8 @@ def _wrong_value(bound: list[tuple[Parameter, Any]]) -> str:
                 return f"{name}{value} does not fit into 64 bits"
         if isinstance(value, str) and "\0" in value:
             return f"{name}{value!r} has a NUL character"
+        if text := _lone_surrogate(value):
+            return f"{name}{text!r} has a lone surrogate, which no UTF-8 holds"
     return ""
 
 
@@ -280,3 +291,23 @@ def explain(
         args = args[1:]
         signatures = [signature.bound() for signature in signatures]
     return WrongType(f"[{where}] {_problem(signatures, args, kwargs)}")
+
+
+def not_utf8(error: UnicodeEncodeError, owner: Any, args: tuple[Any, ...]) -> Exception:
+    """The error for text in an argument that the core cannot hold."""
+    where = "ptutils"
+    if args:
+        cls = type(args[0])
+        where = f"{cls.__name__}.{_method_name(owner, cls)}"
+    text = error.object
+    shown = text if len(text) <= 60 else text[:57] + "…"
+    return WrongValue(f"[{where}] {shown!r} has a lone surrogate, which no UTF-8 holds")
+
+
+def _method_name(owner: Any, cls: type) -> str:
+    """The method or property whose function is of `owner`."""
+    for base in cls.__mro__:
+        for name, found in vars(base).items():
+            if getattr(getattr(found, "__func__", found), "__self__", None) is owner:
+                return name
+    return _property_name(owner, cls)

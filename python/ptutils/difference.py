@@ -19,7 +19,7 @@ class StateDiff(dict[str, str]):
     ----------
     largest : float
         The largest difference of two numbers at one place; NaN beside a number
-        counts as infinite.
+        counts as infinite, as do a name, shape or type of one side only.
     """
 
     largest: float = 0.0
@@ -85,10 +85,18 @@ def _compared(a: Any, b: Any) -> tuple[str, float]:
         return "", 0.0
     if is_array(a) and is_array(b):
         return _arrays(a, b)
+    said = f"{_tree.describe(a)} → {_tree.describe(b)}"
     if type(a) in (int, float) and type(b) in (int, float):
-        size = abs(a - b) if a - b == a - b else float("inf")
-        return f"{_tree.describe(a)} → {_tree.describe(b)}", size
-    return f"{_tree.describe(a)} → {_tree.describe(b)}", float("inf")
+        return said, _apart(a, b)
+    return said, float("inf")
+
+
+def _apart(a: float, b: float) -> float:
+    try:
+        size = float(abs(a - b))
+    except OverflowError:  # integers beyond the floats
+        return float("inf")
+    return size if size == size else float("inf")
 
 
 def is_array(value: Any) -> bool:
@@ -97,24 +105,35 @@ def is_array(value: Any) -> bool:
 
 
 def _arrays(a: Any, b: Any) -> tuple[str, float]:
-    import numpy as np
-
-    if tuple(a.shape) != tuple(b.shape) or _dtype(a) != _dtype(b):
-        return f"{_tree.describe(a)} → {_tree.describe(b)}", float("inf")
+    said = f"{_tree.describe(a)} → {_tree.describe(b)}"
+    if tuple(a.shape) != tuple(b.shape):
+        return said, float("inf")
     x, y = numbers(a), numbers(b)
-    if x.dtype == np.bool_:
-        x, y = x.astype(np.int8), y.astype(np.int8)
-    with np.errstate(all="ignore"):
-        wide = np.complex128 if x.dtype.kind == "c" else np.float64
-        apart = np.abs(x.astype(wide) - y.astype(wide))
     unlike = (x != y) & ~((x != x) & (y != y))
     count = int(unlike.sum())
-    if not count:
-        where = "bits" if _home(a) == _home(b) else "library"
-        return f"equal numbers, another {where}: {_home(a)} → {_home(b)}", 0.0
-    apart = np.where(unlike & (apart != apart), np.inf, apart)[unlike]
-    size = float(apart.max())
-    return f"{count} of {x.size} differ, by at most {_text.number(size)}", size
+    size = _largest(x[unlike], y[unlike]) if count else 0.0
+    numbers_said = f"{count} of {x.size} differ, by at most {_text.number(size)}"
+    if _dtype(a) != _dtype(b):
+        return f"{said}; {numbers_said}" if count else said, size
+    if count:
+        return numbers_said, size
+    where = "bits" if _home(a) == _home(b) else "library"
+    return f"equal numbers, another {where}: {_home(a)} → {_home(b)}", 0.0
+
+
+def _largest(x: Any, y: Any) -> float:
+    """The largest difference of two flat arrays that differ everywhere."""
+    import numpy as np
+
+    if x.dtype == y.dtype and x.dtype.kind in "iu":  # exact beyond 2**53
+        apart = np.maximum(x, y).astype("u8") - np.minimum(x, y).astype("u8")
+        return float(apart.max())
+    if not {x.dtype.kind, y.dtype.kind} <= set("biufcmM"):  # text, objects
+        return float("inf")
+    wide = np.complex128 if "c" in x.dtype.kind + y.dtype.kind else np.float64
+    with np.errstate(all="ignore"):
+        apart = np.abs(x.astype(wide) - y.astype(wide))
+    return float(np.where(apart != apart, np.inf, apart).max())
 
 
 def _dtype(array: Any) -> str:

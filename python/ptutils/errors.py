@@ -23,9 +23,17 @@ from ._core import (
     WrongValue,
 )
 
+
+class FileMissing(IOFailed, FileNotFoundError):
+    """There is no such file."""
+
+
+FileMissing.__str__ = Exception.__str__  # type: ignore[method-assign]
+
 __all__ = [
     "Busy",
     "Error",
+    "FileMissing",
     "IOFailed",
     "Malformed",
     "NotDefined",

@@ -4,7 +4,9 @@
 ``.json .yaml .yml``    text; arrays inside as text
 ``.csv``                columns: arrays of int64, float64, bool, lists of text
 ``.npy .npz``           NumPy's
-``.safetensors``        tensors, mapped into memory when read
+``.safetensors``        tensors, mapped into memory when read; in several files
+                        as ``NAME.safetensors.index.json``
+``.lmdb``               a database, an array a key, mapped into memory when read
 ``.tfrecord(s)``        ``tf.train.Example`` records
 ``.hdf5 .h5``           groups as dicts, data sets as arrays or text, attributes
 ``.pkl .pickle``        Python's pickle, read by an allow-list
@@ -27,15 +29,17 @@ from typing import Any
 
 from . import _core
 from ._unpickle import allow_class, allowed_classes
-from .errors import UnknownName, WrongState, WrongValue
+from .errors import FileMissing, IOFailed, UnknownName, WrongState, WrongValue
 
 __all__ = [
     "allow_class",
     "allowed_classes",
     "codecs",
+    "metadata",
     "read",
     "register_codec",
     "save",
+    "sync",
 ]
 
 _late: dict[str, Any] = {}
@@ -61,6 +65,7 @@ def read(
     *,
     classes: Iterable[type] = (),
     verify: bool = False,
+    isolate: bool = False,
 ) -> Any:
     """Reads a file of any known format.
 
@@ -77,6 +82,9 @@ def read(
         Compare the checksums that the file has: the format's own, and those that
         :func:`save` adds (XXH3 of every tensor and of the rest). Files of other
         programs, and text that is plain JSON or YAML, have none.
+    isolate : bool
+        Read it in a process of its own, with bounded memory and time: for files
+        from strangers whose format's library may crash on a malformed one (HDF5).
 
     Returns
     -------
@@ -85,8 +93,10 @@ def read(
 
     Raises
     ------
+    FileMissing
+        There is no such file (a FileNotFoundError).
     IOFailed
-        There is no such file, or it cannot be read (an OSError).
+        It cannot be read (an OSError).
     Malformed
         Its content is not what its format says (a ValueError).
     Untrusted
@@ -102,19 +112,40 @@ def read(
     """
     if as_ not in (None, "torch", "native", "numpy"):
         raise WrongValue(f"[read] as_ is 'torch', 'native' or 'numpy', not {as_!r}")
-    path = os.fspath(path)
-    codec = _core._codec_for_reading(path)
-    if codec is None:
-        value = _core.read(path, verify)
-    elif codec in _late.values():
-        value = codec.read(path, tuple(classes), verify)
-    else:
-        value = codec.read(path)
+    value = _read(path, tuple(classes), verify, isolate=isolate)
     if as_ is None:
         return value
     if as_ == "torch":
         _need_torch()
     return _core._as(value, as_)
+
+
+def _read(
+    path: str | os.PathLike[str],
+    classes: tuple[type, ...] = (),
+    verify: bool = False,
+    lazy: bool = False,
+    isolate: bool = False,
+) -> Any:
+    """`lazy`: what cannot be mapped may come as a placeholder, in dicts that a
+    State resolves."""
+    path = os.fspath(path)
+    try:
+        codec = _core._codec_for_reading(path)
+    except IOFailed as error:
+        if os.path.lexists(path):
+            raise
+        raise FileMissing(str(error)) from None
+    if codec is None:
+        return _core.read(path, verify, lazy, isolate)
+    if isolate:
+        raise WrongValue(
+            f"[read] {path}: isolate=True is for the readers of the core; "
+            f"{codec.name} is read by Python code, which does not crash"
+        )
+    if codec in _late.values():
+        return codec.read(path, classes, verify)
+    return codec.read(path)
 
 
 def _need_torch() -> None:
@@ -127,7 +158,12 @@ def _need_torch() -> None:
 
 
 def save(
-    path: str | os.PathLike[str], value: Any, durable: bool = True, **options: Any
+    path: str | os.PathLike[str],
+    value: Any,
+    durable: bool = True,
+    *,
+    background: bool = False,
+    **options: Any,
 ) -> None:
     """Writes a value; the suffix says in which format.
 
@@ -141,8 +177,16 @@ def save(
         is saved as its ``state_dict()``.
     durable : bool
         Wait until it is on the disk.
+    background : bool
+        Copy the arrays and return; a thread writes them, in the order of the
+        saves, at most 1 GB of copies behind (then this call waits). What goes
+        wrong is raised by the next such save or by :func:`sync`. A process that
+        ends writes what waits.
     **options
-        What the format lets one choose: ``compress=True`` (.npz, .hdf5).
+        What the format lets one choose: ``compress=True`` (.npz, .hdf5);
+        ``metadata={'format': 'pt'}``, text for :func:`metadata`
+        (.safetensors and its index); ``shard_bytes=5_000_000_000``, the most that
+        a file of several holds (.safetensors.index.json).
 
     Raises
     ------
@@ -160,11 +204,21 @@ def save(
     >>> save(path, {'w': np.ones(3, 'float32')})
     >>> read(path)['w'].dtype
     dtype('float32')
+
+    In files of at most 12 bytes of tensors, as Hugging Face has them:
+
+    >>> path = os.path.join(tempfile.mkdtemp(), 'model.safetensors.index.json')
+    >>> save(path, {'w': np.ones(3, 'float32'), 'b': np.zeros(2)}, shard_bytes=12)
+    >>> sorted(os.listdir(os.path.dirname(path)))
+    ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors',
+     'model.safetensors.index.json']
+    >>> read(path)['b']
+    array([0., 0.])
     """
     path = os.fspath(path)
     codec = _core._codec_for_writing(path)
-    if codec is None:
-        _core.save(path, value, durable, options)
+    if codec is None or (background and not options):
+        _core.save(path, value, durable, options, background)
     elif options:
         raise UnknownName(
             f"[save] {path}: {codec.name} has no option {next(iter(options))!r}"
@@ -177,6 +231,47 @@ def save(
                 f"[save] {path}: nested too deep: does the value contain itself?"
             ) from error
         codec.write(path, plain, durable)
+
+
+def sync() -> None:
+    """Waits until every ``save(…, background=True)`` so far is written.
+
+    Raises
+    ------
+    Error
+        What the first that failed would have raised.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), 'x.json')
+    >>> save(path, {'step': 3}, background=True)
+    >>> sync()
+    >>> read(path)
+    {'step': 3}
+    """
+    _core.sync()
+
+
+def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The text that a ``.safetensors`` file, or the index of several, has beside
+    its tensors, none of which is read.
+
+    Raises
+    ------
+    WrongType
+        Files of this format have none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = os.path.join(tempfile.mkdtemp(), 'x.safetensors')
+    >>> save(path, {'w': np.ones(3)}, metadata={'format': 'pt'})
+    >>> metadata(path)
+    {'format': 'pt'}
+    """
+    return _core.metadata(os.fspath(path))
 
 
 def _states(value: Any) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import _core
-from ._core import History
+from . import _core, _text
+from ._core import History, Status
 from .errors import UnknownName, WrongValue
 from .module import extend
 
@@ -161,7 +161,9 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
 
     Returns
     -------
-    matplotlib Axes, or a list of them where there are several panels.
+    matplotlib Figure
+        Its ``axes`` are the panels, in the order of the metrics; with ``ax`` the
+        figure that it belongs to.
     """
     if not 0 <= smooth < 1:
         raise WrongValue(f"[History.plot] smooth is {smooth}; it is 0 to below 1")
@@ -170,10 +172,10 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
         raise WrongValue("[History.plot] there are no metrics yet")
     panels = _panels(names)
     if ax is not None:
-        axes, groups = [ax], [names]
+        figure, axes, groups = ax.figure, [ax], [names]
     else:
         pyplot = needs("matplotlib.pyplot", "History.plot")
-        _, grid = pyplot.subplots(
+        figure, grid = pyplot.subplots(
             1,
             len(panels),
             figsize=(1 + 4.5 * len(panels), 3.4),
@@ -191,7 +193,34 @@ def plot(self: History, *globs: str, smooth: float = 0, ax: Any = None) -> Any:
         for side in ("top", "right"):
             one.spines[side].set_visible(False)
         one.legend(frameon=False)
-    return axes[0] if len(axes) == 1 else axes
+    return figure
 
 
-extend(History, to_pandas=to_pandas, plot=plot)
+def _html(self: History) -> str:
+    """A row a metric, for notebooks: its last value, and its range."""
+    head = ("metric", "records", "last", "min", "max")
+    rows = []
+    for name in self.names():
+        values = [r["value"] for r in self.records(name)]
+        known = [value for value in values if value == value] or values
+        shown = (_text.number(v) for v in (values[-1], min(known), max(known)))
+        rows.append([_text_html(name), str(len(values)), *shown])
+    lines = [
+        "".join(f"<{tag} style='text-align:left'>{cell}</{tag}>" for cell in row)
+        for tag, row in [("th", head), *(("td", row) for row in rows)]
+    ]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _text_html(text: str) -> str:
+    import html
+
+    return html.escape(text)
+
+
+def _status_html(self: Status) -> str:
+    return f"<code>{_text_html(str(self))}</code>"
+
+
+extend(History, to_pandas=to_pandas, plot=plot, _repr_html_=_html)
+extend(Status, _repr_html_=_status_html)

@@ -10,11 +10,18 @@ import abc
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _core, registry
 from ._core import Model, Module
 from .state import Configuration, State
+
+
+class Loaded(NamedTuple):
+    """What a ``load_state_dict`` left alone: both empty after a whole one."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 def rebuild(cls: type, arguments: dict[str, Any]) -> Any:

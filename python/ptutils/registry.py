@@ -186,14 +186,49 @@ def _import(name: str, where: str) -> Any:
             ):
                 continue
             raise
-        for part in parts[cut:]:
+        for i, part in enumerate(parts[cut:], cut):
             if not hasattr(found, part):
-                known = [n for n in dir(found) if not n.startswith("_")]
-                hint = _core._did_you_mean(part, known)
-                raise _core.NotFound(f"[{where}] no {part!r} in {module_name}{hint}")
+                if parts[0] == "ptutils":  # whose names the core knows
+                    return NOT_FOUND
+                hint = _core._did_you_mean(part, _parts_of(found))
+                place = ".".join(parts[:i])
+                raise _core.NotFound(f"[{where}] no {part!r} in {place}{hint}")
             found = getattr(found, part)
         return found
-    return NOT_FOUND
+    raise _core.NotFound(f"[{where}] no {name!r}: {_no_package(parts[0])}")
+
+
+def _parts_of(found: Any) -> list[str]:
+    """Names of what may be built, and of modules that have it; not what a
+    module has imported for itself."""
+    import pkgutil
+
+    inside = [m.name for m in pkgutil.iter_modules(getattr(found, "__path__", ()))]
+    root = class_name(found) if isinstance(found, type) else found.__name__
+    root = root.partition(".")[0] + "."
+    public = getattr(found, "__all__", None) or [
+        name
+        for name, value in vars(found).items()
+        if callable(value) and f"{getattr(value, '__module__', None)}.".startswith(root)
+    ]
+    names = dict.fromkeys([*public, *inside])
+    return [name for name in names if not name.startswith("_")]
+
+
+# Where these are missing, the name is hardly misspelt.
+_INSTALLABLE = ("torch", "torchvision", "torchaudio", "timm", "transformers")
+
+
+def _no_package(name: str) -> str:
+    """Of a dotted name whose first part cannot be imported."""
+    import pkgutil
+
+    if name in _INSTALLABLE:
+        return f"{name} is not installed: pip install {name}"
+    here = {m.name for m in pkgutil.iter_modules([os.getcwd()])} - {name}
+    near = _core._nearest_names(name, [*here, *_INSTALLABLE], 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"there is no package {name!r} on Python's path (sys.path){hint}"
 
 
 def _find(name: str, slot: str, net: Any, trusted: bool, where: str) -> Any:
@@ -262,6 +297,7 @@ def build(
         if net is None:
             raise _core.WrongState(f"[{where}] {name} wants the net that it is for")
         positional = (net.parameters(),)
+    _check_arguments(found, positional, arguments, name, where)
     try:
         made = found(*positional, **arguments)
     except TypeError as error:
@@ -287,6 +323,32 @@ def _check_builds(found: Any, name: str, where: str) -> None:
     raise _core.WrongType(
         f"[{where}.func] a class, or a function that makes a part; {name} {what}"
     )
+
+
+def _check_arguments(
+    found: Any, positional: tuple[Any, ...], arguments: Any, name: str, where: str
+) -> None:
+    """As for our own classes, before it is called."""
+    import inspect
+
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):  # of an extension, without one
+        return
+    parameters = list(signature.parameters.values())[len(positional) :]
+    known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    unknown = [key for key in arguments if key not in known]
+    if unknown and all(p.kind is not p.VAR_KEYWORD for p in parameters):
+        key = unknown[0]
+        near = _core._nearest_names(key, known, 2)
+        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+        if not near:
+            hint = f"; known: {', '.join(known)}" if known else "; it takes none"
+        raise _core.UnknownName(f"[{where}] unknown {key!r}{hint}")
+    try:
+        signature.bind(*positional, **arguments)
+    except TypeError as error:
+        raise _core.WrongType(f"[{where}] {name}: {error}") from None
 
 
 def _is_standard(module: str) -> bool:

@@ -154,10 +154,13 @@ class Run:
             if net is not None or not _is_of_building(error, path):
                 raise
             kind = type(error) if isinstance(error, Error) else WrongState
+            part, net_of = path, "Net()"
+            if path.endswith(".optimizer"):  # it needs its net
+                part, net_of = path.rpartition(".")[0], "pt.Model(Net(), …)"
             raise kind(
-                f"{error}\n  what is stored of {path!r} may not be enough to build "
+                f"{error}\n  what is stored of {part!r} may not be enough to build "
                 "it: give the object to load into: "
-                f"run.load({path!r}, at={at!r}, net=Net())"
+                f"run.load({part!r}, at={at!r}, net={net_of})"
             ) from error
 
     def diff(self, other: Run) -> Difference:
@@ -181,10 +184,12 @@ class Run:
             rows.append(["last", "  ".join(values[:8])])
         rows.append(["created", _text.clock(self._core.created)])
         if self.parent:
-            rows.append(["parent", self.parent])
+            rows.append(["parent", _text.printed(self.parent)])
         if self.edits:
             rows.append(["edits", str(len(self.edits))])
-        return "\n".join([f"Run {self.exp_id}", *_indented(_text.columns(rows))])
+        return "\n".join(
+            [f"Run {_text.printed(self.exp_id)}", *_indented(_text.columns(rows))]
+        )
 
     def _repr_html_(self) -> str:
         return f"<pre>{_html.escape(repr(self))}</pre>"
@@ -193,6 +198,7 @@ class Run:
 def _is_of_building(error: Exception, path: str) -> bool:
     """Not that there is no such part or checkpoint."""
     text = str(error)
+    path = path.removesuffix(".optimizer")  # built with its model
     ours = isinstance(error, Error)
     return not ours or f"[{path}" in text or "the state does not fit" in text
 
@@ -257,7 +263,7 @@ class Runs:
         if isinstance(key, int):
             return self._all()[key]
         if isinstance(key, str):
-            if _GLOB.isdisjoint(key):
+            if _GLOB.isdisjoint(key) or key in self:
                 return self._one(key)
             ids = {core.exp_id for core in self._core.match(key)}
             return self._view(lambda found: [c for c in found if c.exp_id in ids])

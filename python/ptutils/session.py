@@ -56,8 +56,14 @@ def open_database(location: Any) -> Any:
                 "supported; give a path or one DBInterface"
             )
         location = location[0]
+    if isinstance(location, dict):
+        location = _core.configure(location, path="dbinterface", slot="dbinterface")
     if isinstance(location, _core.DBInterface):
         return location
+    if not isinstance(location, (str, os.PathLike)):
+        raise _core.WrongType(
+            f"[dbinterface] a path ('runs.db') or a DBInterface, not {location!r}"
+        )
     return _core.open_database(os.fspath(location))
 
 
@@ -119,6 +125,12 @@ def _init(
 
 def register_callbacks(owner: Any, callbacks: Iterable[Any]) -> None:
     """By name, class, instance, or ``{'func': …, its arguments and filters}``."""
+    if callbacks is None:
+        return
+    if isinstance(callbacks, (str, dict)) or not isinstance(callbacks, Iterable):
+        raise _core.WrongType(
+            f"[callbacks] a list, such as ['NaNDetector'], not {callbacks!r}"
+        )
     for i, callback in enumerate(callbacks):
         if isinstance(callback, dict):
             callback = dict(callback)
@@ -135,6 +147,7 @@ def register_callbacks(owner: Any, callbacks: Iterable[Any]) -> None:
 def _check_name(exp_id: Any) -> None:
     if not isinstance(exp_id, str):
         raise _core.WrongType(f"[Session] exp_id is a name, not {exp_id!r}")
+    _core._check_exp_id(exp_id)
 
 
 def _check_seed(exp_id: str, seed: Any) -> int:
@@ -265,7 +278,19 @@ def _say_nothing_done(self: Session, started: float) -> None:
     if self._begun or not 0 < self.status.heartbeat < started:
         return
     if not logging.getLogger("ptutils").isEnabledFor(logging.INFO):
-        print(f"{self.exp_id}: {self.status}: nothing to do", file=sys.stderr)
+        print(f"{self.exp_id}: {self.status}", file=sys.stderr)
+        more = "another num_epochs; for another run, another exp_id"
+        print(
+            f"nothing to do: {self.exp_id} is complete; for more, {more}",
+            file=sys.stderr,
+        )
+
+
+def show(self: Session) -> str:
+    """Its name and where it stands, then its parts."""
+    parts = _core.Module.__repr__(self).split("\n")
+    place = f"{self.status}, step {self.step_count}"
+    return "\n".join([f"{parts[0]} {self.exp_id!r}: {place}", *parts[1:]])
 
 
 def resume_(self: Session) -> Session:
@@ -338,6 +363,11 @@ def loop(
     epochs, steps
         When it ends; one epoch when neither is given.
     """
+    if self._looping:
+        raise _core.WrongState(
+            f"[{self.exp_id}] a loop of this session is running: loops are not "
+            "nested; a session of its own holds the inner one"
+        )
     if self._looped:
         raise _core.WrongState(
             f"[{self.exp_id}] one loop a session, and this one's has ended: give "
@@ -358,11 +388,20 @@ def loop(
     self._restore_waiting()
     self._set_loader_state(source.state, source.load)
     vars(self)["_looped"] = True
-    with _Ending(self), contextlib.closing(source):
+    with _Ending(self), _looping(self), contextlib.closing(source):
         if not self._stays_stopped():
             yield from _epochs(self, source)
         if self._signalled:  # else `with` ends it: what follows may still log
             self._finish(self._done())
+
+
+@contextlib.contextmanager
+def _looping(self: Session) -> Iterator[None]:
+    vars(self)["_looping"] = True
+    try:
+        yield
+    finally:
+        vars(self)["_looping"] = False
 
 
 def _count(name: str, value: Any) -> int:
@@ -463,6 +502,7 @@ def restart(
 extend(
     Session,
     _looped=False,
+    _looping=False,
     _entered=0.0,
     __init__=_init,
     _make=classmethod(_make),
@@ -478,6 +518,7 @@ extend(
     __exit__=leave,
     loop=loop,
     __call__=run,
+    __repr__=show,
 )
 
 streams.install()

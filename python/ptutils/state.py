@@ -14,11 +14,11 @@ State
 from __future__ import annotations
 
 import os
-from collections.abc import ItemsView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from . import _core, _tree
-from .errors import UnknownName, WrongType, WrongValue
+from .errors import UnknownName, WrongState, WrongType, WrongValue
 
 _Self = TypeVar("_Self", bound="DotDict")
 _MISSING = object()
@@ -30,7 +30,8 @@ class DotDict(dict[Any, Any]):
 
     A plain dict in it becomes a :class:`Branch` (a :class:`Section`) when it is
     reached, in place: what is written through it, by dot or by ``[]``, is in the
-    whole.
+    whole. So is an array of a file that has not been read yet. Of flat names
+    (``'conv1.weight'``) ``s.conv1`` gathers those under it, to be read.
     """
 
     __slots__ = ("__weakref__",)
@@ -48,7 +49,7 @@ class DotDict(dict[Any, Any]):
         if isinstance(given, (str, os.PathLike)):
             from . import files
 
-            content = files.read(given)
+            content = files._read(given, lazy=True)
             if content is None:
                 raise WrongType(
                     f"[{cls.__name__}] {os.fspath(given)} is empty; "
@@ -90,13 +91,17 @@ class DotDict(dict[Any, Any]):
             value = find_path(self, key)
             if value is not _MISSING:
                 return value
-        hint = _core._did_you_mean(str(key), [str(k) for k in self])
-        raise UnknownName(f"[{_kind(self)}] no {key!r}{hint}{_keys(self)}")
+        if isinstance(key, str) and (under := self._under(key)):
+            return under
+        raise UnknownName(f"[{_kind(self)}] no {key!r}{_keys(self, str(key))}")
 
     def _own(self, key: Any) -> Any:
         value = dict.get(self, key, _MISSING)
         if type(value) is dict:
             value = self._branch(value)
+            dict.__setitem__(self, key, value)
+        elif type(value) is _core._Deferred:
+            value = value.get()
             dict.__setitem__(self, key, value)
         return value
 
@@ -111,10 +116,35 @@ class DotDict(dict[Any, Any]):
         super().setdefault(key, default)
         return self._own(key)
 
+    def pop(self, key: Any, *default: Any) -> Any:
+        self._own(key)
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[Any, Any]:
+        for key in reversed(self):
+            return key, self.pop(key)
+        return super().popitem()  # its KeyError
+
     def _adopt(self) -> None:
         for key, value in dict.items(self):
-            if type(value) is dict:
-                dict.__setitem__(self, key, self._branch(value))  # no new key
+            if type(value) is dict or type(value) is _core._Deferred:
+                self._own(key)  # no new key
+
+    def __iter__(self) -> Iterator[Any]:
+        # Overridden at all, dict(s) and {**s} ask for the items one by one.
+        return super().__iter__()
+
+    def __eq__(self, other: object) -> bool:
+        for side in (self, other):
+            if isinstance(side, DotDict):
+                side._adopt()
+        try:
+            return super().__eq__(other)
+        except (ValueError, RuntimeError):  # arrays have no one truth
+            return not _core._compare(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]
         self._adopt()
@@ -124,13 +154,24 @@ class DotDict(dict[Any, Any]):
         self._adopt()
         return super().items()
 
+    def _under(self, name: str) -> Gathered | None:
+        """Of a flat one, the entries whose names begin so."""
+        start = f"{name}."
+        found = {
+            key[len(start) :]: value
+            for key, value in dict.items(self)
+            if isinstance(key, str) and key.startswith(start)
+        }
+        return Gathered(found) if found else None
+
     def __getattr__(self, name: str) -> Any:
         if name[:2] != "__":
             value = self._own(name)
             if value is not _MISSING:
                 return value
-        hint = _core._did_you_mean(name, [k for k in self if isinstance(k, str)])
-        raise AttributeError(f"{_kind(self)} has no {name!r}{hint}{_keys(self)}")
+            if under := self._under(name):
+                return under
+        raise AttributeError(f"{_kind(self)} has no {name!r}{_keys(self, name)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(type(self), name):
@@ -216,8 +257,10 @@ class State(DotDict):
     Parameters
     ----------
     source : dict, path or module, optional
-        ``State('weights.safetensors')`` reads any known format;
-        ``State(net)`` is the module's ``state_dict()``.
+        ``State('weights.safetensors')`` reads any known format, and of its
+        arrays only those that are asked for, when they are: they are mapped, or
+        (compressed ones of HDF5) read then. The file may be replaced or deleted
+        meanwhile. ``State(net)`` is the module's ``state_dict()``.
 
     Examples
     --------
@@ -276,6 +319,29 @@ class Branch(State):
 
 
 State._branch = Branch
+
+
+class Gathered(State):
+    """What a flat State holds under a name: ``s.conv1`` of an entry
+    ``'conv1.weight'``. Of the same arrays, but no entry of the whole: so it
+    cannot be changed.
+
+    >>> s = State({'conv1.weight': [1.0], 'conv1.bias': 0.5})
+    >>> s.conv1.weight is s['conv1.weight']
+    True
+    """
+
+    __slots__ = ()
+
+    def _fixed(self, *_args: Any, **_items: Any) -> NoReturn:
+        raise WrongState(
+            "[State] these entries are gathered from flat names: set the whole "
+            "name in the whole State, s['conv1.weight'] = …, or take "
+            "State.from_flat(s), which is nested"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _fixed
+    assign = clear = pop = popitem = setdefault = update = _fixed
 
 
 class Configuration(DotDict):
@@ -348,10 +414,15 @@ def _fail_hidden(name: str) -> NoReturn:
     )
 
 
-def _keys(of: Mapping[Any, Any]) -> str:
-    names = [str(key) for key in of][:8]
+def _keys(of: Mapping[Any, Any], asked: str = "") -> str:
+    """What there is; the names nearest to the one that was asked for first."""
+    every = [str(key) for key in of]
+    near = _core._nearest_names(asked, every, 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    names = every[:8]
     more = ", …" if len(of) > len(names) else ""
-    return f"; it has: {', '.join(names)}{more}" if names else "; it is empty"
+    has = f"; it has: {', '.join(names)}{more}" if names else "; it is empty"
+    return hint or has
 
 
 def _step(value: Any, key: str) -> Any:
@@ -430,4 +501,4 @@ def _copied(value: Any) -> Any:
     return value
 
 
-_core._set_dict_types(State, Configuration, Branch, Section)
+_core._set_dict_types(State, Configuration, (Branch, Section, Gathered))

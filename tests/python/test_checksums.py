@@ -15,7 +15,7 @@ import ptutils as pt
 torch = pytest.importorskip("torch")
 VERSION1 = Path(__file__).parent.parent / "data" / "version1"
 FORMATS = ["json", "yaml", "npz", "safetensors", "pt", "pkl"]
-ALL = [*FORMATS, "tfrecord", "hdf5"]
+ALL = [*FORMATS, "lmdb", "tfrecord", "hdf5"]
 
 
 def value() -> dict:
@@ -72,7 +72,8 @@ def test_a_flipped_bit_is_found_or_changes_nothing(suffix: str, tmp_path: Path) 
             # Without the name of the skeleton it is another program's file.
             marks = [b"__ptutils__", b"__metadata__"]
             assert any(flipped.count(m) < content.count(m) for m in marks), place
-    assert found > 0.3 * len(places)
+    # The pages of a .lmdb have free space.
+    assert found > (0.1 if suffix == "lmdb" else 0.3) * len(places)
 
 
 def test_damage_is_named(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_run_ends_with_status_and_best_then_says_it_is_complete(folder: Path) ->
     more = ptutils_(folder, "run", "experiment.yaml", "-o", "train_params.num_epochs=3")
     assert more.returncode == 0
     assert f"resumed · {STEPS // 2 * 3} steps" in more.stdout
-    assert "train_params.num_epochs 2 -> 3" in more.stderr
+    assert "train_params.num_epochs 2 → 3" in more.stderr
 
 
 def test_run_answers_in_json(folder: Path) -> None:

@@ -50,6 +50,17 @@ def test_diff_of_modules_dtypes_and_bits() -> None:
     assert text == "f64 (2,) numpy → f32 (2,) numpy"
     bits = pt.diff({"x": np.array([True, False])}, {"x": np.array([True, True])})
     assert bits.largest == 1
+    wide = pt.diff({"x": np.array([0.5, 1])}, {"x": np.array([0.5, 3], "f4")})
+    assert wide["x"].endswith("f32 (2,) numpy; 1 of 2 differ, by at most 2")
+    assert wide.largest == 2
+    far = pt.diff({"x": np.array([2**62])}, {"x": np.array([2**62 + 1])})
+    assert far.largest == 1
+    assert pt.diff({"x": 10**400}, {"x": 0.5}).largest == float("inf")
+    assert pt.diff({"x": np.array(["a"])}, {"x": np.array(["bc"])}).largest > 1e9
+    nans = np.array([np.nan, 1])
+    assert pt.diff({"x": nans}, {"x": nans.copy()}) == {}
+    assert pt.diff({"x": nans}, {"x": np.array([np.nan, 2])}).largest == 1
+    assert pt.diff({"x": nans}, {"x": np.ones(2)}).largest == float("inf")
 
 
 def test_show_lists_what_a_file_holds(tmp_path: Path) -> None:
@@ -59,8 +70,9 @@ def test_show_lists_what_a_file_holds(tmp_path: Path) -> None:
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == ["b.npz:", "npz,", "3", "values,", "40", "B", "of", "arrays"]
     assert lines[1] == ["name", "value", "size", "min", "max", "NaN"]
-    assert lines[2] == [
-        "net.weight",
+    assert lines[2] == ["net"]
+    assert lines[3] == [
+        "weight",
         "f32",
         "(2,",
         "3)",

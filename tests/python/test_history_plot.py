@@ -59,31 +59,38 @@ def test_branches_show_abandoned_lines(history: pt.History) -> None:
     assert every.loc[(1, 91), "train/loss"] == 9.0
 
 
+def test_a_notebook_shows_a_history_and_a_status_as_html(history: pt.History) -> None:
+    history.log("val/a<b", 0.5, step=1)
+    shown = history._repr_html_()
+    assert "val/a&lt;b" in shown and shown.count("<tr>") == 1 + len(history.names())
+    assert pt.Status._repr_html_ is not None
+
+
 def test_one_panel_a_quantity(history: pt.History, tmp_path: Path) -> None:
-    loss, accuracy = history.plot()
+    loss, accuracy = history.plot().axes
     assert loss.get_ylabel() == "loss" and accuracy.get_ylabel() == "accuracy"
     labels = [line.get_label() for line in loss.get_lines()]
     assert labels == ["train/loss", "val/loss"]
     assert list(loss.get_lines()[0].get_xdata())[:3] == [1, 2, 3]
     one = history.plot("train/loss")
-    one.figure.savefig(tmp_path / "plot.png")
+    one.savefig(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 5000
 
 
 def test_plot_draws_into_given_axes(history: pt.History) -> None:
     figure, ax = matplotlib.pyplot.subplots()
-    assert history.plot("*", ax=ax) is ax
+    assert history.plot("*", ax=ax) is figure
     assert len(ax.get_lines()) == 3
     matplotlib.pyplot.close(figure)
 
 
 def test_smooth_is_a_moving_average_beside_the_values(history: pt.History) -> None:
-    ax = history.plot("train/loss", smooth=0.9)
+    (ax,) = history.plot("train/loss", smooth=0.9).axes
     smooth, raw = (line.get_ydata() for line in ax.get_lines())
     assert list(raw[:2]) == [2.0, 1.0]
     assert smooth[0] == 2.0
     assert math.isclose(smooth[1], (0.9 * 0.1 * 2.0 + 0.1 * 1.0) / (0.9 * 0.1 + 0.1))
-    few = history.plot("val/accuracy", smooth=0.9).get_lines()
+    few = history.plot("val/accuracy", smooth=0.9).axes[0].get_lines()
     assert [list(line.get_ydata()) for line in few] == [[0.25, 0.5]]
     for wrong in (1, -0.1, 2):
         with pytest.raises(ValueError, match="0 to below 1"):
@@ -110,7 +117,7 @@ def test_a_live_sessions_history_plots(tmp_path: Path) -> None:
             session.log(loss=float(i))
             if i == 2:
                 assert list(session.history.to_pandas()["train/loss"]) == [0, 1, 2]
-                ax = session.history.plot("train/loss")
+                (ax,) = session.history.plot("train/loss").axes
                 assert len(ax.get_lines()[0].get_xdata()) == 3
 
 

@@ -143,6 +143,27 @@ def test_a_part_that_is_not_there_is_an_error(strict, options, error, message):
         target.load_state_dict(Outer().state_dict(), strict=strict, **options)
 
 
+@pytest.mark.parametrize("container", [list, lambda xs: dict(enumerate(xs))])
+@pytest.mark.parametrize(
+    "items",
+    [list, tuple, lambda xs: dict(enumerate(xs)), lambda xs: {"0": xs[0], 1: xs[1]}],
+)
+def test_children_in_a_container_take_a_list_or_numbers_as_keys(container, items):
+    class Sub(pt.Module):
+        def __init__(self, value):
+            self.a = np.full(1, value)
+
+    top = pt.Module()
+    top.subs = container([Sub(0.0), Sub(0.0)])
+    state = [{"a": np.ones(1)}, {"a": np.full(1, 2.0)}]
+    top.load_state_dict({"subs": items(state)})
+    assert [float(top.subs[i].a[0]) for i in range(2)] == [1.0, 2.0]
+    with pytest.raises(pt.errors.WrongState, match="missing in the state: subs.1.a"):
+        top.load_state_dict({"subs": state[:1]})
+    with pytest.raises(pt.errors.WrongState, match="unexpected in the state: subs.2.a"):
+        top.load_state_dict({"subs": [*state, state[0]]})
+
+
 def test_a_flat_state_loads_too():
     module = Outer()
     flat = module.state_dict().flat()

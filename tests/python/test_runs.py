@@ -140,6 +140,46 @@ def test_load_builds_the_net_of_the_best_checkpoint(runs: pt.runs.Runs) -> None:
         run.load("model.nett")
 
 
+def test_load_builds_an_optimizer_with_its_net(runs: pt.runs.Runs) -> None:
+    run = runs["mlp-b"]
+    optimizer = run.load("model.optimizer")
+    assert type(optimizer).__name__ == "Adam" and optimizer.lr == 1e-2
+    stored = run.state()["model"]["optimizer"]
+    assert pt._core._identical(optimizer.state_dict(), stored)
+
+
+def test_a_best_checkpoint_that_could_not_be_stored_is_not_named(
+    tmp_path: Path,
+) -> None:
+    fill = (
+        "def end_of_validation(self, session):\n"
+        "        with session.dbinterface.access() as raw:\n"
+        "            count = raw.execute('PRAGMA page_count')[0]['page_count']\n"
+        "            raw.execute(f'PRAGMA max_page_count={count + 2}')\n"
+    )
+    make(tmp_path)
+    (tmp_path / "full.py").write_text(
+        f"import ptutils\n\nclass Full(ptutils.Callback):\n    {fill}"
+    )
+    done = ptutils_(
+        tmp_path,
+        *("run", "experiment.yaml", "-o", "callbacks=[full.Full]", "--db", "a b.db"),
+        *("-o", "save_params.every=500 steps"),
+    )
+    assert done.returncode == 1 and "no room to write" in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == "ptutils: go on with: ptutils resume small --db 'a b.db'"
+    assert "save again" not in done.stderr
+    run = pt.open(tmp_path / "a b.db")["small"]
+    assert run.best is None and [c["step"] for c in run.checkpoints] == [0]
+    with pytest.raises(KeyError, match="none of keep_best 'val/accuracy' is stored;"):
+        run.load("model.net", at="best")
+    done = ptutils_(tmp_path, "resume", "small", "--db", "a b.db", "-o", "callbacks=[]")
+    assert done.returncode == 0, done.stderr
+    run = pt.open(tmp_path / "a b.db")["small"]
+    assert run.best and run.best["checkpoint"] in [c["id"] for c in run.checkpoints]
+
+
 def test_load_of_a_torch_net_asks_for_it(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
 

@@ -141,7 +141,8 @@ def test_another_size_is_another_structure(tmp_path):
     other = pt.Session.from_config(config)
     with pytest.raises(pt.errors.WrongState, match="another structure") as error:
         other.run()
-    assert "out_features: 16 -> 24" in str(error.value)
+    lines = str(error.value).splitlines()
+    assert "out_features: 16 → 24" in lines[1] and len(lines) == 4  # nothing twice
     record = pt.open(tmp_path / "a.db")["run"]
     assert record.status.state == "complete" and record.edits == []
 
@@ -314,4 +315,42 @@ def test_a_complete_run_says_that_there_is_nothing_to_do(tmp_path, capfd):
     session(tmp_path / "a.db", epochs=1).run()
     assert "nothing to do" not in capfd.readouterr().err
     session(tmp_path / "a.db", epochs=1).run()
-    assert "run: complete · success · new · 6 steps" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "run: complete · success · new · 6 steps" in said
+    assert "nothing to do: run is complete; for more, another num_epochs" in said
+
+
+def test_nothing_is_announced_or_recorded_where_nothing_runs(tmp_path, caplog):
+    path = tmp_path / "a.db"
+    session(path, epochs=2, callbacks=["NaNDetector"]).run()
+    with caplog.at_level("INFO", "ptutils"):
+        session(path, epochs=1).run()
+        assert "→" not in caplog.text
+        session(path, epochs=3).run()
+    assert "callbacks [{func: ptutils.callbacks.NaNDetector}] → []" in caplog.text
+    assert "train_params.num_epochs 2 → 3 from step 12" in caplog.text
+    edits = {e["path"]: (e["old"], e["new"]) for e in pt.open(path)["run"].edits}
+    assert edits["callbacks"][1] == [] and edits["train_params.num_epochs"] == (2, 3)
+
+
+def test_show_keeps_the_checkpoints_of_attempts_apart(tmp_path):
+    s = session(tmp_path / "a.db", epochs=1, save_params={"every": "2 steps"})
+    s.step(2)
+    early = s.state_dict()
+    s.step(2)
+    s.load_state_dict(early)
+    s.run()
+    script = "from ptutils.cli import main; main(['show', 'run', '--db', 'a.db'])"
+    lines = run_script(script, tmp_path).splitlines()
+    at = next(i for i, line in enumerate(lines) if "checkpoints" in line)
+    assert lines[at].split(None, 1)[1].startswith("0  step 0")
+    assert lines[at + 1].split()[:2] == ["1", "step"]
+
+
+def test_a_session_shows_its_name_status_and_step(tmp_path):
+    s = session(tmp_path / "a.db", epochs=1)
+    assert repr(s).startswith("Session 'run': pending")
+    s.step(2)
+    first, second, *_ = repr(s).splitlines()
+    assert first.startswith("Session 'run': in-progress") and first.endswith("step 2")
+    assert second.strip().startswith("model")

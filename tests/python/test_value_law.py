@@ -14,7 +14,8 @@ from value_cases import arrays, bits_of, natives, same, tensors, values
 import ptutils as pt
 from ptutils.database import SQLiteInterface
 
-SUFFIXES = ["json", "yaml", "npz", "safetensors", "tfrecord", "hdf5", "pkl", "pt"]
+SUFFIXES = ["json", "yaml", "npz", "safetensors", "safetensors.index.json", "lmdb"]
+SUFFIXES += ["tfrecord", "hdf5", "pkl", "pt"]
 law = settings(
     max_examples=150,
     deadline=None,

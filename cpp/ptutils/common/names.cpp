@@ -54,6 +54,32 @@ std::size_t next_character(std::string_view text, std::size_t position) {
   return position;
 }
 
+// Whether one character fits the `[set]` at pattern[p]; returns the position
+// behind the set, npos where nothing closes it.
+std::size_t match_set(std::string_view pattern, std::size_t p,
+                      std::string_view character, bool& fits) {
+  std::size_t at = p + 1;
+  bool others = at < pattern.size() && pattern[at] == '!';
+  if (others) ++at;
+  auto end = pattern.find(']', at + 1);  // a first `]` is one of the set
+  if (end == std::string_view::npos) return end;
+  bool found = false;
+  while (at < end) {
+    std::size_t next = next_character(pattern, at);
+    std::string_view low = pattern.substr(at, next - at), high = low;
+    if (next + 1 < end && pattern[next] == '-') {
+      std::size_t last = next_character(pattern, next + 1);
+      high = pattern.substr(next + 1, last - next - 1);
+      next = last;
+    }
+    // The bytes of UTF-8 are ordered as its characters are.
+    found = found || (low <= character && character <= high);
+    at = next;
+  }
+  fits = found != others;
+  return end + 1;
+}
+
 }  // namespace
 
 std::vector<std::string> nearest_names(std::string_view name,
@@ -109,19 +135,33 @@ std::string join(const std::vector<std::string>& items,
   return out + str("… (", items.size() - shown, " more)");
 }
 
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  return distance(a, b, std::max(a.size(), b.size()));
+}
+
 bool glob_match(std::string_view pattern, std::string_view text) {
   // On a mismatch only the last `*` need take one character more: linear
   // memory, and never worse than pattern x text steps.
   std::size_t p = 0, t = 0;
   std::size_t star = std::string_view::npos, retry = 0;
   while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
+    std::size_t after = next_character(text, t);
+    std::size_t behind = std::string_view::npos;
+    bool fits = false;
+    if (p < pattern.size() && pattern[p] == '[')
+      behind = match_set(pattern, p, text.substr(t, after - t), fits);
+    if (behind != std::string_view::npos && fits) {
+      p = behind;
+      t = after;
+    } else if (behind == std::string_view::npos && p < pattern.size() &&
+               pattern[p] == '*') {
       star = p++;
       retry = t;
     } else if (p < pattern.size() && pattern[p] == '?') {
       ++p;
-      t = next_character(text, t);
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      t = after;
+    } else if (behind == std::string_view::npos && p < pattern.size() &&
+               pattern[p] == text[t]) {
       ++p;
       ++t;
     } else if (star != std::string_view::npos) {

@@ -24,7 +24,13 @@ PTUTILS_API std::string join(const std::vector<std::string>& items,
                              std::string_view separator = ", ",
                              std::size_t count = 12);
 
-/// Shell-style match: `*` any run of characters, `?` one.
+/// Insertions, deletions, substitutions and swaps of neighbours from one to
+/// the other.
+PTUTILS_API std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// Shell-style match as Python's fnmatchcase: `*` any run of characters (dots
+/// and slashes too), `?` one, `[a-z_]` one of these, `[!a-z]` one of the
+/// others; a `[` that nothing closes stands for itself.
 PTUTILS_API bool glob_match(std::string_view pattern, std::string_view text);
 
 /// True for a key that names a secret (token, secret, password, passwd, key as

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,5 +42,19 @@ PTUTILS_API CommandResult run_command(const std::vector<std::string>& argv,
                                       const std::string& directory = "",
                                       std::size_t limit = 1 << 20,
                                       double timeout = 5);
+
+/// What became of work in a forked child.
+struct ForkResult {
+  bool ended = false;  ///< it returned; else a signal or the limits ended it
+  int signal = 0;      ///< that signal; 0 when `seconds` were over
+  std::string output;  ///< what `work` returned
+};
+/// Runs `work` in a forked copy of this process that may use `memory` bytes
+/// more than it has now, and `seconds` of its processors' time (ten times as
+/// much by the clock). A crash there is no crash here. The child has no
+/// threads, prints nothing, and must not touch another language's runtime.
+/// Kind::kState when there can be no fork.
+PTUTILS_API ForkResult run_forked(const std::function<std::string()>& work,
+                                  std::uint64_t memory, double seconds);
 
 }  // namespace ptutils

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,13 @@
 #include "ptutils/common/detail/io_error.h"
 #include "ptutils/common/error.h"
 #include "ptutils/common/file.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(begin, size) ((void)(begin), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(begin, size) ((void)(begin), (void)(size))
+#endif
 
 namespace ptutils {
 namespace {
@@ -20,9 +28,17 @@ using detail::FileDescriptor;
 
 constexpr std::size_t kBlock = 1 << 16;
 
+/// What a mapping's last page has beyond its file. Poisoned, a read that
+/// leaves the file is one that the address sanitizer sees.
+std::size_t beyond(std::size_t size) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return (page - size % page) % page;
+}
+
 FileDescriptor open_for_reading(const char* where, const fs::path& path) {
   detail::check_path(where, path);
-  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not to wait for a pipe's writer; a file takes no notice of it.
+  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) fail_io(where, Access::kRead, path, errno);
   return fd;
 }
@@ -31,6 +47,9 @@ struct stat status_of(const char* where, const fs::path& path, int fd) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail_io(where, Access::kRead, path, errno);
   if (S_ISDIR(status.st_mode)) fail_io(where, Access::kRead, path, EISDIR);
+  if (!S_ISREG(status.st_mode))
+    fail(Kind::kIO, where, "cannot read ", path.string(),
+         ": it is a device, pipe or socket; copy its content into a file");
   return status;
 }
 
@@ -60,10 +79,6 @@ MappedFile::MappedFile(const fs::path& path) {
   constexpr const char* kWhere = "MappedFile";
   FileDescriptor fd = open_for_reading(kWhere, path);
   struct stat status = status_of(kWhere, path, fd.get());
-  if (!S_ISREG(status.st_mode)) {
-    fail(Kind::kIO, kWhere, "cannot map ", path.string(),
-         ": it is a device, pipe or socket; copy its content into a file");
-  }
   auto size = static_cast<std::size_t>(status.st_size);
   if (size == 0) return;  // mmap refuses an empty map
   void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
@@ -71,10 +86,13 @@ MappedFile::MappedFile(const fs::path& path) {
   if (data == MAP_FAILED) fail_io(kWhere, Access::kRead, path, errno);
   data_ = static_cast<std::byte*>(data);
   size_ = size;
+  ASAN_POISON_MEMORY_REGION(data_ + size_, beyond(size_));
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(data_, size_);
+  if (data_ == nullptr) return;
+  ASAN_UNPOISON_MEMORY_REGION(data_ + size_, beyond(size_));
+  ::munmap(data_, size_);
 }
 
 }  // namespace ptutils

@@ -2,15 +2,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <optional>
 #include <thread>
 
+#include "ptutils/common/detail/child.h"
 #include "ptutils/common/detail/file_descriptor.h"
 #include "ptutils/common/interrupt.h"
 #include "ptutils/common/process.h"
@@ -19,6 +18,7 @@ namespace ptutils {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using detail::Child;
 using detail::FileDescriptor;
 
 constexpr double kLongestTimeout = 1e6;  // seconds; keeps the clock in range
@@ -60,43 +60,6 @@ class SpawnOptions {
  private:
   posix_spawn_file_actions_t actions_;
   posix_spawnattr_t attributes_;
-};
-
-// A running child; destroyed before it has ended, its process group is killed.
-class Child {
- public:
-  explicit Child(pid_t pid) : pid_(pid) {}
-  ~Child() {
-    if (ended_) return;
-    ::kill(-pid_, SIGKILL);
-    wait(0);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  // True when it has ended.
-  bool poll() { return ended_ || wait(WNOHANG); }
-  bool succeeded() const {
-    return ended_ && status_ && WIFEXITED(*status_) &&
-           WEXITSTATUS(*status_) == 0;
-  }
-
- private:
-  bool wait(int options) {
-    int status = 0;
-    pid_t got = 0;
-    do {
-      got = ::waitpid(pid_, &status, options);
-    } while (got < 0 && errno == EINTR);
-    if (got == pid_) status_ = status;
-    // An error: the program ignores SIGCHLD, or waits for any child.
-    ended_ = got != 0;
-    return ended_;
-  }
-
-  pid_t pid_;
-  bool ended_ = false;
-  std::optional<int> status_;
 };
 
 // 0 when it cannot be started.
@@ -170,7 +133,7 @@ CommandResult run_command(const std::vector<std::string>& argv,
   auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                      std::chrono::duration<double>(seconds));
   if (finish(child, reader.get(), result.output, limit, deadline)) {
-    result.ok = child.succeeded();
+    result.ok = child.exit_code() == 0;
   }
   return result;
 }

@@ -6,8 +6,16 @@
 namespace ptutils::data {
 namespace {
 
+[[noreturn]] void no_numbers(std::size_t i, const Value& sample) {
+  fail(Kind::kType, "collate", "sample ", i, " of the batch has a ",
+       sample.as_opaque()->type_name(),
+       ", which cannot be stacked: give arrays of native numbers "
+       "(.astype('f4')), numbers, text, or a collate_fn");
+}
+
 [[noreturn]] void differs(std::size_t i, const Value& sample,
                           const Value& first) {
+  if (sample.is_opaque()) no_numbers(i, sample);
   fail(Kind::kValue, "collate", "sample ", i,
        " of the batch: ", sample.summary(), ", the first: ", first.summary(),
        "; make samples alike, or give a collate_fn");
@@ -141,6 +149,8 @@ Value collate_part(std::vector<Value>&& samples, const Value* reuse) {
       return collate_lists(std::move(samples), reuse);
     case Value::Type::kDict:
       return collate_dicts(std::move(samples), reuse);
+    case Value::Type::kOpaque:
+      no_numbers(0, samples[0]);
     default:
       return Value::list(std::move(samples));
   }

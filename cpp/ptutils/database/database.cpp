@@ -13,8 +13,8 @@ constexpr std::string_view kForms =
     "known forms: a path ending in .db, .sqlite or .sqlite3, an existing "
     "SQLite file, sqlite:///path";
 constexpr const char* kMongo =
-    "MongoInterface is not part of this build; an SQLite file (runs.db) needs "
-    "no server";
+    "'MongoInterface' is not part of this version of ptutils; an SQLite file "
+    "(runs.db) needs no server";
 
 bool is_sqlite_file(const std::filesystem::path& path) {
   constexpr std::string_view kMagic = "SQLite format 3";
@@ -66,7 +66,6 @@ void register_database(Registry& registry) {
                   return open_sqlite(arguments.text("path"),
                                      arguments.flag("read_only", false));
                 }});
-  registry.add_unavailable("MongoInterface", kMongo);
   set_db_opener([](const std::string& location, bool read_only) {
     return open_sqlite(path_in(location), read_only);
   });

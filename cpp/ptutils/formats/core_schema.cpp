@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "ptutils/formats/detail/text_coding.h"
 #include "ptutils/formats/detail/where.h"
@@ -22,23 +24,34 @@ std::string_view without_sign(std::string_view text) {
   return text;
 }
 
-/// Decimal text of an unsigned number in another base.
+/// Decimal text of an unsigned number in base 8 or 16. Nine decimal and seven
+/// other digits at a time: text of many such numbers takes its time, too.
 std::optional<std::string> to_decimal(std::string_view digits, unsigned base) {
+  constexpr std::uint64_t kLimb = 1'000'000'000;
+  constexpr std::size_t kPiece = 7;
   if (digits.empty() || digits.size() > 4096) return std::nullopt;
-  std::string out(1, '0');  // least significant digit first
-  for (char c : digits) {
-    unsigned carry = 0;
-    auto [end, error] =
-        std::from_chars(&c, &c + 1, carry, static_cast<int>(base));
-    if (error != std::errc() || end != &c + 1) return std::nullopt;
-    for (char& d : out) {
-      carry += static_cast<unsigned>(d - '0') * base;
-      d = static_cast<char>('0' + carry % 10);
-      carry /= 10;
+  std::vector<std::uint64_t> limbs;  // the least significant first
+  while (!digits.empty()) {
+    const std::string_view piece = digits.substr(0, kPiece);
+    digits.remove_prefix(piece.size());
+    std::uint32_t carry_in = 0;
+    const char* end = piece.data() + piece.size();
+    auto [at, error] =
+        std::from_chars(piece.data(), end, carry_in, static_cast<int>(base));
+    if (error != std::errc() || at != end) return std::nullopt;
+    std::uint64_t scale = 1;
+    for (std::size_t i = 0; i < piece.size(); ++i) scale *= base;
+    std::uint64_t carry = carry_in;
+    for (std::uint64_t& limb : limbs) {
+      carry += limb * scale;
+      limb = carry % kLimb;
+      carry /= kLimb;
     }
-    for (; carry > 0; carry /= 10) out += static_cast<char>('0' + carry % 10);
+    if (carry > 0 || limbs.empty()) limbs.push_back(carry);
   }
-  std::reverse(out.begin(), out.end());
+  std::string out = str(limbs.back());
+  for (std::size_t i = limbs.size() - 1; i-- > 0;)
+    out += str(kLimb + limbs[i]).substr(1);
   return out;
 }
 

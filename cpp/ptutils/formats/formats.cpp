@@ -14,6 +14,8 @@ void register_formats() {
     add_codec(detail::npy_codec());
     add_codec(detail::npz_codec());
     add_codec(detail::safetensors_codec());
+    add_codec(detail::safetensors_index_codec());
+    add_codec(detail::lmdb_codec());
     add_codec(detail::tfrecord_codec());
     add_codec(detail::csv_codec());
     add_codec(detail::hdf5_codec());

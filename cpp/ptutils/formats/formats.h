@@ -4,8 +4,8 @@
 
 namespace ptutils {
 
-/// Adds the codecs json, yaml, npy, npz, safetensors, tfrecord and csv; once a
-/// process.
+/// Adds the codecs json, yaml, npy, npz, safetensors (single and sharded),
+/// lmdb, tfrecord and csv; once a process.
 PTUTILS_API void register_formats();
 
 }  // namespace ptutils

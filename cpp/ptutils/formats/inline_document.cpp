@@ -149,6 +149,16 @@ class InlineTensors {
   std::map<std::string, Tensor> known_;
 };
 
+/// A document of ours, but for the name of its first field.
+bool lost_its_name(const Value& document) {
+  if (!document.is_dict() || document.as_dict().size() != 3) return false;
+  const Dict& fields = document.as_dict();
+  const Value* sum = fields.find(std::string_view("sum"));
+  return fields.begin()->second.identical(kSkeletonVersion) &&
+         fields.contains(std::string_view("value")) && sum &&
+         sum->is_string() && sum->as_string().size() == sum_text(0).size();
+}
+
 int depth_of(const Value& value) {
   int deepest = 0;
   if (value.is_list())
@@ -160,6 +170,14 @@ int depth_of(const Value& value) {
   else
     return 0;
   return deepest + 1;
+}
+
+bool sum_fits(const Value& sum, const Value& value) {
+  try {
+    return sum.identical(sum_text(sum_of(to_json(value))));
+  } catch (const Error&) {
+    return false;  // what YAML has and JSON lacks is not encode_value's
+  }
 }
 
 }  // namespace
@@ -178,11 +196,14 @@ Value from_document(Value document, std::string_view where, bool verify) {
   if (document.is_dict() && document.as_dict().contains(kSkeletonName)) {
     const Value* value = checked_document(document, kSkeletonName, where);
     const Value* sum = document.as_dict().find("sum");
-    if (verify && sum && !sum->identical(sum_text(sum_of(to_json(*value)))))
+    if (verify && sum && !sum_fits(*sum, *value))
       malformed(where, "damaged (or edited): the checksum differs");
     InlineTensors tensors;
     return decode_value(*value, std::ref(tensors), where);
   }
+  if (verify && lost_its_name(document))
+    malformed(where, "damaged: '", to_string(document.as_dict().begin()->first),
+              "' was '", kSkeletonName, "'");
   if (depth_of(document) > kMaxDepth)
     malformed(where, "nested deeper than ", kMaxDepth, " levels");
   return document;

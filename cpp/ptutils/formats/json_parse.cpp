@@ -141,6 +141,9 @@ Value parse_json(std::string_view text, std::string_view where, int max_depth) {
   std::string prefix = detail::prefix("json", where);
   if (text.find_first_not_of(" \t\r\n") == text.npos)
     detail::malformed(prefix, "it is empty");
+  // To the tokenizer the end of the text, whatever follows.
+  if (const std::size_t nul = text.find('\0'); nul != text.npos)
+    detail::malformed(prefix, position_of(text, nul + 1), ": a NUL character");
   Builder builder(text, std::move(prefix), max_depth);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.result();

@@ -27,9 +27,14 @@ class NpyCodec : public Codec {
     const NpyHeader header = parse_npy(bytes, where);
     TensorSet set;
     set.members.emplace_back("value", npy_tensor(storage, 0, header, where));
-    if (!header.marked) return set.members[0].second;
     std::string_view block =
         bytes.substr(header.data_offset + header.data_bytes);
+    if (!header.marked) {
+      if (options.verify && block.find(kSkeletonName) != block.npos)
+        malformed(where, "damaged: a '", kSkeletonName,
+                  "' block that the header does not announce");
+      return set.members[0].second;
+    }
     if (!block.starts_with(kSkeletonName))
       malformed(where, "truncated: no '", kSkeletonName,
                 "' block after the data, which the header announces");

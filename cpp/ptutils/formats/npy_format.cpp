@@ -172,7 +172,7 @@ std::size_t little_endian(std::string_view bytes) {
 
 bool is_npy(std::string_view bytes) { return bytes.starts_with(kMagic); }
 
-NpyHeader parse_npy(std::string_view bytes, std::string_view prefix) {
+NpyHeader parse_npy_header(std::string_view bytes, std::string_view prefix) {
   if (!is_npy(bytes)) malformed(prefix, "no .npy header at byte 0");
   const int major = bytes.size() > 6 ? bytes[6] : 0;
   if (bytes.size() < 12) malformed(prefix, "truncated in the .npy header");
@@ -188,6 +188,11 @@ NpyHeader parse_npy(std::string_view bytes, std::string_view prefix) {
   HeaderParser(bytes.substr(begin, length), prefix).parse(header);
   header.data_offset = begin + length;
   header.data_bytes = data_bytes(header.shape, header.dtype, prefix);
+  return header;
+}
+
+NpyHeader parse_npy(std::string_view bytes, std::string_view prefix) {
+  NpyHeader header = parse_npy_header(bytes, prefix);
   if (header.data_bytes > bytes.size() - header.data_offset)
     malformed(prefix, "truncated: the shape wants ", header.data_bytes,
               " bytes, ", bytes.size() - header.data_offset, " are there");

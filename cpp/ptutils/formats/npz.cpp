@@ -16,17 +16,36 @@ namespace {
 
 constexpr std::string_view kSuffix = ".npy";
 
+void check_size(const NpyHeader& header, std::uint64_t size,
+                const std::string& where) {
+  const std::uint64_t end = header.data_offset + header.data_bytes;
+  if (end > size)
+    malformed(where, "truncated: the array has ", end, " bytes, ", size,
+              " are there");
+  if (end < size) malformed(where, size - end, " bytes behind the array");
+}
+
+/// A bomb, gigabytes behind the header of a small array, is not inflated.
+void check_large(const ZipReader& zip, const ZipMember& member,
+                 const std::string& where) {
+  constexpr std::uint64_t kLarge = std::uint64_t{16} << 20;
+  constexpr std::size_t kHead = std::size_t{256} << 10;  // a 1.0 header's 64 KB
+  if (!member.deflated || member.size < kLarge) return;
+  const std::string head = zip.head(member, kHead);
+  if (is_npy(head) && head[6] == 1)
+    check_size(parse_npy_header(head, where), member.size, where);
+}
+
 /// A member that is an array, else (as np.load has it) its bytes.
 Value read_member(const ZipReader& zip, const ZipMember& member, bool check,
                   const std::string& prefix) {
   const std::string where = str(prefix, "member '", member.name, "': ");
+  check_large(zip, member, where);
   const auto content = zip.content(member, check);
   const auto bytes = content.text();
   if (!is_npy(bytes)) return Bytes{std::string(bytes)};
   const NpyHeader header = parse_npy(bytes, where);
-  if (header.data_offset + header.data_bytes != bytes.size())
-    malformed(where, bytes.size() - header.data_offset - header.data_bytes,
-              " bytes behind the array");
+  check_size(header, bytes.size(), where);
   return npy_tensor(content.storage, content.offset, header, where);
 }
 

@@ -1,12 +1,11 @@
+#include "ptutils/formats/detail/safetensors.h"
+
 #include <algorithm>
 #include <cstring>
-#include <future>
 
-#include "ptutils/common/thread_pool.h"
 #include "ptutils/formats/detail/codecs.h"
 #include "ptutils/formats/detail/json_string.h"
-#include "ptutils/formats/detail/tensor_io.h"
-#include "ptutils/formats/detail/tensor_set.h"
+#include "ptutils/formats/detail/seal.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/flatten.h"
 #include "ptutils/formats/json_text.h"
@@ -19,8 +18,9 @@ namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference's limit
 constexpr std::size_t kDataAlignment = 64;
-constexpr std::size_t kOverlap = std::size_t{8} << 20;  // bytes worth a thread
-constexpr std::int64_t kMaxComplexDims = 64;  // the parts take one more
+constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::string_view kOurs = "__ptutils_";  // begins names in it
+constexpr std::int64_t kMaxComplexDims = 64;      // the parts take one more
 
 // The reference's readers of old lack C64, and all lack C128: those are stored
 // as pairs, and the skeleton says so.
@@ -123,21 +123,9 @@ std::uint64_t header_length(std::string_view bytes) {
   return length;
 }
 
-void read_metadata(const Value& metadata, TensorSet& set,
-                   const std::string& prefix) {
-  if (!metadata.is_dict()) malformed(prefix, "__metadata__ is no object");
-  for (const auto& [key, value] : metadata.as_dict())
-    if (!value.is_string())
-      malformed(prefix, "__metadata__ '", to_string(key), "' is no text");
-  if (const Value* skeleton = metadata.as_dict().find(kSkeletonName)) {
-    set.has_skeleton = true;
-    set.skeleton = skeleton->as_string();
-  }
-}
-
-TensorSet read_set(const std::shared_ptr<Storage>& storage,
-                   const std::string& prefix) {
-  const std::string_view bytes = text_of(*storage);
+/// Its header, and where the data begins.
+std::pair<Dict, std::size_t> read_header(std::string_view bytes,
+                                         const std::string& prefix) {
   if (bytes.size() < 8)
     malformed(prefix, "truncated: ", bytes.size(), " bytes");
   const std::uint64_t length = header_length(bytes);
@@ -147,39 +135,30 @@ TensorSet read_set(const std::shared_ptr<Storage>& storage,
   if (length > bytes.size() - 8)
     malformed(prefix, "truncated: a header of ", length, " bytes, ",
               bytes.size() - 8, " are there");
-  const Value header =
-      parse_json(bytes.substr(8, length), prefix + "header: ", 4);
+  Value header = parse_json(bytes.substr(8, length), prefix + "header: ", 4);
   if (!header.is_dict()) malformed(prefix, "the header is no object");
-  const std::size_t data_offset = 8 + length;
-  const std::size_t data_size = bytes.size() - data_offset;
-  TensorSet set;
-  std::vector<Entry> entries;
-  for (const auto& [key, value] : header.as_dict()) {
-    if (to_string(key) == "__metadata__")
-      read_metadata(value, set, prefix);
-    else
-      entries.push_back(parse_entry(key, value, data_size, prefix));
-  }
-  check_cover(entries, data_size, prefix);
-  for (Entry& entry : entries) {
-    Tensor tensor = tensor_at(storage, entry.dtype, std::move(entry.shape),
-                              data_offset + entry.begin,
-                              str(prefix, "tensor '", entry.name, "': "));
-    const bool native = entry.dtype == DType::kBF16;
-    tensor.origin = native ? Origin::kNative : Origin::kNumpy;
-    set.members.emplace_back(std::move(entry.name), std::move(tensor));
-  }
-  return set;
+  return {std::move(header.as_dict()), 8 + length};
+}
+
+const Dict& checked_metadata(const Value& metadata, const std::string& prefix) {
+  if (!metadata.is_dict()) malformed(prefix, "__metadata__ is no object");
+  for (const auto& [key, value] : metadata.as_dict())
+    if (!value.is_string())
+      malformed(prefix, "__metadata__ '", to_string(key), "' is no text");
+    else if (looks_sealed(value.as_string()) && to_string(key) != kSkeletonName)
+      malformed(prefix, "damaged: its skeleton has the name '", to_string(key),
+                "'");
+  return metadata.as_dict();
 }
 
 /// Large items first: then each begins at a multiple of its item size.
-std::vector<std::size_t> storage_order(const Flat& flat) {
-  std::vector<std::size_t> order(flat.tensors.size());
+std::vector<std::size_t> storage_order(NamedTensors tensors) {
+  std::vector<std::size_t> order(tensors.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) {
-                     return item_size(flat.tensors[a].second.dtype()) >
-                            item_size(flat.tensors[b].second.dtype());
+                     return item_size(tensors[a].second.dtype()) >
+                            item_size(tensors[b].second.dtype());
                    });
   return order;
 }
@@ -204,34 +183,6 @@ void append_entry(std::string& out, const std::string& tensor_name,
   out += str(begin, ",", begin + tensor.nbytes(), "]}");
 }
 
-std::string make_header(const Flat& flat, const std::vector<std::size_t>& order,
-                        const std::vector<std::uint64_t>& sums) {
-  std::vector<std::size_t> begins(order.size());
-  std::size_t at = 0;
-  for (std::size_t i : order) {
-    begins[i] = at;
-    at += flat.tensors[i].second.nbytes();
-  }
-  std::string out = R"({"__metadata__":{"__ptutils__":)";
-  append_json_string(out, sealed(flat, sums));
-  out += '}';
-  for (std::size_t i = 0; i < flat.tensors.size(); ++i) {
-    out += ',';
-    append_entry(out, flat.tensors[i].first, flat.tensors[i].second, begins[i]);
-  }
-  out += '}';
-  out.append(
-      (kDataAlignment - (8 + out.size()) % kDataAlignment) % kDataAlignment,
-      ' ');
-  return out;
-}
-
-std::size_t bytes_of(const Flat& flat) {
-  std::size_t out = 0;
-  for (const auto& [_, tensor] : flat.tensors) out += tensor.nbytes();
-  return out;
-}
-
 class SafetensorsCodec : public Codec {
  public:
   std::string name() const override { return "safetensors"; }
@@ -244,44 +195,136 @@ class SafetensorsCodec : public Codec {
     return length <= kMaxHeader && length <= size - 8;
   }
 
+  std::vector<std::string> options() const override { return {"metadata"}; }
+
   Value read(const std::filesystem::path& path,
              const ReadOptions& options) const override {
     const std::string where = prefix("safetensors", path);
-    return value_of(read_set(map_file(path), where), where, options.verify);
+    return value_of(read_safetensors(path, where), where, options.verify);
+  }
+
+  Dict metadata(const std::filesystem::path& path) const override {
+    return safetensors_metadata(path, prefix("safetensors", path));
   }
 
   void write(const std::filesystem::path& path, const Value& value,
              const WriteOptions& options) const override {
     const std::string where = prefix("safetensors", path);
     const Flat flat = flatten(value, where);
-    for (const auto& [tensor_name, tensor] : flat.tensors)
-      if (is_complex(tensor.dtype()) && tensor.dim() >= kMaxComplexDims)
-        refuse(where, "'", tensor_name, "': a complex tensor of ", tensor.dim(),
-               " dimensions; save it as .npz");
-    const auto order = storage_order(flat);
+    Dict metadata = metadata_option(options, where);
     // The sums are made while the data is written, and filled in then.
-    std::vector<std::uint64_t> sums(flat.tensors.size());
-    const bool overlap = bytes_of(flat) >= kOverlap && thread_budget() > 1;
-    if (!overlap) sums = checksums(flat);
-    std::string header = make_header(flat, order, sums);
-    if (header.size() > kMaxHeader)
-      refuse(where, "the names and values take a header of ", header.size(),
-             " bytes, the format allows ", kMaxHeader, "; save it as .npz");
-    const std::uint64_t length = header.size();
+    PendingSums sums(flat);
+    metadata.set(std::string(kSkeletonName), sealed(flat, sums.now()));
     FileWriter file(path, options.durable);
-    file.write(std::as_bytes(std::span(&length, 1)));
-    file.write(header);
-    std::future<std::vector<std::uint64_t>> made;
-    if (overlap)
-      made = std::async(std::launch::async, [&] { return checksums(flat); });
-    for (std::size_t i : order) file.write(flat.tensors[i].second);
-    if (overlap)
-      file.patch(sizeof length, make_header(flat, order, made.get()));
+    write_safetensors(file, flat.tensors, metadata, where);
+    if (sums.late()) {
+      metadata.set(std::string(kSkeletonName), sealed(flat, sums.get()));
+      file.patch(sizeof(std::uint64_t),
+                 safetensors_header(flat.tensors, metadata));
+    }
     file.commit();
   }
 };
 
 }  // namespace
+
+TensorSet read_safetensors(const std::filesystem::path& path,
+                           const std::string& prefix) {
+  const auto storage = map_file(path);
+  const auto [header, data_offset] = read_header(text_of(*storage), prefix);
+  const std::size_t data_size = storage->bytes() - data_offset;
+  TensorSet set;
+  std::vector<Entry> entries;
+  for (const auto& [key, value] : header) {
+    if (to_string(key) != kMetadata) {
+      entries.push_back(parse_entry(key, value, data_size, prefix));
+    } else if (const Value* skeleton =
+                   checked_metadata(value, prefix).find(kSkeletonName)) {
+      set.has_skeleton = true;
+      set.skeleton = skeleton->as_string();
+    }
+  }
+  check_cover(entries, data_size, prefix);
+  for (Entry& entry : entries) {
+    Tensor tensor = tensor_at(storage, entry.dtype, std::move(entry.shape),
+                              data_offset + entry.begin,
+                              str(prefix, "tensor '", entry.name, "': "));
+    const bool native = entry.dtype == DType::kBF16;
+    tensor.origin = native ? Origin::kNative : Origin::kNumpy;
+    set.members.emplace_back(std::move(entry.name), std::move(tensor));
+  }
+  return set;
+}
+
+Dict safetensors_metadata(const std::filesystem::path& path,
+                          const std::string& prefix, bool ours) {
+  const auto storage = map_file(path);
+  const Dict header = read_header(text_of(*storage), prefix).first;
+  Dict out;
+  if (const Value* metadata = header.find(kMetadata))
+    for (const auto& [key, value] : checked_metadata(*metadata, prefix))
+      if (ours || !to_string(key).starts_with(kOurs)) out.set(key, value);
+  return out;
+}
+
+Dict metadata_option(const WriteOptions& options, const std::string& prefix) {
+  const Value* given = options.format.find("metadata");
+  if (!given) return {};
+  if (!given->is_dict())
+    refuse(prefix, "metadata is a dict of text, not a ", given->type_name());
+  for (const auto& [key, value] : given->as_dict()) {
+    const std::string* name = std::get_if<std::string>(&key);
+    if (!name || !value.is_string())
+      refuse(prefix, "metadata '", to_string(key), "' is a ", value.type_name(),
+             "; names and values are text: str(...)");
+    if (name->starts_with(kOurs))
+      refuse(prefix, "metadata '", *name, "': names that begin with ", kOurs,
+             " are ours");
+  }
+  return given->as_dict();
+}
+
+std::string safetensors_header(NamedTensors tensors, const Dict& metadata) {
+  std::vector<std::size_t> begins(tensors.size());
+  std::size_t at = 0;
+  for (std::size_t i : storage_order(tensors)) {
+    begins[i] = at;
+    at += tensors[i].second.nbytes();
+  }
+  std::string out = R"({"__metadata__":{)";
+  for (const auto& [key, value] : metadata) {
+    if (out.back() != '{') out += ',';
+    append_json_string(out, to_string(key));
+    out += ':';
+    append_json_string(out, value.as_string());
+  }
+  out += '}';
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    out += ',';
+    append_entry(out, tensors[i].first, tensors[i].second, begins[i]);
+  }
+  out += '}';
+  out.append(
+      (kDataAlignment - (8 + out.size()) % kDataAlignment) % kDataAlignment,
+      ' ');
+  return out;
+}
+
+void write_safetensors(FileWriter& file, NamedTensors tensors,
+                       const Dict& metadata, const std::string& prefix) {
+  for (const auto& [name, tensor] : tensors)
+    if (is_complex(tensor.dtype()) && tensor.dim() >= kMaxComplexDims)
+      refuse(prefix, "'", name, "': a complex tensor of ", tensor.dim(),
+             " dimensions; save it as .npz");
+  const std::string header = safetensors_header(tensors, metadata);
+  if (header.size() > kMaxHeader)
+    refuse(prefix, "the names and values take a header of ", header.size(),
+           " bytes, the format allows ", kMaxHeader, "; save it as .npz");
+  const std::uint64_t length = header.size();
+  file.write(std::as_bytes(std::span(&length, 1)));
+  file.write(header);
+  for (std::size_t i : storage_order(tensors)) file.write(tensors[i].second);
+}
 
 std::shared_ptr<Codec> safetensors_codec() {
   return std::make_shared<SafetensorsCodec>();

@@ -1,7 +1,7 @@
 #include "ptutils/formats/tf_example.h"
 
 #include <cstring>
-#include <optional>
+#include <unordered_map>
 
 #include "ptutils/formats/detail/where.h"
 
@@ -118,8 +118,11 @@ TfFeature parse_feature(std::string_view text, std::string_view prefix) {
   return out;
 }
 
-void add_feature(std::string_view text, std::string_view prefix,
-                 TfExample& out) {
+/// Where each name of an Example is.
+using Positions = std::unordered_map<std::string_view, std::size_t>;
+
+void add_feature(std::string_view text, std::string_view prefix, TfExample& out,
+                 Positions& known) {
   std::string_view name;
   TfFeature feature;
   Message entry(text, prefix);
@@ -132,12 +135,10 @@ void add_feature(std::string_view text, std::string_view prefix,
     else
       entry.skip(type);
   }
-  for (auto& known : out)
-    if (known.first == name) {
-      known.second = std::move(feature);
-      return;
-    }
-  out.emplace_back(name, std::move(feature));
+  if (const auto [at, added] = known.emplace(name, out.size()); !added)
+    out[at->second].second = std::move(feature);
+  else
+    out.emplace_back(name, std::move(feature));
 }
 
 void put_varint(std::string& out, std::uint64_t value) {
@@ -183,6 +184,7 @@ std::string serialize_feature(const TfFeature& feature) {
 
 TfExample parse_example(std::string_view text, std::string_view prefix) {
   TfExample out;
+  Positions known;
   Message example(text, prefix);
   while (!example.empty()) {
     const auto [field, type] = example.tag();
@@ -194,7 +196,7 @@ TfExample parse_example(std::string_view text, std::string_view prefix) {
     while (!features.empty()) {
       const auto [inner, inner_type] = features.tag();
       if (inner == 1 && inner_type == kLength)
-        add_feature(features.bytes(), prefix, out);
+        add_feature(features.bytes(), prefix, out, known);
       else
         features.skip(inner_type);
     }

@@ -4,6 +4,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <istream>
 #include <map>
 #include <streambuf>
@@ -32,18 +33,49 @@ std::size_t weight(const Value& value) {
   return total;
 }
 
+/// Whether a line, or the last one before it that says anything, begins with
+/// --- or ends a document with ...
+bool begins_document(std::string_view text, int line) {
+  bool marked = false;
+  for (int i = 0; i <= line; ++i) {
+    auto one = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    auto first = one.find_first_not_of(" \t\r");
+    if (first == one.npos || one[first] == '#') continue;
+    const bool is_mark = one.starts_with("---") || one.starts_with("...");
+    if (i < line || is_mark) marked = is_mark;
+  }
+  return marked;
+}
+
+/// yaml-cpp's words in plain ones.
+std::string plain_words(const std::string& said) {
+  if (said.ends_with("flow not found")) return "a [ or { is not closed";
+  if (said == "illegal EOF in scalar") return "a quote is not closed";
+  if (said == "bad file") return "nested deeper than the parser goes (500)";
+  if (said == "illegal flow end")
+    return "a ] or } that closes nothing, or the other kind of bracket";
+  return said;
+}
+
 /// The parser's events made into a Value.
 class Builder : public YAML::EventHandler {
  public:
-  explicit Builder(std::string where) : where_(std::move(where)) {}
+  Builder(std::string_view text, std::string where)
+      : text_(text), where_(std::move(where)) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0)
+    if (documents_++ == 0) return;
+    if (begins_document(text_, mark.line))
       bad(mark, "a second document begins; a file holds one");
+    bad(mark,
+        "this is no part of what stands above: look at the indentation, and "
+        "for a '-' or ':' that lacks");
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    check_nothing(mark);
     add(mark, nullptr, anchor);
   }
 
@@ -57,6 +89,11 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag,
                 YAML::anchor_t anchor, const std::string& text) override {
     plain_ = tag == "?";
+    if (!plain_) last_ = mark;
+    if (!plain_ && text.empty() &&
+        std::string_view("\"'|>").find(char_at(behind_properties(mark))) ==
+            std::string_view::npos)
+      bad(mark, "a tag without a value");
     add(mark, scalar(mark, tag, text), anchor);
     plain_ = false;
   }
@@ -76,7 +113,10 @@ class Builder : public YAML::EventHandler {
   }
   void OnMapEnd() override { close(); }
 
-  Value result() { return std::move(result_); }
+  Value result() {
+    check_quote();
+    return std::move(result_);
+  }
 
  private:
   struct Frame {
@@ -84,8 +124,10 @@ class Builder : public YAML::EventHandler {
     YAML::Mark mark;
     YAML::anchor_t anchor;
     std::optional<Key> key = {};  // of the value that comes next
-    bool merge = false;           // that key is <<
-    Dict merged = {};             // what << brought: explicit keys win
+    int key_at = -1;
+    bool is_key = false;
+    bool merge = false;  // that key is <<
+    Dict merged = {};    // what << brought: explicit keys win
   };
 
   std::string at(const YAML::Mark& mark) const {
@@ -95,6 +137,46 @@ class Builder : public YAML::EventHandler {
   template <class... Parts>
   [[noreturn]] void bad(const YAML::Mark& mark, const Parts&... parts) const {
     detail::malformed(at(mark), parts...);
+  }
+
+  // yaml-cpp lets pass what YAML does not, and makes nothing of it.
+
+  char char_at(std::size_t i) const { return i < text_.size() ? text_[i] : 0; }
+
+  void check_nothing(const YAML::Mark& mark) const {
+    const auto place = static_cast<std::size_t>(std::max(mark.pos, 0));
+    if (char_at(place) == '!') bad(mark, "a tag without a value");
+    if (frames_.empty()) return;
+    const Frame& frame = frames_.back();
+    if (frame.container.is_list() && char_at(place) == ',')
+      bad(mark, "a list with nothing between its commas");
+    if (frame.key && frame.key_at == mark.pos)
+      bad(mark, "the key '", to_string(*frame.key), "' has no colon");
+  }
+
+  /// Where the text behind a tag and an anchor begins.
+  std::size_t behind_properties(const YAML::Mark& mark) const {
+    constexpr std::string_view kBlanks = " \t\r\n";
+    auto i = static_cast<std::size_t>(std::max(mark.pos, 0));
+    while (char_at(i) == '!' || char_at(i) == '&')
+      i = text_.find_first_not_of(kBlanks, text_.find_first_of(kBlanks, i));
+    return i;
+  }
+
+  /// Whether the last text in quotes ends; in none before it would the rest
+  /// have been read.
+  void check_quote() const {
+    std::size_t i = behind_properties(last_);
+    const char quote = char_at(i);
+    if (quote != '"' && quote != '\'') return;
+    for (++i; i < text_.size(); ++i)
+      if (text_[i] == '\\' && quote == '"')
+        ++i;
+      else if (text_[i] == quote && quote == '\'' && char_at(i + 1) == quote)
+        ++i;
+      else if (text_[i] == quote)
+        return;
+    bad(last_, "a quote that never ends");
   }
 
   [[noreturn]] void bad_tag(const YAML::Mark& mark,
@@ -139,14 +221,17 @@ class Builder : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, Value container, YAML::anchor_t anchor) {
-    if (!frames_.empty() && wants_key(frames_.back()))
-      bad(mark, "a key is a list or a dict; keys are text or integers");
+    const bool is_key = !frames_.empty() && wants_key(frames_.back());
     frames_.push_back({std::move(container), mark, anchor});
+    frames_.back().is_key = is_key;
   }
 
   void close() {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
+    // Not when it begins: yaml-cpp takes a bracket that is not closed for one.
+    if (frame.is_key)
+      bad(frame.mark, "a key is a list or a dict; keys are text or integers");
     if (!frame.merged.empty())
       for (auto& [key, value] : frame.merged)
         if (Dict& dict = frame.container.as_dict(); !dict.find(key))
@@ -180,6 +265,7 @@ class Builder : public YAML::EventHandler {
   }
 
   void set_key(const YAML::Mark& mark, Frame& frame, const Value& value) {
+    frame.key_at = mark.pos;
     if (value.is_string())
       frame.key = value.as_string();
     else if (value.is_int())
@@ -216,12 +302,14 @@ class Builder : public YAML::EventHandler {
     frame.merge = false;
   }
 
+  std::string_view text_;
   std::string where_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, std::pair<Value, std::size_t>> anchors_;
   std::size_t expanded_ = 0;
   int documents_ = 0;
   bool plain_ = false;
+  YAML::Mark last_ = YAML::Mark::null_mark();  // of a text that is not plain
   Value result_;
 };
 
@@ -247,23 +335,30 @@ void check_characters(std::string_view text, const std::string& where) {
       detail::malformed(where, "line ", line, ": a control character (code ",
                         static_cast<int>(c), ") is not allowed in YAML");
   }
+  // A line break to YAML, but not to yaml-cpp.
+  for (auto i = text.find('\r'); i != text.npos; i = text.find('\r', i + 1))
+    if (text.substr(i + 1, 1) != "\n")
+      detail::malformed(where,
+                        "a carriage return (code 13) without the line "
+                        "feed: make it \\n, or write it as \"\\r\"");
 }
 
 }  // namespace
 
 Value parse_yaml(std::string_view text, std::string_view where) {
   const std::string prefix = detail::prefix("yaml", where);
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   check_characters(text, prefix);
   ViewBuffer buffer(text);
   std::istream stream(&buffer);
-  Builder builder(prefix);
+  Builder builder(text, prefix);
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
     detail::malformed(prefix, "line ", error.mark.line + 1, ", column ",
-                      error.mark.column + 1, ": ", error.msg);
+                      error.mark.column + 1, ": ", plain_words(error.msg));
   }
   return builder.result();
 }

@@ -186,6 +186,18 @@ void ZipReader::check_apart() const {
   }
 }
 
+std::string ZipReader::head(const ZipMember& member, std::size_t size) const {
+  std::string out(size, '\0');
+  auto* inflater = libdeflate_alloc_decompressor();
+  if (!inflater) fail(Kind::kMemory, "npz", "no memory to inflate");
+  // It fills what there is room for, then says that it was too little.
+  (void)libdeflate_deflate_decompress(inflater, bytes_.data() + member.offset,
+                                      member.packed, out.data(), out.size(),
+                                      nullptr);
+  libdeflate_free_decompressor(inflater);
+  return out;
+}
+
 ZipReader::Content ZipReader::content(const ZipMember& member,
                                       bool check) const {
   Content out{file_, member.offset, member.size};

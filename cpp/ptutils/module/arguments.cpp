@@ -25,6 +25,19 @@ Value unwrapped(const Value& value) {
 
 }  // namespace
 
+std::string Arguments::located(std::string_view message) const {
+  auto end = message.find("] ");
+  if (!message.starts_with('[') || end == message.npos ||
+      where_ == "configuration")
+    return std::string(message);
+  std::string_view rest = message.substr(end + 2);
+  auto speaker = message.substr(1, end - 1);
+  if (registry().find(where_) || !registry().resolve(speaker, ""))
+    return std::string(message);
+  std::string_view name = rest.substr(0, rest.find_first_of(" =[:"));
+  return str("[", has(name) ? path_of(where_, name) : where_, "] ", rest);
+}
+
 bool Arguments::has(std::string_view name) const {
   return values_.contains(name);
 }

@@ -8,6 +8,7 @@
 
 #include "ptutils/common/names.h"
 #include "ptutils/module/configuration.h"
+#include "ptutils/module/isolate.h"
 
 namespace ptutils {
 namespace {
@@ -81,11 +82,17 @@ std::vector<std::string> known_suffixes() {
   if (!near.empty())
     fail(Kind::kIO, "read", path.string(), " does not exist; did you mean ",
          join(near, " or "), "?");
-  fail(Kind::kIO, "read", path.string(), " does not exist; ", folder.string(),
+  std::string where =
+      path.parent_path().empty() ? "this folder" : folder.string();
+  fail(Kind::kIO, "read", path.string(), " does not exist; ", where,
        names.empty() ? " is empty" : " has: " + join(names, ", ", 6));
 }
 
 std::string read_head(const fs::path& path) {
+  std::error_code unknown;
+  if (fs::is_other(path, unknown))
+    fail(Kind::kIO, "read", path.string(),
+         " is a device, pipe or socket; copy its content into a file");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string head(kHead, '\0');
@@ -103,15 +110,24 @@ std::string read_head(const fs::path& path) {
 
 Codec::~Codec() = default;
 
+Dict Codec::metadata(const fs::path& path) const {
+  fail(Kind::kType, "metadata", path.string(), ": ", name(),
+       " files have no text beside their value");
+}
+
 void add_codec(std::shared_ptr<Codec> codec) {
   if (!codec) fail(Kind::kValue, "add_codec", "a codec, not null");
   list().push_back(std::move(codec));
 }
 const std::vector<std::shared_ptr<Codec>>& codecs() { return list(); }
 
-const Codec& codec_for_writing(const fs::path& path) {
-  if (const Codec* codec = by_suffix(path)) return *codec;
-  fail_suffix("save", path, "");
+const Codec& codec_for_writing(const fs::path& path,
+                               const WriteOptions& options) {
+  const Codec* codec = by_suffix(path);
+  if (!codec) fail_suffix("save", path, "");
+  check_keys(options.format, codec->options(),
+             str("save ", path.string(), " (", codec->name(), ")"));
+  return *codec;
 }
 
 const Codec& codec_for_reading(const fs::path& path) {
@@ -121,6 +137,8 @@ const Codec& codec_for_reading(const fs::path& path) {
   const Codec* named = by_suffix(path);
   if (fs::is_directory(status)) {  // LMDB's older kind
     if (named) return *named;
+    if (fs::exists(path / "data.mdb", error))
+      return codec_for_reading(path / "data.mdb");
     fail(Kind::kIO, "read", path.string(), " is a folder; name a file in it");
   }
   std::string head = read_head(path);
@@ -143,16 +161,19 @@ Tensor Deferred::get() {
   return *read_;
 }
 
+Dict read_metadata(const fs::path& path) {
+  return codec_for_reading(path).metadata(path);
+}
+
 Value read(const fs::path& path, const ReadOptions& options) {
-  return codec_for_reading(path).read(path, options);
+  const Codec& codec = codec_for_reading(path);
+  if (options.isolate) return detail::read_isolated(codec, path, options);
+  return codec.read(path, options);
 }
 
 void save(const fs::path& path, const Value& value,
           const WriteOptions& options) {
-  const Codec& codec = codec_for_writing(path);
-  check_keys(options.format, codec.options(),
-             str("save ", path.string(), " (", codec.name(), ")"));
-  codec.write(path, value, options);
+  codec_for_writing(path, options).write(path, value, options);
 }
 
 }  // namespace ptutils

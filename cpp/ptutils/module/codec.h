@@ -20,6 +20,11 @@ struct ReadOptions {
   /// Tensors that cannot be mapped come as Deferred: their bytes are read when
   /// they are asked for. Mapped ones are lazy by themselves.
   bool lazy = false;
+  /// Read it in a forked process with bounded memory and time, so that a crash
+  /// of the format's library is an error here (Kind::kFormat). The value
+  /// crosses by a temporary file. Honoured by read(path, options), not by a
+  /// Codec.
+  bool isolate = false;
 };
 
 struct WriteOptions {
@@ -66,12 +71,17 @@ class PTUTILS_API Codec {
   /// reason) before the file is touched. Atomic.
   virtual void write(const std::filesystem::path& path, const Value& value,
                      const WriteOptions& options = {}) const = 0;
+  /// The text that others put beside the value: names and strings, without
+  /// reading tensors. Kind::kType for formats that have none.
+  virtual Dict metadata(const std::filesystem::path& path) const;
 };
 
 PTUTILS_API void add_codec(std::shared_ptr<Codec> codec);
 PTUTILS_API const std::vector<std::shared_ptr<Codec>>& codecs();
-/// By suffix; Kind::kValue lists the known ones.
-PTUTILS_API const Codec& codec_for_writing(const std::filesystem::path& path);
+/// By suffix; Kind::kValue lists the known ones. Kind::kKey for an option that
+/// the format does not have.
+PTUTILS_API const Codec& codec_for_writing(const std::filesystem::path& path,
+                                           const WriteOptions& options = {});
 /// By content, the suffix deciding among formats without a signature.
 PTUTILS_API const Codec& codec_for_reading(const std::filesystem::path& path);
 
@@ -79,8 +89,9 @@ PTUTILS_API const Codec& codec_for_reading(const std::filesystem::path& path);
 /// others wrote as its tensors (Origin::kNumpy; bf16 native) and values.
 PTUTILS_API Value read(const std::filesystem::path& path,
                        const ReadOptions& options = {});
-/// Writes by suffix, atomically. Kind::kKey for an option that the format does
-/// not have.
+/// Codec::metadata of any known file.
+PTUTILS_API Dict read_metadata(const std::filesystem::path& path);
+/// Writes by suffix, atomically.
 PTUTILS_API void save(const std::filesystem::path& path, const Value& value,
                       const WriteOptions& options = {});
 

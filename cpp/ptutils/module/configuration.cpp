@@ -50,15 +50,26 @@ bool is_foreign(const ModulePtr& module) {
     for (std::string& other : foreign->names(slot))
       if (std::find(known.begin(), known.end(), other) == known.end())
         known.push_back(std::move(other));
-  fail(Kind::kNotFound, where, "no '", name, "'", did_you_mean(name, known));
+  // Ours are known by their bare names.
+  std::string asked =
+      name.starts_with("ptutils.") ? name.substr(name.rfind('.') + 1) : name;
+  fail(Kind::kNotFound, where, "no '", name, "'", did_you_mean(asked, known));
 }
 
 Value make_native(const ClassInfo& info, Dict arguments,
                   const BuildContext& context) {
   check_keys(arguments, info.parameters,
              context.path.empty() ? info.name : context.path);
-  ModulePtr made = info.make(Arguments(
-      std::move(arguments), context.path.empty() ? info.name : context.path));
+  const Arguments given(std::move(arguments),
+                        context.path.empty() ? info.name : context.path);
+  ModulePtr made;
+  try {
+    made = info.make(given);
+  } catch (const Error& error) {
+    std::string located = given.located(error.what());
+    if (located == error.what()) throw;
+    throw Error(error.kind(), located);
+  }
   if (!made)
     fail(Kind::kState, context.path, info.name, " was not made by its maker");
   return handle(std::move(made));
@@ -186,6 +197,27 @@ void check_keys(const Dict& dict, const std::vector<std::string>& known,
        hint);
 }
 
+namespace {
+
+/// layers[1].bias, as errors print it, is layers.1.bias.
+std::string without_brackets(std::string_view path) {
+  std::string out;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    auto close = path[i] == '[' ? path.find(']', i) : path.npos;
+    auto digits = path.substr(i + 1, close - i - 1);
+    if (close == path.npos || digits.empty() || out.empty() ||
+        digits.find_first_not_of("0123456789") != digits.npos) {
+      out += path[i];
+      continue;
+    }
+    out += str(".", digits);
+    i = close;
+  }
+  return out;
+}
+
+}  // namespace
+
 void apply_override(Value& config, std::string_view assignment,
                     Value (*parse)(std::string_view text)) {
   auto equals = assignment.find('=');
@@ -197,6 +229,8 @@ void apply_override(Value& config, std::string_view assignment,
          "' is no assignment; write path=value, such as "
          "model.optimizer.lr=3e-4");
   Value value = parse(assignment.substr(equals + 1));
+  std::string plain = without_brackets(path);
+  if (!config.find_path(path)) path = plain;
   auto dot = path.rfind('.');
   if (!config.find_path(path) && dot != std::string_view::npos &&
       !config.find_path(path.substr(0, dot))) {

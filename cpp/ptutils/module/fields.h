@@ -35,6 +35,8 @@ class PTUTILS_API ValueSlot {
   /// Shape and dtype are fixed (a parameter, a buffer): a load that brings
   /// others is a mismatch. A plain attribute is simply replaced.
   virtual bool fixed() const { return false; }
+  /// Raises what `set` would raise, where that is known, and changes nothing.
+  virtual void check(const Value&) const {}
   /// Whether `get` gives something that can be saved; what cannot is left out
   /// of a state, or is an error where the class's Meta says so.
   virtual bool representable() const { return true; }
@@ -83,6 +85,27 @@ PTUTILS_API void load(Value& out, const Value& v, std::string_view name);
 PTUTILS_API void load(Tensor& out, const Value& v, std::string_view name);
 }  // namespace detail
 
+/// A member of one of the types that detail::load takes.
+template <class T>
+class MemberValue final : public ValueSlot {
+ public:
+  MemberValue(std::string_view name, T& member)
+      : name_(name), member_(member) {}
+  Value get() const override { return Value(member_); }
+  void set(const Value& value) override { detail::load(member_, value, name_); }
+  bool fixed() const override { return std::is_same_v<T, Tensor>; }
+  void check(const Value& value) const override {
+    if constexpr (!std::is_same_v<T, Tensor> && !std::is_same_v<T, Value>) {
+      T other;
+      detail::load(other, value, name_);
+    }
+  }
+
+ private:
+  std::string_view name_;
+  T& member_;
+};
+
 /// A visitor over what a Module holds, in declared order. Everything that walks
 /// the tree is one: state, load, children, apply, repr, the garbage collector.
 /// Slots are lazy: a visitor that only wants children never builds a Value.
@@ -103,9 +126,7 @@ class PTUTILS_API Fields {
   template <class T>
   requires requires(T& t, const Value& v) { detail::load(t, v, ""); }
   void operator()(std::string_view name, T& member) {
-    FunctionValue slot([&] { return Value(member); },
-                       [&](const Value& v) { detail::load(member, v, name); },
-                       std::is_same_v<T, Tensor>);
+    MemberValue<T> slot(name, member);
     value(name, slot);
   }
   /// A value with its own reader and writer.

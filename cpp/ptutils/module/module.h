@@ -17,19 +17,43 @@ namespace ptutils {
 
 class Callbacks;
 
-/// How much of a state load_state_dict takes.
+/// Saved name -> name here; either may be a prefix, "" the root.
+using Remap = std::vector<std::pair<std::string, std::string>>;
+
+/// How much of a state load_state_dict takes. `only_…` look at a name as it was
+/// saved and as it is here; at most one of them is given.
 struct LoadOptions {
-  /// Full dotted names ("net.conv1.weight"), or prefixes of them ("net.conv1").
+  /// Full dotted names ("net.conv1.weight"), prefixes of them ("net.conv1") or
+  /// globs of either ("net.*.bias", "layers.[0-3]": glob_match, so that `*`
+  /// crosses dots). One that fits nothing is an error.
   std::optional<std::vector<std::string>> only_names;
   /// Or: an ECMAScript regular expression found anywhere in the full name.
   std::optional<std::string> only_regex;
-  /// Saved name (or prefix) -> name here.
-  std::vector<std::pair<std::string, std::string>> remap;
+  /// Or: what says of a full name whether it is taken.
+  std::function<bool(const std::string&)> only_if;
+  /// The longest saved name that fits counts: {"module", ""} strips,
+  /// {"", "net"} adds.
+  Remap remap;
+  /// Also renames as the error of a mismatch would propose.
+  bool suggested = false;
+  /// Tensors of equal shape take the module's dtype, unless that would lose
+  /// their kind (bool < integer < float < complex).
+  bool cast = false;
   /// false: names missing on either side are left alone; shapes and dtypes must
   /// agree even so.
   bool strict = true;
 
-  bool whole() const { return !only_names && !only_regex && remap.empty(); }
+  bool filtered() const { return only_names || only_regex || only_if; }
+  /// All of the state, exactly.
+  bool whole() const {
+    return !filtered() && remap.empty() && !suggested && !cast && strict;
+  }
+};
+
+/// What a partial load left alone.
+struct Loaded {
+  std::vector<std::string> missing;  ///< here and asked for, not in the state
+  std::vector<std::string> unexpected;  ///< in the part asked for, not here
 };
 
 /// What does not fit, collected over the whole tree before anything is changed.
@@ -37,6 +61,7 @@ struct PTUTILS_API Mismatch {
   std::vector<std::string> missing;     ///< here, not in the state
   std::vector<std::string> unexpected;  ///< in the state, not here
   std::vector<std::string> different;   ///< "name: shape (2, 3) f32, not …"
+  std::vector<std::string> advice;      ///< what would help, a line each
   bool empty() const {
     return missing.empty() && unexpected.empty() && different.empty();
   }
@@ -84,8 +109,8 @@ class PTUTILS_API Module {
   /// Back to exactly that state, whole; a Dict that was nested or flat
   /// ("net.0.weight"). Nothing is changed when it does not fit.
   virtual void load_state_dict(const Value& state);
-  /// Any part of it.
-  void load_state_dict(const Value& state, const LoadOptions& options);
+  /// Any part of it. Nothing is changed when what is taken does not fit.
+  Loaded load_state_dict(const Value& state, const LoadOptions& options);
   /// Compares without changing: names under `prefix` go to `out`. Part of
   /// load_state_dict; overridden by what wraps objects of another language.
   virtual void check_state(const Value& state, const std::string& prefix,

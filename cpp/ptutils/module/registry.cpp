@@ -12,7 +12,14 @@ namespace {
 struct SlotPrefixes {
   std::string_view slot;
   std::vector<std::string_view> prefixes;
+  /// Whether a bare name under the prefixes is worth a proposal.
+  bool (*fits)(std::string_view) = [](std::string_view) { return true; };
 };
+
+bool is_sampler(std::string_view name) { return name.ends_with("Sampler"); }
+bool is_dataset(std::string_view name) {
+  return !is_sampler(name) && name != "DataLoader" && name != "DataProvider";
+}
 
 const std::vector<SlotPrefixes>& slots() {
   static const std::vector<SlotPrefixes> kSlots = {
@@ -24,13 +31,13 @@ const std::vector<SlotPrefixes>& slots() {
       {"looper", {"ptutils.session.", "ptutils."}},
       {"session", {"ptutils.session.", "ptutils."}},
       {"dataprovider", {"ptutils.data."}},
-      {"datasets", {"ptutils.data."}},
-      {"sampler", {"ptutils.data."}},
-      {"dataset", {"ptutils.data."}},
-      {"train", {"ptutils.data."}},
-      {"val", {"ptutils.data."}},
-      {"test", {"ptutils.data."}},
-      {"data", {"ptutils.data."}},
+      {"datasets", {"ptutils.data."}, is_dataset},
+      {"sampler", {"ptutils.data."}, is_sampler},
+      {"dataset", {"ptutils.data."}, is_dataset},
+      {"train", {"ptutils.data."}, is_dataset},
+      {"val", {"ptutils.data."}, is_dataset},
+      {"test", {"ptutils.data."}, is_dataset},
+      {"data", {"ptutils.data."}, is_dataset},
       {"dbinterface", {"ptutils.database."}},
       {"callbacks", {"ptutils.callbacks."}},
   };
@@ -119,7 +126,7 @@ std::vector<std::string> Registry::names(std::string_view slot) const {
   std::vector<std::string> out;
   for (const ClassInfo& info : classes_) {
     std::string name(bare(info.name));
-    if (in_slot(info.name, known) &&
+    if (in_slot(info.name, known) && (!known || known->fits(name)) &&
         std::find(out.begin(), out.end(), name) == out.end())
       out.push_back(std::move(name));
   }

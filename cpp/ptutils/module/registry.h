@@ -38,6 +38,9 @@ class PTUTILS_API Arguments {
     if (!typed) wrong_module(name, *found);
     return typed;
   }
+  /// An error's message in which a class speaks of an argument ("[Adam] lr=-1
+  /// is below 0"), with the argument's path: "[model.optimizer.lr] lr=-1 …".
+  std::string located(std::string_view message) const;
   const Dict& values() const { return values_; }
   const std::string& where() const { return where_; }
 

@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <vector>
 
 #include "ptutils/common/names.h"
+#include "ptutils/module/state_part.h"
 #include "ptutils/module/state_visit.h"
 
 // A module's state: taken, and loaded once it is known to fit (state_check.cpp;
@@ -29,37 +32,78 @@ bool is_state(const Meta& meta, std::string_view name) {
   return !has(meta.exclude);
 }
 
-void look_up(const Dict& state, std::string_view name, Found& out) {
-  if (const Value* direct = state.find(name)) {
-    out.value = direct;
-    return;
-  }
-  if (name.find('.') != std::string_view::npos) {  // an item of a list or dict
-    auto dot = name.find('.');
-    if (const Value* group = state.find(name.substr(0, dot));
-        group && group->is_dict()) {
-      look_up(group->as_dict(), name.substr(dot + 1), out);
-      return;
-    }
-  }
-  Dict under;
-  for (const auto& [key, value] : state) {
+namespace {
+
+/// An entry of a dict, whose key may be a number; nullptr where there is none.
+const Value* entry(const Dict& state, std::string_view name) {
+  if (const Value* direct = state.find(name)) return direct;
+  std::int64_t index = 0;
+  const char* end = name.data() + name.size();
+  auto [at, error] = std::from_chars(name.data(), end, index);
+  const bool number = error == std::errc() && at == end;
+  return number ? state.find(Key(index)) : nullptr;
+}
+
+/// Items of a list, by their numbers.
+Dict numbered(const List& list) {
+  Dict out;
+  for (std::size_t i = 0; i < list.items.size(); ++i)
+    out.set(str(i), list.items[i]);
+  return out;
+}
+
+}  // namespace
+
+void StateIndex::gather() {
+  if (gathered_) return;
+  gathered_ = true;
+  for (const auto& [key, value] : state_) {
     const auto* text = std::get_if<std::string>(&key);
-    if (text && text->size() > name.size() + 1 && text->starts_with(name) &&
-        (*text)[name.size()] == '.')
-      under.set(text->substr(name.size() + 1), value);
+    auto dot = text ? text->find('.') : std::string::npos;
+    if (dot == std::string::npos) continue;
+    Value& group = groups_[text->substr(0, dot)];
+    if (group.is_null()) group = Value(Dict());
+    group.as_dict().set(text->substr(dot + 1), value);
   }
-  if (under.empty()) return;
-  out.gathered = Value(std::move(under));
-  out.value = &out.gathered;
+  for (auto& [name, group] : groups_) {  // with what stands there nested
+    const Value* nested = state_.find(name);
+    if (!nested || !nested->is_dict()) continue;
+    Dict both = nested->as_dict();
+    for (auto& [key, value] : group.as_dict())
+      if (!both.find(key)) both.set(key, value);
+    group = Value(std::move(both));
+  }
+}
+
+const Value* StateIndex::first_step(std::string_view key) {
+  gather();
+  const Value* direct = entry(state_, key);
+  if (direct && !direct->is_dict()) return direct;
+  auto group = groups_.find(key);
+  return group == groups_.end() ? direct : &group->second;
+}
+
+const Value* StateIndex::find(std::string_view name) {
+  auto dot = name.find('.');
+  const Value* at = first_step(name.substr(0, dot));
+  if (!at || dot == std::string_view::npos) return at;
+  std::string first(name.substr(0, dot));
+  if (at->is_list()) {
+    Value& items = groups_[first];
+    if (items.is_null()) items = Value(numbered(at->as_list()));
+    at = &items;
+  }
+  if (!at->is_dict()) return nullptr;
+  auto& deeper = deeper_[std::move(first)];
+  if (!deeper) deeper = std::make_unique<StateIndex>(at->as_dict());
+  return deeper->find(name.substr(dot + 1));
 }
 
 }  // namespace detail
 
 using detail::Active;
-using detail::Found;
 using detail::is_state;
-using detail::look_up;
+using detail::StateIndex;
 
 namespace {
 
@@ -139,20 +183,16 @@ class StateLoader final : public Fields {
     Module* module = slot.get();
     if (!module || Active::has(module)) return;
     if (!is_state(meta_, name.substr(0, name.find('.')))) return;
-    Found found;
-    look_up(state_, name, found);
-    if (found.value) module->load_partial(*found.value);
+    if (const Value* found = state_.find(name)) module->load_partial(*found);
   }
   void value(std::string_view name, ValueSlot& slot) override {
     if (!is_state(meta_, name.substr(0, name.find('.')))) return;
-    Found found;
-    look_up(state_, name, found);
-    if (found.value) slot.set(*found.value);
+    if (const Value* found = state_.find(name)) slot.set(*found);
   }
 
  private:
   const Meta& meta_;
-  const Dict& state_;
+  StateIndex state_;
 };
 
 }  // namespace
@@ -169,7 +209,7 @@ Value Module::state_dict(bool copy) {
 void Module::load_state_dict(const Value& state) {
   Mismatch found;
   check_state(state, "", true, found);
-  if (!found.empty()) found.raise(class_name());
+  if (!found.empty()) detail::fail_load(*this, state, {}, std::move(found));
   load_partial(state);
 }
 

@@ -8,9 +8,8 @@
 namespace ptutils {
 
 using detail::Active;
-using detail::Found;
 using detail::is_state;
-using detail::look_up;
+using detail::StateIndex;
 
 namespace {
 
@@ -35,6 +34,7 @@ class StateChecker final : public Fields {
                bool strict, Mismatch& out)
       : meta_(meta),
         state_(state),
+        index_(state),
         prefix_(prefix),
         strict_(strict),
         out_(out) {}
@@ -44,32 +44,30 @@ class StateChecker final : public Fields {
     if (!module || Active::has(module)) return;
     if (!is_state(meta_, name.substr(0, name.find('.')))) return;
     seen_.insert(std::string(name));
-    Found found;
-    look_up(state_, name, found);
-    if (!found.value) {
+    const Value* found = index_.find(name);
+    if (!found) {
       Value state = module->state_dict(false);
       bool empty = state.is_dict() && state.as_dict().empty();
       if (!empty && !is_callback(name))
         list_leaves(state, prefix_ + std::string(name), out_.missing);
       return;
     }
-    module->check_state(*found.value, prefix_ + std::string(name) + ".",
-                        strict_, out_);
+    module->check_state(*found, prefix_ + std::string(name) + ".", strict_,
+                        out_);
   }
 
   void value(std::string_view name, ValueSlot& slot) override {
     if (!is_state(meta_, name.substr(0, name.find('.')))) return;
     if (!slot.representable()) return;
     seen_.insert(std::string(name));
-    Found found;
-    look_up(state_, name, found);
-    if (!found.value) {
+    const Value* found = index_.find(name);
+    if (!found) {
       out_.missing.push_back(prefix_ + std::string(name));
       return;
     }
-    if (!slot.fixed()) return;
+    if (!slot.fixed()) return check_plain(name, slot, *found);
     Value mine = slot.get();
-    const Value& theirs = *found.value;
+    const Value& theirs = *found;
     bool same = mine.type() == theirs.type();
     if (same && mine.is_tensor())
       same = mine.as_tensor().shape() == theirs.as_tensor().shape() &&
@@ -95,6 +93,16 @@ class StateChecker final : public Fields {
   }
 
  private:
+  /// Any value, as far as the place takes it.
+  void check_plain(std::string_view name, const ValueSlot& slot,
+                   const Value& theirs) {
+    try {
+      slot.check(theirs);
+    } catch (const Error&) {
+      out_.different.push_back(str(prefix_, name, ": ", theirs.summary(),
+                                   ", here ", slot.get().summary()));
+    }
+  }
   bool group_seen(const std::string& name) const {
     auto next = seen_.lower_bound(name + ".");
     return next != seen_.end() && next->starts_with(name + ".");
@@ -106,20 +114,25 @@ class StateChecker final : public Fields {
     return false;
   }
   void unexpected_in_group(const std::string& name, const Value& value) {
-    if (!value.is_dict()) return;
-    for (const auto& [key, item] : value.as_dict()) {
-      std::string full = name + "." + to_string(key);
-      if (seen_.contains(full) || prefix_seen(full)) continue;
+    auto look_at = [&](const std::string& full, const Value& item) {
+      if (seen_.contains(full) || prefix_seen(full)) return;
       if (group_seen(full)) {
         unexpected_in_group(full, item);
       } else {
         list_leaves(item, prefix_ + full, out_.unexpected);
       }
-    }
+    };
+    if (value.is_dict())
+      for (const auto& [key, item] : value.as_dict())
+        look_at(name + "." + to_string(key), item);
+    if (value.is_list())
+      for (std::size_t i = 0; i < value.as_list().items.size(); ++i)
+        look_at(str(name, ".", i), value.as_list().items[i]);
   }
 
   const Meta& meta_;
   const Dict& state_;
+  StateIndex index_;
   const std::string& prefix_;
   bool strict_;
   Mismatch& out_;
@@ -128,21 +141,34 @@ class StateChecker final : public Fields {
 
 }  // namespace
 
+namespace {
+
+// The edit distances of more pairs of names take too long.
+constexpr std::size_t kPairsCompared = 10'000;
+
+void list_names(const Mismatch& found, std::string& text) {
+  bool near_too =
+      found.missing.size() * found.unexpected.size() <= kPairsCompared;
+  for (std::size_t i = 0; i < found.missing.size(); ++i) {
+    text += i ? ", " : "\n  missing in the state: ";
+    text += found.missing[i];
+    if (!near_too) continue;
+    auto near = nearest_names(found.missing[i], found.unexpected, 1);
+    if (!near.empty()) text += " (the state has " + near[0] + ")";
+  }
+  if (!found.unexpected.empty())
+    text += "\n  unexpected in the state: " +
+            join(found.unexpected, ", ", found.unexpected.size());
+  for (const std::string& line : found.different)
+    text += "\n  differs: " + line;
+}
+
+}  // namespace
+
 void Mismatch::raise(std::string_view where) const {
   std::string text;
-  if (!missing.empty()) {
-    text += "\n  missing in the state: ";
-    for (std::size_t i = 0; i < missing.size(); ++i) {
-      if (i) text += ", ";
-      text += missing[i];
-      auto near = nearest_names(missing[i], unexpected, 1);
-      if (!near.empty()) text += " (the state has " + near[0] + ")";
-    }
-  }
-  if (!unexpected.empty())
-    text += "\n  unexpected in the state: " +
-            join(unexpected, ", ", unexpected.size());
-  for (const std::string& line : different) text += "\n  differs: " + line;
+  list_names(*this, text);
+  for (const std::string& line : advice) text += "\n  " + line;
   fail(Kind::kState, where,
        "the state does not fit; nothing was changed:", text,
        "\n  load a part with only=…, rename with remap={old: new}, or accept "

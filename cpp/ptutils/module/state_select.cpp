@@ -1,122 +1,219 @@
 #include <algorithm>
-#include <set>
+#include <map>
+#include <regex>
 #include <string>
 #include <vector>
 
+#include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
-#include "ptutils/module/module.h"
+#include "ptutils/module/state_part.h"
 
-// A part of a state: by names, by a regular expression, under other names.
+// A part of a state: by names, globs, a regular expression, under other names.
 
 namespace ptutils {
 
+using detail::Renames;
+using detail::StateLeaf;
+
 namespace {
 
-/// Flat names and leaves: through dicts with text keys only (an optimizer's
-/// integer keys belong to its one leaf).
-void flatten_names(const Value& value, const std::string& prefix, Dict& out) {
-  bool nested = value.is_dict() && !value.as_dict().empty();
-  if (nested)
-    for (const auto& [key, item] : value.as_dict())
-      nested = nested && std::holds_alternative<std::string>(key);
-  if (!nested) {
-    out.set(prefix, value);
-    return;
-  }
-  for (const auto& [key, item] : value.as_dict())
-    flatten_names(
-        item, prefix.empty() ? to_string(key) : prefix + "." + to_string(key),
-        out);
+constexpr std::string_view kWhere = "load_state_dict";
+
+bool is_glob(const std::string& name) {
+  return name.find_first_of("*?[") != std::string::npos;
 }
 
-bool under(const std::string& name, const std::string& prefix) {
-  return name == prefix ||
-         (name.size() > prefix.size() && name.starts_with(prefix) &&
-          name[prefix.size()] == '.');
-}
-
-/// The names of `flat`, and those that lead to them.
-std::vector<std::string> names_in(const Dict& flat) {
+/// The names of the leaves, and those that lead to them.
+std::vector<std::string> names_in(const std::vector<StateLeaf>& leaves) {
   std::set<std::string> names;
-  for (const std::string& name : flat.keys())
-    for (auto dot = name.find('.');; dot = name.find('.', dot + 1)) {
-      names.insert(name.substr(0, dot));
-      if (dot == std::string::npos) break;
-    }
+  for (const StateLeaf& leaf : leaves)
+    for (std::string& name : detail::prefixes_of(leaf.name))
+      names.insert(std::move(name));
   names.erase("");  // of an empty state
   return {names.begin(), names.end()};
 }
 
-/// Every name that is to be renamed is there.
-void check_remap(const Dict& flat, const LoadOptions& options) {
-  auto names = names_in(flat);
-  for (const auto& [from, to] : options.remap)
-    if (std::find(names.begin(), names.end(), from) == names.end())
-      fail(Kind::kKey, "load_state_dict", "remap: the state has no '", from,
-           "'", did_you_mean(from, names));
-}
-
-std::string renamed(const std::string& name, const LoadOptions& options) {
-  for (const auto& [from, to] : options.remap)
-    if (under(name, from)) return to + name.substr(from.size());
-  return name;
-}
-
-/// The part of a state that the options take, flat, under the names here.
-Dict selected(const Value& state, const LoadOptions& options) {
-  Dict flat;
-  flatten_names(state, "", flat);
-  check_remap(flat, options);
-  std::set<std::string> unused;
-  if (options.only_names)
-    unused.insert(options.only_names->begin(), options.only_names->end());
-  std::regex pattern;
-  if (options.only_regex) {
+/// What the options' only_… say of names.
+class Filter {
+ public:
+  explicit Filter(const LoadOptions& options) : options_(options) {
+    if (options.only_names)
+      for (const std::string& name : *options.only_names) {
+        used_[name] = false;
+        if (is_glob(name)) globs_.push_back(name);
+      }
+    if (!options.only_regex) return;
     try {
-      pattern.assign(*options.only_regex);
+      pattern_.assign(*options.only_regex);
     } catch (const std::regex_error& e) {
-      fail(Kind::kValue, "load_state_dict", "only='", *options.only_regex,
+      fail(Kind::kValue, kWhere, "only='", *options.only_regex,
            "' is not a regular expression: ", e.what());
     }
   }
-  Dict out;
-  for (const auto& [key, value] : flat) {
-    std::string saved = to_string(key), here = renamed(saved, options);
-    bool take = true;
-    if (options.only_names) {
-      take = false;
-      for (const std::string& wanted : *options.only_names)
-        if (under(saved, wanted) || under(here, wanted)) {
-          take = true;
-          unused.erase(wanted);
-        }
-    }
-    if (options.only_regex)
-      take = take && (std::regex_search(saved, pattern) ||
-                      std::regex_search(here, pattern));
-    if (take) out.set(here, value);
+
+  bool operator()(const std::string& name) {
+    if (options_.only_if) return options_.only_if(name);
+    if (options_.only_regex) return std::regex_search(name, pattern_);
+    return !options_.only_names || listed(name);
   }
-  if (!unused.empty())
-    fail(Kind::kKey, "load_state_dict", "the state has no '", *unused.begin(),
-         "'", did_you_mean(*unused.begin(), flat.keys()));
-  if (options.only_regex && out.empty())
-    fail(Kind::kKey, "load_state_dict", "only='", *options.only_regex,
-         "' matches no name of the state",
-         did_you_mean(*options.only_regex, names_in(flat)));
+
+  /// Every name and glob has fitted something.
+  void check_used(const std::vector<StateLeaf>& leaves) const {
+    std::vector<std::string> unused;
+    for (const auto& [name, used] : used_)
+      if (!used) unused.push_back(str("'", name, "'"));
+    if (unused.empty()) return;
+    auto first = std::find_if(used_.begin(), used_.end(),
+                              [](const auto& entry) { return !entry.second; });
+    fail(Kind::kKey, kWhere, "only: the state has no ", join(unused),
+         did_you_mean(first->first, names_in(leaves)));
+  }
+
+ private:
+  bool listed(const std::string& name) {
+    bool found = false;
+    for (const std::string& prefix : detail::prefixes_of(name)) {
+      if (auto entry = used_.find(prefix); entry != used_.end())
+        found = entry->second = true;
+      for (const std::string& glob : globs_)
+        if (glob_match(glob, prefix)) found = used_[glob] = true;
+    }
+    return found;
+  }
+
+  const LoadOptions& options_;
+  std::map<std::string, bool> used_;
+  std::vector<std::string> globs_;
+  std::regex pattern_;
+};
+
+/// Every name that is to be renamed is there.
+void check_remap(const std::vector<StateLeaf>& leaves, const Remap& remap) {
+  if (remap.empty()) return;
+  auto names = names_in(leaves);
+  for (const auto& [from, to] : remap)
+    if (!from.empty() && !std::binary_search(names.begin(), names.end(), from))
+      fail(Kind::kKey, kWhere, "remap: the state has no '", from, "'",
+           did_you_mean(from, names));
+}
+
+/// The keys by which a leaf is found under its name here.
+std::vector<std::string> renamed_keys(const StateLeaf& leaf,
+                                      const Renames& renames) {
+  const auto* rule = renames.rule(leaf.name);
+  if (!rule) return leaf.keys;
+  // Below the prefix the keys stay: only the one that it ends in is cut.
+  std::vector<std::string> keys;
+  std::size_t rest = detail::below(leaf.name, rule->first).size();
+  for (auto key = leaf.keys.rbegin(); rest > 0; ++key) {
+    keys.push_back(key->size() <= rest ? *key
+                                       : key->substr(key->size() - rest));
+    rest -= std::min(rest, keys.back().size() + 1);
+  }
+  std::reverse(keys.begin(), keys.end());
+  if (keys.empty()) return {rule->second};
+  keys.front() = detail::joined(rule->second, keys.front());
+  return keys;
+}
+
+void put(Dict& out, const std::vector<std::string>& keys,
+         const StateLeaf& leaf) {
+  Dict* at = &out;
+  std::size_t above =
+      leaf.kinds.size() - std::min(leaf.kinds.size(), keys.size());
+  for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
+    Value& next = (*at)[keys[i]];
+    if (next.is_null()) {
+      Dict made;
+      made.kind = leaf.kinds[above + i + 1];
+      next = Value(std::move(made));
+    }
+    at = &next.as_dict(leaf.name);
+  }
+  if (at->contains(keys.back()))
+    fail(Kind::kValue, kWhere, "'", leaf.name, "' would hide what is below '",
+         keys.back(), "'");
+  at->set(keys.back(), *leaf.value);
+}
+
+/// The part of a state that the options take, under the names here.
+Value selected(const Value& state, const LoadOptions& options) {
+  auto leaves = detail::state_leaves(state);
+  check_remap(leaves, options.remap);
+  Renames renames(options.remap);
+  Filter taken(options);
+  std::map<std::string, const std::string*> sources;
+  Dict out;
+  for (const StateLeaf& leaf : leaves) {
+    if (leaf.name.empty()) continue;  // an empty state
+    std::string here = renames(leaf.name);
+    bool by_old = taken(leaf.name);  // both, so that each entry counts as used
+    if (!taken(here) && !by_old) continue;
+    if (here.empty())
+      fail(Kind::kValue, kWhere, "remap leaves '", leaf.name, "' no name");
+    auto [first, is_new] = sources.emplace(here, &leaf.name);
+    if (!is_new)
+      fail(Kind::kValue, kWhere, "'", *first->second, "' and '", leaf.name,
+           "' of the state both go to '", here, "'");
+    put(out, renamed_keys(leaf, renames), leaf);
+  }
+  taken.check_used(leaves);
+  if (options.filtered() && out.empty())
+    fail(Kind::kKey, kWhere, "only",
+         options.only_regex ? str("='", *options.only_regex, "'") : "",
+         " matches no name of the state",
+         did_you_mean(options.only_regex.value_or(" "), names_in(leaves)));
+  return Value(std::move(out));
+}
+
+/// The options with the renames that were asked for by remap='suggested'.
+LoadOptions with_suggestion(Module& module, const Value& state,
+                            const LoadOptions& options) {
+  LoadOptions out = options;
+  Remap remap = detail::suggested_remap(module, state, options);
+  if (remap.empty()) return out;
+  log::info(module.class_name(),
+            ": loads with remap=", detail::remap_text(remap, 6));
+  out.remap = std::move(remap);
   return out;
+}
+
+void log_left_alone(Module& module, const Loaded& left) {
+  auto names = [](const std::vector<std::string>& all) {
+    return str(all.size(), all.empty() ? "" : ": ", join(all, ", ", 4));
+  };
+  if (left.missing.empty() && left.unexpected.empty()) return;
+  log::info(module.class_name(), ": loaded with strict=False; missing in the ",
+            "state: ", names(left.missing),
+            "; unexpected: ", names(left.unexpected));
 }
 
 }  // namespace
 
-void Module::load_state_dict(const Value& state, const LoadOptions& options) {
-  if (options.whole() && options.strict) return load_state_dict(state);
-  Value part = options.whole() ? state : Value(selected(state, options));
+Loaded Module::load_state_dict(const Value& state, const LoadOptions& options) {
+  if (options.whole()) {
+    load_state_dict(state);
+    return {};
+  }
+  LoadOptions plan =
+      options.suggested ? with_suggestion(*this, state, options) : options;
+  bool moved = plan.filtered() || !plan.remap.empty();
+  Value part = moved ? selected(state, plan) : state;
+  if (options.cast) part = detail::with_dtypes_of(*this, std::move(part));
   Mismatch found;
   check_state(part, "", options.strict, found);
-  found.missing.clear();  // a part was asked for, or any names
+  Loaded left{{}, found.unexpected};
+  Filter asked(options);
+  for (const std::string& name : found.missing)
+    if (asked(name)) left.missing.push_back(name);
+  // A part was asked for, or any names. A suggestion is for a whole state.
+  bool partial = options.filtered() || !options.remap.empty();
+  if (partial || !options.strict) found.missing.clear();
   if (!options.strict) found.unexpected.clear();
-  if (!found.empty()) found.raise(class_name());
+  if (!found.empty()) detail::fail_load(*this, state, plan, std::move(found));
   load_partial(part);
+  if (!options.strict) log_left_alone(*this, left);
+  return left;
 }
 
 }  // namespace ptutils

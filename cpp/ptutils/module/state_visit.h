@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -23,12 +25,23 @@ class Active {
 /// Whether the class's Meta lets the name into a state.
 bool is_state(const Meta& meta, std::string_view name);
 
-/// What `state` holds for `name`: the entry, or the entries under "name." of a
-/// flat or dotted state, as a Dict. Null pointer in `value` when there is none.
-struct Found {
-  const Value* value = nullptr;
-  Value gathered;
+/// Names of a state that may be nested, flat ("net.0.weight") or both at once:
+/// one pass over its keys, however many names are then asked for.
+class StateIndex {
+ public:
+  explicit StateIndex(const Dict& state) : state_(state) {}
+  /// The entry of that name; where entries "name.…" stand beside it, or in its
+  /// place, a Dict of all. nullptr when there is none. Lives as long as this.
+  const Value* find(std::string_view name);
+
+ private:
+  void gather();
+  const Value* first_step(std::string_view key);
+
+  const Dict& state_;
+  bool gathered_ = false;
+  std::map<std::string, Value, std::less<>> groups_;  // of keys with dots
+  std::map<std::string, std::unique_ptr<StateIndex>, std::less<>> deeper_;
 };
-void look_up(const Dict& state, std::string_view name, Found& out);
 
 }  // namespace ptutils::detail

@@ -1,3 +1,4 @@
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -9,7 +10,15 @@ namespace {
 std::string number_text(double v) {
   if (std::isnan(v)) return "nan";
   if (std::isinf(v)) return v < 0 ? "-inf" : "inf";
-  std::string out = str(v);
+  // As Python does: 0.0005 is shorter to read than 5e-04.
+  const double size = std::abs(v);
+  char text[32];
+  const char* end =
+      size >= 1e-4 && size < 1e16
+          ? std::to_chars(text, text + sizeof text, v, std::chars_format::fixed)
+                .ptr
+          : std::to_chars(text, text + sizeof text, v).ptr;
+  std::string out(static_cast<const char*>(text), end);
   if (out.find_first_of(".e") == std::string::npos) out += ".0";
   return out;
 }

@@ -46,7 +46,8 @@ Value Module::call(const Value& arguments) {
   const auto& items = arguments.as_list().items;
   if (items.size() != 1)
     fail(Kind::kType, class_name(), "takes one Tensor or Variable, not ",
-         items.size(), " arguments");
+         items.size(), " arguments",
+         items.empty() ? "" : "; the first is " + items[0].repr(40));
   return to_value(forward(variable_in(items[0])));
 }
 

@@ -309,7 +309,7 @@ void Session::finish(bool complete) {
   bool paused = !complete && !stopped;
   if (paused) raise(kPause);
   save_asked_ = false;
-  checkpoint(false);
+  checkpoint();
   raise(kEnd);
   read_pending();
   if (complete) warn_of_best();
@@ -366,6 +366,7 @@ void Session::end_run(Status::State state, Status::Outcome outcome) {
   signals_.reset();
   if (options_.model) options_.model->observer = nullptr;
   options_.dbinterface->sync();
+  settle_best();
   ended_config_ = effective_config();
   if (!lost_) write_record();
   store_->release();

@@ -15,11 +15,51 @@ bool is_free(const Change& change) {
   return change.path.starts_with("callbacks") || change.path == "exp_id";
 }
 
+/// No callbacks are a list of none.
+Change with_lists(Change change) {
+  if (change.path == "callbacks")
+    for (Value* side : {&change.before, &change.after})
+      if (side->is_null()) *side = Value(List());
+  return change;
+}
+
+/// As `ptutils show --edits` has it (python/ptutils/_text.py): 0.1, Adam, [],
+/// {func: Adam}.
+std::string flow(const Value& value) {
+  auto joined = [](const auto& items, auto&& text) {
+    std::string out;
+    for (const auto& item : items)
+      out += (out.empty() ? "" : ", ") + text(item);
+    return out;
+  };
+  if (value.is_null()) return "-";
+  if (value.is_string()) return value.as_string();
+  if (value.is_list()) return "[" + joined(value.as_list().items, flow) + "]";
+  if (!value.is_dict()) return value.repr();
+  return "{" +
+         joined(value.as_dict(),
+                [](const Dict::Entry& entry) {
+                  return to_string(entry.first) + ": " + flow(entry.second);
+                }) +
+         "}";
+}
+
+/// On one line of at most `limit` bytes.
+std::string shown(const Value& value, std::size_t limit) {
+  std::string out = flow(value);
+  std::replace(out.begin(), out.end(), '\n', ' ');
+  if (out.size() <= limit) return out;
+  // Not within a UTF-8 sequence.
+  while (limit > 0 && (static_cast<unsigned char>(out[limit]) & 0xc0) == 0x80)
+    --limit;
+  return out.substr(0, limit) + "…";
+}
+
 std::string describe(const std::vector<Change>& changes) {
   std::string out;
   for (const Change& c : changes)
-    out +=
-        str("\n  ", c.path, ": ", c.before.repr(60), " -> ", c.after.repr(60));
+    out += str("\n  ", c.path, ": ", shown(c.before, 60), " → ",
+               shown(c.after, 60));
   return out;
 }
 
@@ -63,12 +103,11 @@ void rescale_positions(const Change& change, Value& state) {
 
 }  // namespace
 
-void Session::fail_structure(const std::vector<Change>& changes,
-                             const std::string& more) const {
+void Session::fail_structure(const std::vector<Change>& changes) const {
   fail(Kind::kState, options_.exp_id, "exists in ",
        options_.dbinterface->location(),
        " with another structure:", describe(changes),
-       "\n  choose another exp_id, or give back the structure it has", more);
+       "\n  choose another exp_id, or give back the structure it has");
 }
 
 /// Loads it whole; what changed in the configuration may be why it cannot be.
@@ -77,12 +116,12 @@ void Session::load_checked(const Value& state,
   While restoring(restoring_);
   try {
     load_state_dict(state);
-  } catch (const Error& e) {
+  } catch (const Error&) {
     std::vector<Change> suspects;
     for (const Change& change : changes)
       if (change.path.starts_with("model.net")) suspects.push_back(change);
     if (suspects.empty()) throw;
-    fail_structure(suspects, str("\n  ", e.what()));
+    fail_structure(suspects);
   }
 }
 
@@ -122,7 +161,9 @@ void Session::restore_waiting() {
                  "' has no attribute here: set it before the loop begins");
 }
 
-void Session::restore(const RunRecord& before, const CheckpointInfo& from) {
+/// Returns what the user has changed since: edits, where the run goes on.
+std::vector<Change> Session::restore(const RunRecord& before,
+                                     const CheckpointInfo& from) {
   Value document = store_->load_checkpoint(from.id);
   const Dict& saved = document.as_dict();
   Value state = saved.at("state");
@@ -148,7 +189,7 @@ void Session::restore(const RunRecord& before, const CheckpointInfo& from) {
         }))
       record_.best = before.best;
   }
-  log_changes(changes, from.step);
+  stored_best_ = record_.best;
   has_run_ = true;
   record_.config = effective_config();
   seconds_before_ = saved.at("seconds").as_double();
@@ -161,6 +202,7 @@ void Session::restore(const RunRecord& before, const CheckpointInfo& from) {
   if (before.status.state != Status::State::kComplete || !done())
     log::info(options_.exp_id, ": resumed at step ", progress_.step,
               ", attempt ", attempt_);
+  return changes;
 }
 
 /// Steps beyond the checkpoint are done again: another attempt, so that none
@@ -199,10 +241,10 @@ std::vector<Change> Session::changed_values(const Value& given_before) {
       options_.seed = static_cast<std::uint64_t>(change.before.as_int());
       given.as_dict()["seed"] = change.before;
     } else {
-      values.push_back(std::move(change));
+      values.push_back(with_lists(std::move(change)));
     }
   }
-  if (!structural.empty()) fail_structure(structural, "");
+  if (!structural.empty()) fail_structure(structural);
   record_.given = std::move(given);
   return values;
 }
@@ -211,8 +253,8 @@ void Session::log_changes(const std::vector<Change>& changes,
                           std::int64_t step) {
   for (const Change& change : changes) {
     add_edit(change, step, "changed on resume");
-    log::info(options_.exp_id, ": ", change.path, " ", change.before.repr(40),
-              " -> ", change.after.repr(40), " from step ", step);
+    log::info(options_.exp_id, ": ", change.path, " ", shown(change.before, 40),
+              " → ", shown(change.after, 40), " from step ", step);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "ptutils/common/names.h"
 #include "ptutils/module/configuration.h"
+#include "ptutils/session/model.h"
 #include "ptutils/tensor/random.h"
 
 namespace ptutils {
@@ -38,8 +39,13 @@ Value configuration_query(const Value& query) {
   return Value(std::move(out));
 }
 
-std::string slot_of(const std::string& path) {
-  return path.substr(path.rfind('.') + 1);
+/// The line of a recorded exception that says what it was.
+std::string cause_of(const std::string& exception) {
+  if (!exception.starts_with("Traceback"))
+    return exception.substr(0, exception.find('\n'));
+  const std::string lines =
+      exception.substr(0, exception.find_last_not_of('\n') + 1);
+  return lines.substr(lines.rfind('\n') + 1);
 }
 
 }  // namespace
@@ -55,15 +61,25 @@ std::vector<CheckpointInfo> Run::checkpoints() const {
   return store_.checkpoints();
 }
 
+void Run::fail_no_best() const {
+  const Value* metric = record_.config.find_path("save_params.keep_best");
+  if (!metric || metric->is_null())
+    fail(Kind::kNotFound, exp_id(),
+         "has no best checkpoint: run it with "
+         "save_params: {keep_best: val/accuracy}, or load at='last'");
+  std::string why;
+  if (record_.status.outcome == Status::Outcome::kFailure)
+    why = "; the run failed: " + cause_of(record_.status.exception);
+  fail(Kind::kNotFound, exp_id(), "has no best checkpoint: none of keep_best ",
+       metric->repr(60), " is stored", why, "; load at='last'");
+}
+
 Value Run::checkpoint(At at) const {
   if (at == At::kBest) {
     const Value* id = record_.best.is_dict()
                           ? record_.best.as_dict().find("checkpoint")
                           : nullptr;
-    if (!id)
-      fail(Kind::kNotFound, exp_id(),
-           "has no best checkpoint: run it with "
-           "save_params: {keep_best: val/accuracy}, or load at='last'");
+    if (!id) fail_no_best();
     return store_.load_checkpoint(id->as_string());
   }
   auto newest = store_.newest(record_.attempts);
@@ -81,6 +97,13 @@ ModulePtr Run::load(const std::string& path, At at, bool trusted,
     fail(Kind::kKey, exp_id(), "the state has no '", path, "'",
          did_you_mean(path, saved.as_dict().at("state").as_dict().keys()));
   ModulePtr module = std::move(into);
+  const std::string slot = path.substr(path.rfind('.') + 1);
+  if (!module && slot == "optimizer" && path.size() > slot.size()) {
+    // It is nothing without the net whose parameters it has.
+    auto model = std::dynamic_pointer_cast<Model>(
+        load(path.substr(0, path.size() - slot.size() - 1), at, trusted));
+    if (model && model->optimizer) return model->optimizer;
+  }
   if (!module) {
     const Value* config = saved.as_dict().at("config").find_path(path);
     if (!config)
@@ -88,7 +111,7 @@ ModulePtr Run::load(const std::string& path, At at, bool trusted,
            "': give the object to load into (net=…)");
     BuildContext context;
     context.path = path;
-    context.slot = slot_of(path);
+    context.slot = slot;
     context.trusted = trusted;
     // Initialisers draw; a run that goes on beside this must not notice.
     Random stream = default_random();

@@ -44,6 +44,7 @@ class PTUTILS_API Run {
 
  private:
   Value checkpoint(At at) const;
+  [[noreturn]] void fail_no_best() const;
   std::shared_ptr<DBInterface> db_;
   RunRecord record_;
   RunStore store_;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -27,7 +28,7 @@ void Session::save_due(bool epoch_ended) {
   bool due = (*save_due_)(at_now());
   if (!settings_.save_every && epoch_ended) due = true;
   if (std::exchange(save_asked_, false)) due = true;
-  bool best = false;
+  Value best;
   if (!settings_.keep_best.empty()) {
     read_pending();
     // Logged at this very step, and better than what there was.
@@ -38,16 +39,15 @@ void Session::save_due(bool epoch_ended) {
                           ? record_.best.as_dict().at("value").as_double()
                           : std::nan("");
       double value = records->value;
-      best = !std::isnan(value) &&
-             (std::isnan(before) ||
-              (settings_.best_is_largest ? value > before : value < before));
-      if (best)
-        record_.best = Value(Dict{{"metric", Value(settings_.keep_best)},
-                                  {"value", Value(value)},
-                                  {"step", Value(progress_.step)}});
+      if (!std::isnan(value) &&
+          (std::isnan(before) ||
+           (settings_.best_is_largest ? value > before : value < before)))
+        best = Value(Dict{{"metric", Value(settings_.keep_best)},
+                          {"value", Value(value)},
+                          {"step", Value(progress_.step)}});
     }
   }
-  if (due || best) checkpoint(best);
+  if (due || !best.is_null()) checkpoint(std::move(best));
 }
 
 void Session::save() {
@@ -57,20 +57,23 @@ void Session::save() {
   if (phase_ != Phase::kBetween || ending_step_) {
     save_asked_ = true;
   } else {
-    checkpoint(false);
+    checkpoint();
   }
 }
 
-void Session::checkpoint(bool best) {
+void Session::checkpoint(Value best) {
   static const auto kBefore = Callbacks::intern("before_save");
   static const auto kAfter = Callbacks::intern("after_save");
-  if (last_saved_step_ == progress_.step && !best) return;
+  if (last_saved_step_ == progress_.step && best.is_null()) return;
   raise(kBefore);
   read_pending();
   settle_saves();
   flush_history(true);
   std::string id = new_id();
-  if (best) record_.best.as_dict()["checkpoint"] = id;
+  if (!best.is_null()) {
+    best.as_dict()["checkpoint"] = id;
+    record_.best = std::move(best);
+  }
   record_changes();
   Dict document{{"_id", Value(id)},
                 {"kind", Value("checkpoint")},
@@ -106,6 +109,7 @@ void Session::record_changes() {
   for (const Change& change : compare(record_.config, config))
     add_edit(change, progress_.step, "unattributed");
   record_.config = std::move(config);
+  raise_edits();
 }
 
 void Session::add_edit(const Change& change, std::int64_t step,
@@ -120,7 +124,18 @@ void Session::add_edit(const Change& change, std::int64_t step,
   // A resume that was killed before its first save is made once more.
   for (const Value& known : record_.edits.items)
     if (known.identical(edit)) return;
+  unraised_edits_.items.push_back(edit);
   record_.edits.items.push_back(std::move(edit));
+}
+
+void Session::raise_edits() {
+  static const auto kEdit = Callbacks::intern("on_edit");
+  for (const Value& edit : std::exchange(unraised_edits_, List()).items) {
+    Dict told;
+    for (const char* name : {"path", "old", "new", "cause"})
+      told.set(name, edit.as_dict().at(name));
+    raise(kEdit, Value(std::move(told)));
+  }
 }
 
 /// Waits until what was queued is durable, then lets older checkpoints go and
@@ -129,6 +144,7 @@ void Session::settle_saves() {
   if (!saves_unsettled_) return;
   options_.dbinterface->sync();
   saves_unsettled_ = false;
+  settle_best();
   std::string best;
   if (record_.best.is_dict())
     if (const Value* id = record_.best.as_dict().find("checkpoint"))
@@ -137,13 +153,30 @@ void Session::settle_saves() {
   store_->retain(record_.attempts, settings_.keep_last, best);
 }
 
+/// A best one counts when its checkpoint is there; one that could not be saved
+/// gives way to the one before it.
+void Session::settle_best() {
+  if (record_.best.identical(stored_best_)) return;
+  const Value* id = record_.best.find_path("checkpoint");
+  auto all = store_->checkpoints();
+  if (id && std::any_of(all.begin(), all.end(), [&](const CheckpointInfo& c) {
+        return c.id == id->as_string();
+      }))
+    stored_best_ = record_.best;
+  else
+    record_.best = stored_best_;
+}
+
 void Session::write_record() {
   {
     std::lock_guard lock(status_mutex_);
     record_.status = status_;
     record_.latest = latest_;
   }
-  if (!store_->write(record_)) lost_ = true;
+  Value best = std::exchange(record_.best, stored_best_);
+  const bool mine = store_->write(record_);
+  record_.best = std::move(best);
+  if (!mine) lost_ = true;
 }
 
 }  // namespace ptutils

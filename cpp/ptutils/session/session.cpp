@@ -44,8 +44,7 @@ Session::Session(Options options)
       settings_(SessionSettings::read(options_.train_params,
                                       options_.validation_params,
                                       options_.save_params)) {
-  if (options_.exp_id.empty())
-    fail(Kind::kValue, "Session", "exp_id must not be empty");
+  check_exp_id(options_.exp_id);
   if (!options_.dbinterface)
     fail(Kind::kValue, options_.exp_id,
          "has no dbinterface: give a path "
@@ -117,6 +116,8 @@ void Session::load_partial(const Value& state) {
   // Back in time: the steps since leave the current line.
   read_pending();
   begin_attempt(attempt_ + 1, progress_.step, "rollback");
+  static const auto kRollback = Callbacks::intern("on_rollback");
+  raise(kRollback, Value(Dict{{"from_step", Value(before)}}));
 }
 
 Status Session::status() const {
@@ -200,10 +201,11 @@ void Session::read_pending() {
   if (foreign && foreign_ops().read) {
     numbers = foreign_ops().read(values);
   } else {
-    for (const Value& v : values) {
-      auto number = scalar_of(v);
+    for (const Pending& p : waiting) {
+      auto number = scalar_of(p.value);
       if (!number)
-        fail(Kind::kType, "Session.log", v.repr(60), " is not a number");
+        fail(Kind::kType, "Session.log", p.name, " is ", p.value.repr(60),
+             "; it must be a number or a tensor of one element");
       numbers.push_back(*number);
     }
   }

@@ -192,7 +192,8 @@ class PTUTILS_API Session : public Module {
   void check_parts() const;
   void start_new(const std::optional<RunRecord>& before);
   void back_to_start(const RunRecord& before);
-  void restore(const RunRecord& before, const CheckpointInfo& from);
+  std::vector<Change> restore(const RunRecord& before,
+                              const CheckpointInfo& from);
   bool is_over(const RunRecord& before, Mode mode) const;
   void give_back(const RunRecord& before);
   void load_checked(const Value& state, const std::vector<Change>& changes);
@@ -206,9 +207,9 @@ class PTUTILS_API Session : public Module {
   void start_clock();
   std::vector<Change> changed_values(const Value& given_before);
   void log_changes(const std::vector<Change>& changes, std::int64_t step);
-  [[noreturn]] void fail_structure(const std::vector<Change>& changes,
-                                   const std::string& more) const;
+  [[noreturn]] void fail_structure(const std::vector<Change>& changes) const;
   void add_edit(const Change& change, std::int64_t step, const char* cause);
+  void raise_edits();
   bool repeats_steps(const RunRecord& before, const CheckpointInfo& from);
   Value effective_config();
   Value write_config(const std::function<Value(Module&)>& describe);
@@ -222,8 +223,9 @@ class PTUTILS_API Session : public Module {
   bool end_of_epoch(const Ending& ending);
   void save_due(bool epoch_ended);
   void flush_history(bool now);
-  void checkpoint(bool best);
+  void checkpoint(Value best = {});  // {metric, value, step}, or null
   void settle_saves();
+  void settle_best();
   void record_changes();
   void raise(Callbacks::TriggerId trigger, const Value& metrics = {});
   void update_status();
@@ -249,6 +251,8 @@ class PTUTILS_API Session : public Module {
   History history_;
   std::vector<Pending> pending_;
   RunRecord record_;
+  Value stored_best_;  // the last best whose checkpoint is durable
+  List unraised_edits_;
   std::unique_ptr<RunStore> store_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<SignalGuard> signals_;

@@ -46,6 +46,29 @@ void read_best(const Value& value, SessionSettings& out) {
 
 }  // namespace
 
+void check_exp_id(std::string_view name) {
+  constexpr std::size_t kMost = 200;
+  constexpr std::string_view kWhere = "Session";
+  if (name.empty()) fail(Kind::kValue, kWhere, "exp_id must not be empty");
+  std::size_t characters = 0;
+  unsigned char before = 0;
+  for (char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool is_c1 = before == 0xC2 && byte < 0xA0;  // U+0080 to U+009F
+    if (byte < 0x20 || byte == 0x7F || is_c1)
+      fail(Kind::kValue, kWhere, "exp_id ", Value(name).repr(60),
+           " has a control character, which no terminal should be sent");
+    characters += (byte & 0xC0) != 0x80;
+    before = byte;
+  }
+  if (name.front() == ' ' || name.back() == ' ')
+    fail(Kind::kValue, kWhere, "exp_id ", Value(name).repr(60),
+         " begins or ends with a space: leave it out");
+  if (characters > kMost)
+    fail(Kind::kValue, kWhere, "exp_id ", Value(name).repr(60), " has ",
+         characters, " characters; at most ", kMost);
+}
+
 bool is_best_large(std::string_view metric) {
   constexpr std::array<std::string_view, 6> kSmall = {
       "loss", "error", "mse", "mae", "perplexity", "nll"};

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,9 @@
 #include "ptutils/module/value.h"
 
 namespace ptutils {
+
+/// A name that a terminal, a shell and a person can hold; else Kind::kValue.
+PTUTILS_API void check_exp_id(std::string_view name);
 
 /// train_params, validation_params and save_params, checked: an unknown key is
 /// Kind::kKey with the nearest known ones.

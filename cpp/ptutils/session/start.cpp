@@ -102,6 +102,7 @@ bool Session::begin(Mode mode) {
   signals_ = std::make_unique<SignalGuard>();
   try {
     raise(kStart);
+    raise_edits();
   } catch (const std::exception& e) {
     abort(e.what());
     throw;
@@ -145,6 +146,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   ending_step_ = save_asked_ = false;
   waiting_parts_ = Dict();
   unvalidated_.clear();
+  unraised_edits_ = List();
   ended_before_.reset();
   pending_.clear();
   if (options_.dataprovider)
@@ -158,12 +160,13 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   record_.exp_id = options_.exp_id;
   if (!before) record_.created = now();
   if (from) {
-    restore(*before, *from);
+    auto changes = restore(*before, *from);
     if (is_over(*before, mode)) {
       begun_ = false;
       give_back(*before);
       return;
     }
+    log_changes(changes, from->step);
     if (before->status.state == Status::State::kComplete &&
         before->status.outcome != Status::Outcome::kFailure)
       ended_before_ = before;
@@ -177,7 +180,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   save_process_metadata();
   start_clock();
   write_record();
-  if (!from) checkpoint(false);
+  if (!from) checkpoint();
   auto report =
       std::make_shared<ProgressReport>(options_.exp_id, show_progress_);
   heartbeat_ = std::make_unique<Heartbeat>(kBeatSeconds, [this, report] {
@@ -267,7 +270,7 @@ void Session::start_new(const std::optional<RunRecord>& before) {
   seed_streams(Random::named(options_.seed, "run").key());
   seconds_before_ = 0;
   record_.given = record_.config = effective_config();
-  record_.best = Value();
+  record_.best = stored_best_ = Value();
   record_.edits = List();
   last_saved_step_ = -1;
   if (is_new) {

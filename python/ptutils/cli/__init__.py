@@ -146,9 +146,10 @@ def _dispatch(args: argparse.Namespace, terminal: Terminal) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
-    args = _parser().parse_args(argv)
-    terminal = Terminal(args.json)
+    terminal = Terminal(False)
     try:
+        args = _parser().parse_args(argv)
+        terminal = Terminal(args.json)
         status = _dispatch(args, terminal)
         sys.stdout.flush()
         return status

@@ -73,6 +73,7 @@ def _check(args: argparse.Namespace, terminal: Terminal) -> int:
     _database(checked, where)
     if model is not None:
         _describe_model(checked, model)
+    _phases(checked, provider)
     if provider is not None:
         _data(checked, model, provider)
     if model is not None and not checked.problems:
@@ -116,6 +117,8 @@ def _keys(checked: Checked) -> None:
     name = config.get("exp_id")
     if name is not None and (not isinstance(name, str) or not name):
         checked.problems.append(f"[exp_id] a name, not {name!r}")
+    elif name is not None:
+        checked.attempt(_core._check_exp_id, name)
 
 
 def _settings(checked: Checked) -> None:
@@ -153,6 +156,8 @@ def _build(checked: Checked, config: Any, path: str, slot: str, net: Any = None)
     except Exception as error:
         before = len(checked.problems)
         _build_parts(checked, config, path, slot, net)
+        if isinstance(config, dict):
+            checked.attempt(_core._check_arguments, config, path, slot)
         if len(checked.problems) == before:
             checked.problem(error)
         return None
@@ -198,8 +203,16 @@ def _database(checked: Checked, where: Any) -> None:
         where = where[0]
     if isinstance(where, dict) and isinstance(where.get("path"), str):
         where = where["path"]
+    if isinstance(where, dict):  # one that is not here, or no database
+        made = _build(checked, where, "dbinterface", "dbinterface")
+        if made is not None and not isinstance(made, _core.DBInterface):
+            checked.problems.append(f"[dbinterface] {where!r} is not a database")
+        return
     if not isinstance(where, str):
         checked.problems.append(f"[dbinterface] a path (runs.db), not {where!r}")
+        return
+    if "://" in where and not where.startswith("sqlite:///"):
+        checked.attempt(_core.open_database, where)  # says why not
         return
     path = Path(where.removeprefix("sqlite:///"))
     folder = path.parent
@@ -261,8 +274,16 @@ def _count(array: Any) -> int:
     return total
 
 
-def _data(checked: Checked, model: Any, provider: Any) -> None:
-    phases = checked.attempt(lambda: list(provider.phases))
+def _phases(checked: Checked, provider: Any) -> None:
+    """Data for training and for each validation; also where the provider could
+    not be built, by what it was to be built from."""
+    phases: list[str] | None = None
+    if provider is not None:
+        phases = list(provider.phases)
+    else:
+        config = checked.config.get("dataprovider")
+        datasets = config.get("datasets") if isinstance(config, dict) else None
+        phases = [str(key) for key in datasets] if isinstance(datasets, dict) else None
     wanted = checked.config.get("validation_params") or {}
     if phases is not None and "train" not in phases:
         checked.problems.append(
@@ -276,7 +297,10 @@ def _data(checked: Checked, model: Any, provider: Any) -> None:
                 checked.problems.append(
                     f"[validation_params] no data for {phase!r}{hint}"
                 )
-    for phase in phases or []:
+
+
+def _data(checked: Checked, model: Any, provider: Any) -> None:
+    for phase in checked.attempt(lambda: list(provider.phases)) or []:
         _phase(checked, model, provider, phase)
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
 from ..errors import Error, NotFound, UnknownName, WrongType, WrongValue
@@ -15,7 +15,7 @@ from ..errors import Error, NotFound, UnknownName, WrongType, WrongValue
 if TYPE_CHECKING:
     import argparse
 
-    from ..runs import Runs
+    from ..runs import Run, Runs
 
 SETTINGS = "ptutils.yaml"
 
@@ -129,6 +129,20 @@ def open_runs(args: argparse.Namespace) -> Runs:
             f"PTUTILS_DB or dbinterface in {SETTINGS} name another"
         )
     return Runs(where)
+
+
+def one_run(runs: Runs, name: str) -> Run:
+    """The run of this name, or the only one that a glob finds."""
+    found = runs[name]
+    if not hasattr(found, "filter"):
+        return cast("Run", found)
+    names = [run.exp_id for run in found]
+    if len(names) == 1:
+        return cast("Run", found[0])
+    if not names:
+        raise NotFound(f"[{runs.location}] no run {name!r}")
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    raise WrongValue(f"[{name}] {len(names)} runs match: {shown}; name one")
 
 
 def load_config(path: str, overrides: list[str], seed: int | None) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from .. import _core, _text, _tree, difference, files
-from ..state import State
+from .. import _core, _text, difference, files
+from ..summary import summary
 from .common import Terminal, no_file
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ _TEXT = (".json", ".yaml", ".yml")
 
 def is_state(path: str) -> bool:
     """A file of values, not an experiment's."""
-    return os.path.exists(path) and not path.endswith(_TEXT)
+    if not os.path.isfile(path) and not path.endswith(".lmdb"):
+        return False
+    if not path.endswith(_TEXT):
+        return os.path.exists(path)
+    value = files.read(path)
+    return not isinstance(value, dict) or not {"model", "exp_id"} & set(value)
 
 
 def _read(path: str, **options: Any) -> Any:
@@ -28,47 +33,14 @@ def _read(path: str, **options: Any) -> Any:
 
 def show(args: argparse.Namespace, terminal: Terminal) -> int:
     """What a file holds: names, dtypes, shapes, sizes, and what is in them."""
-    path = args.exp_id
-    value = _read(path)
-    leaves = State(value).flat() if isinstance(value, dict) else {"value": value}
-    data = {name: _about(leaf) for name, leaf in leaves.items()}
-    rows = [["name", "value", "size", "min", "max", "NaN"]]
-    rows += [[name, *_cells(about)] for name, about in data.items()]
-    total = sum(about.get("bytes", 0) for about in data.values())
-    codec = _core._format_of(path)
-    head = (
-        f"{path}: {codec}, {_text.grouped(len(data))} "
-        f"{'value' if len(data) == 1 else 'values'}, {_text.size(total)} of arrays"
-    )
-    lines = _text.columns(rows) if data else []
-    terminal.answer(
-        {"file": path, "format": codec, "values": data}, "\n".join([head, *lines])
-    )
+    found = summary(args.exp_id)
+    data = {
+        "file": args.exp_id,
+        "format": _core._format_of(args.exp_id),
+        "values": dict(found),
+    }
+    terminal.answer(data, repr(found))
     return 0
-
-
-def _about(leaf: Any) -> dict[str, Any]:
-    out: dict[str, Any] = {"value": _tree.describe(leaf)}
-    if not difference.is_array(leaf):
-        return out
-    native = _core._as(leaf, "native")
-    numbers = difference.numbers(native)
-    out["bytes"] = int(numbers.size) * native.itemsize
-    if numbers.size and numbers.dtype.kind != "c":
-        real = numbers[numbers == numbers]
-        out["nan"] = int(numbers.size - real.size)
-        if real.size:
-            out["min"], out["max"] = real.min().item(), real.max().item()
-    return out
-
-
-def _cells(about: dict[str, Any]) -> list[str]:
-    def number(name: str) -> str:
-        return _text.number(float(about[name])) if name in about else "-"
-
-    size = _text.size(about["bytes"]) if "bytes" in about else "-"
-    nan = str(about["nan"]) if about.get("nan") else "-"
-    return [about["value"], size, number("min"), number("max"), nan]
 
 
 def diff(args: argparse.Namespace, terminal: Terminal) -> int:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, registry
 from ..errors import NotFound, WrongState
-from .common import Terminal, changed, database, load_config, no_file, open_runs
+from .common import (
+    Terminal,
+    changed,
+    database,
+    load_config,
+    no_file,
+    one_run,
+    open_runs,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -76,7 +84,7 @@ def _from_record(args: argparse.Namespace, exp_id: str) -> Session:
     if not os.path.exists(database(args)) and args.command == "run":
         raise NotFound(no_file(exp_id) + f", and no database {database(args)}")
     runs = open_runs(args)
-    run = runs[exp_id]
+    run = one_run(runs, exp_id)
     config = run.config
     if config.get("model") is None or config.get("dataprovider") is None:
         raise WrongState(
@@ -101,8 +109,8 @@ def _command(run: Any) -> str:
 
 def _run(session: Session, args: argparse.Namespace, terminal: Terminal) -> int:
     started = time.time()
-    resume = f"ptutils resume {session.exp_id}" + (
-        f" --db {args.db}" if args.db else ""
+    resume = f"ptutils resume {shlex.quote(session.exp_id)}" + (
+        f" --db {shlex.quote(args.db)}" if args.db else ""
     )
     try:
         if args.command == "resume":
@@ -120,6 +128,13 @@ def _run(session: Session, args: argparse.Namespace, terminal: Terminal) -> int:
             terminal.answer(_as_data(session), "")
         terminal.note(text)
         return code
+    except OSError as error:
+        # Nothing is wrong with the experiment: it goes on once there is room.
+        if args.debug or session.status.outcome != "failure":
+            raise
+        terminal.error(error)
+        terminal.note(f"go on with: {resume}")
+        return 1
     _core._log_flush()
     lines = [str(session.status), *_summary(session)]
     if session.status.heartbeat < started:  # the one that it had before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core, _listing, _text
 from ..errors import WrongValue
 from . import filing
-from .common import Terminal, load_config, open_runs, plain
+from .common import Terminal, load_config, one_run, open_runs, plain
 
 if TYPE_CHECKING:
     import argparse
@@ -60,7 +60,7 @@ def show(args: argparse.Namespace, terminal: Terminal) -> int:
             "says what it describes"
         )
     runs = open_runs(args)
-    run = runs[args.exp_id]
+    run = one_run(runs, args.exp_id)
     asked = [name for name in _SECTIONS if getattr(args, name)]
     if terminal.as_json:
         data = _as_data(run, runs.sizes())
@@ -159,7 +159,9 @@ def _summary(run: Run, sizes: dict[str, int]) -> str:
         rows.append(["edits", f"{len(run.edits)} (--edits)"])
     rows += _process(run)
     rows.append(["size", _text.size(sizes.get(run.exp_id))])
-    return "\n".join([run.exp_id, *(f"  {line}" for line in _text.columns(rows))])
+    return "\n".join(
+        [_text.printed(run.exp_id), *(f"  {line}" for line in _text.columns(rows))]
+    )
 
 
 def _wrapped(title: str, items: list[str], count: int) -> list[list[str]]:
@@ -184,12 +186,18 @@ def _attempts(run: Run) -> list[list[str]]:
 
 
 def _checkpoints(run: Run) -> list[list[str]]:
+    """A line an attempt, where there are several."""
     best = (run.best or {}).get("checkpoint")
-    steps = [
-        f"step {c['step']}" + (" (best)" if c["id"] == best else "")
-        for c in run.checkpoints
+    lines: dict[int, list[str]] = {}
+    for c in run.checkpoints:
+        mark = " (best)" if c["id"] == best else ""
+        lines.setdefault(c["attempt"], []).append(f"step {c['step']}{mark}")
+    several = len(run.attempts) > 1
+    items = [
+        (f"{attempt}  " if several else "") + ", ".join(steps)
+        for attempt, steps in lines.items()
     ]
-    return _wrapped("checkpoints", [", ".join(steps)], 1) if steps else []
+    return _wrapped("checkpoints", items, 1)
 
 
 def _process(run: Run) -> list[list[str]]:
@@ -240,7 +248,7 @@ def diff(args: argparse.Namespace, terminal: Terminal) -> int:
 def _configuration(args: argparse.Namespace, what: str) -> dict[str, Any]:
     if os.path.exists(what):
         return dict(load_config(what, [], None))
-    return dict(open_runs(args)[what].config)
+    return dict(one_run(open_runs(args), what).config)
 
 
 def _effective(what: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from .._core import (
     Sampler,
     SequentialSampler,
 )
+from .._unknown import attributes_of
 
 __all__ = [
     "MNIST",
@@ -34,3 +35,4 @@ __all__ = [
     "Sampler",
     "SequentialSampler",
 ]
+__getattr__ = attributes_of(__name__, __all__)

@@ -30,6 +30,7 @@ from .._core import _grad_enabled as is_grad_enabled
 from .._core import _linear as linear
 from .._core import _NetModule as Module
 from .._core import _relu as relu
+from .._unknown import attributes_of
 
 __all__ = [
     "Criterion",
@@ -48,6 +49,7 @@ __all__ = [
     "no_grad",
     "relu",
 ]
+__getattr__ = attributes_of(__name__, __all__)
 
 
 class no_grad(ContextDecorator):  # noqa: N801  (torch's name)

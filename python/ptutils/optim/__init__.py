@@ -10,5 +10,7 @@
 """
 
 from .._core import SGD, Adam, Optimizer
+from .._unknown import attributes_of
 
 __all__ = ["SGD", "Adam", "Optimizer"]
+__getattr__ = attributes_of(__name__, __all__)

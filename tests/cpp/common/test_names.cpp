@@ -52,6 +52,18 @@ TEST_CASE("did_you_mean cuts a long list") {
   CHECK(text.ends_with("lllllllll, … (14 more)"));
 }
 
+TEST_CASE("glob_match knows sets of characters, as fnmatch does") {
+  CHECK(glob_match("layers.[0-3].*", "layers.2.weight"));
+  CHECK_FALSE(glob_match("layers.[0-3].*", "layers.4.weight"));
+  CHECK(glob_match("[!a-c]x", "dx"));
+  CHECK_FALSE(glob_match("[!a-c]x", "bx"));
+  CHECK(glob_match("*[12]", "conv1.2"));
+  CHECK(glob_match("[]]", "]"));
+  CHECK(glob_match("[ä-ü]", "ö"));
+  CHECK(glob_match("a[1", "a[1"));  // nothing closes it
+  CHECK_FALSE(glob_match("[a]", ""));
+}
+
 TEST_CASE("join writes at most the count") {
   CHECK(join({}) == "");
   CHECK(join({"a"}) == "a");

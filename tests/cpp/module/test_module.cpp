@@ -205,3 +205,29 @@ TEST_CASE("A handle carries a module through a Value") {
   CHECK(module_in(Value(3)) == nullptr);
   CHECK(std::string(value.as_opaque()->type_name()) == "test.Leaf");
 }
+
+TEST_CASE("Globs, a suggested remap and a cast, from C++") {
+  Tree tree, other;
+  tree.left->weight.data<float>()[0] = 10;
+  Value state = tree.state_dict();
+  LoadOptions globs;
+  globs.only_names = {{"*ft.weight", "items.[0-9]"}};
+  CHECK(other.load_state_dict(state, globs).missing.empty());
+  CHECK(other.left->weight.data<float>()[0] == 10);
+  state.set_path("left.weight",
+                 Value(Tensor::from<double>(std::vector<double>{7, 8}, {2})));
+  LoadOptions options;
+  options.suggested = options.cast = true;
+  Loaded left = other.load_state_dict(Value(Dict{{"old", state}}), options);
+  CHECK((left.missing.empty() && left.unexpected.empty()));
+  CHECK(other.left->weight.data<float>()[1] == 8);
+}
+
+TEST_CASE("A value that its member cannot hold is found before a change") {
+  Tree tree;
+  Value state = tree.state_dict();
+  state.set_path("left.weight", Value(floats({8, 9})));
+  state.set_path("items.1.count", Value("many"));
+  CHECK_ERROR(tree.load_state_dict(state), Kind::kState, "items.1.count: ");
+  CHECK(tree.left->weight.data<float>()[0] == 1);
+}

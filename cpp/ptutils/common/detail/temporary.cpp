@@ -82,6 +82,8 @@ void remove_if_unlocked(const fs::path& path) {
   if (fd && flock(fd.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
 }
 
+}  // namespace
+
 void remove_stale(const fs::path& target) {
   fs::path folder = folder_of(target);
   std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(folder.c_str()),
@@ -95,8 +97,6 @@ void remove_stale(const fs::path& target) {
   }
   for (const fs::path& path : stale) remove_if_unlocked(path);
 }
-
-}  // namespace
 
 Temporary create_temporary(const fs::path& target, mode_t mode) {
   remove_stale(target);

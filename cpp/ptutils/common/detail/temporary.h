@@ -14,9 +14,11 @@ struct Temporary {
   FileDescriptor fd;  // holds a lock on it, which tells that its writer lives
 };
 
-/// Removes what killed writers of `target` left, then creates
-/// ".NAME.PID-COUNTER.tmp" beside it. On failure the fd is empty and errno set.
-/// `mode` is subject to the umask.
+/// Removes the temporaries that killed writers of `target` left.
+void remove_stale(const std::filesystem::path& target);
+
+/// Does so, then creates ".NAME.PID-COUNTER.tmp" beside it. On failure the fd
+/// is empty and errno set. `mode` is subject to the umask.
 Temporary create_temporary(const std::filesystem::path& target, mode_t mode);
 
 }  // namespace ptutils::detail

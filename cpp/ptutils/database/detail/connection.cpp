@@ -47,8 +47,7 @@ void close_inherited(Handles& all) {
   if (full || code == SQLITE_IOERR_WRITE)
     fail(Kind::kIO, "SQLiteInterface", label, ": no room to write (", cause,
          "): the disk, a quota or the limit of a file's size; this save is not "
-         "stored, everything before it is: free space (or raise the limit) and "
-         "save again");
+         "stored, everything before it is: free space, or raise the limit");
   fail(Kind::kIO, "SQLiteInterface", label, ": ", cause,
        "; what was stored before is untouched: check the disk and its mount");
 }

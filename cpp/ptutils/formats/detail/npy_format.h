@@ -26,6 +26,10 @@ bool is_npy(std::string_view bytes);
 /// for what has no Tensor (big-endian, objects, text, structures, dates).
 NpyHeader parse_npy(std::string_view bytes, std::string_view prefix);
 
+/// The same of the first bytes alone: whether the data is there is not looked
+/// at.
+NpyHeader parse_npy_header(std::string_view bytes, std::string_view prefix);
+
 /// The array in `storage` whose header was parsed at `offset`; Origin::kNumpy.
 Tensor npy_tensor(const std::shared_ptr<Storage>& storage, std::size_t offset,
                   const NpyHeader& header, std::string_view prefix);

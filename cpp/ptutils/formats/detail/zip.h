@@ -42,6 +42,8 @@ class ZipReader {
   /// Inflated where it must be; the crc of a stored one is compared when asked,
   /// which reads all of it.
   Content content(const ZipMember& member, bool check = true) const;
+  /// The first bytes of a deflated member that is larger.
+  std::string head(const ZipMember& member, std::size_t size) const;
 
  private:
   struct Directory {

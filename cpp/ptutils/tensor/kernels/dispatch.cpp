@@ -25,6 +25,29 @@ static_assert(static_cast<int>(DType::kI64) == kI64);
 static_assert(static_cast<int>(DType::kF16) == kF16);
 static_assert(static_cast<int>(DType::kC128) == kC128);
 
+#if defined(__x86_64__)
+#if defined(__clang__) && __clang_major__ < 18
+// It does not know the levels by name: the features that tell them apart.
+bool has_v2() {
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+}
+bool has_v3() {
+  return has_v2() && __builtin_cpu_supports("avx2") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+}
+bool has_v4() {
+  return has_v3() && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") &&
+         __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+#else
+bool has_v2() { return __builtin_cpu_supports("x86-64-v2") != 0; }
+bool has_v3() { return __builtin_cpu_supports("x86-64-v3") != 0; }
+bool has_v4() { return __builtin_cpu_supports("x86-64-v4") != 0; }
+#endif
+#endif
+
 struct Level {
   const char* name;
   bool (*supported)();
@@ -34,12 +57,9 @@ struct Level {
 const Level kLevels[] = {
 // the best first
 #if defined(__x86_64__)
-    {"v4", [] { return __builtin_cpu_supports("x86-64-v4") != 0; },
-     ptutils_kernels_v4},
-    {"v3", [] { return __builtin_cpu_supports("x86-64-v3") != 0; },
-     ptutils_kernels_v3},
-    {"v2", [] { return __builtin_cpu_supports("x86-64-v2") != 0; },
-     ptutils_kernels_v2},
+    {"v4", has_v4, ptutils_kernels_v4},
+    {"v3", has_v3, ptutils_kernels_v3},
+    {"v2", has_v2, ptutils_kernels_v2},
 #endif
     {"generic", [] { return true; }, ptutils_kernels_generic},
 };

@@ -1,0 +1,140 @@
+"""What a state or a file of values holds, as a table: in a terminal, in a
+notebook, as data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from . import _core, _text, _tree, difference
+
+_COLUMNS = ["name", "value", "size", "min", "max", "NaN"]
+
+
+class Summary(dict[str, dict[str, Any]]):
+    """Dotted name -> ``{'value', 'bytes', 'min', 'max', 'nan'}`` of each leaf: its
+    dtype and shape in words, and of arrays their size and what is in them (min
+    and max over what is not NaN). Shows itself as a tree with columns.
+
+    Attributes
+    ----------
+    title : str
+        The file, its format and how much it holds.
+    """
+
+    title: str = ""
+
+    def rows(self) -> Iterator[list[str]]:
+        """The tree's lines: a branch is a name alone."""
+        above: list[str] = []
+        for name, about in self.items():
+            *parents, last = name.split(".")
+            shared = 0
+            while shared < min(len(above), len(parents)) and (
+                above[shared] == parents[shared]
+            ):
+                shared += 1
+            for depth in range(shared, len(parents)):
+                yield ["  " * depth + parents[depth]]
+            above = parents
+            yield ["  " * len(parents) + last, *_cells(about)]
+
+    def __repr__(self) -> str:
+        rows = [row if len(row) > 1 else [*row, ""] for row in self.rows()]
+        return "\n".join([self.title, *_text.columns([_COLUMNS, *rows])])
+
+    def _repr_html_(self) -> str:
+        import html
+
+        def cells(row: list[str], tag: str) -> str:
+            first = html.escape(row[0].strip())
+            pad = (len(row[0]) - len(row[0].lstrip())) * 0.6
+            style = f"text-align:left;padding-left:{pad + 0.5:.1f}em"
+            rest = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row[1:])
+            span = f' colspan="{len(_COLUMNS)}"' if len(row) == 1 else ""
+            bold = f"<b>{first}</b>" if len(row) == 1 else first
+            return f'<tr><{tag}{span} style="{style}">{bold}</{tag}>{rest}</tr>'
+
+        body = "".join(cells(row, "td") for row in self.rows())
+        return (
+            f"<div>{html.escape(self.title)}</div><table><thead>"
+            f"{cells(_COLUMNS, 'th')}</thead><tbody>{body}</tbody></table>"
+        )
+
+
+def summary(of: Any) -> Summary:
+    """What a state, a module or a file holds: names, dtypes, shapes, sizes, the
+    smallest and largest number, how many are NaN.
+
+    Parameters
+    ----------
+    of : dict, Module, torch module, or path
+        Of a file the arrays are read one after the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> summary({'net': {'weight': np.array([1.5, np.nan]), 'name': 'a'}, 'step': 3})
+    3 values, 16 B of arrays
+    name      value            size  min  max  NaN
+    net
+      weight  f64 (2,) numpy   16 B  1.5  1.5  1
+      name    'a'              -     -    -    -
+    step      3                -     -    -    -
+    """
+    out = Summary()
+    for name, leaf in _leaves(of):
+        out[name] = _about(leaf)
+    total = sum(about.get("bytes", 0) for about in out.values())
+    what = "value" if len(out) == 1 else "values"
+    out.title = f"{_text.grouped(len(out))} {what}, {_text.size(total)} of arrays"
+    if isinstance(of, (str, os.PathLike)):
+        out.title = f"{os.fspath(of)}: {_core._format_of(of)}, {out.title}"
+    return out
+
+
+def _leaves(of: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(of, (str, os.PathLike)):
+        from . import files
+
+        of = files._read(of, lazy=True)
+    if _core._is_child(of):
+        of = of.state_dict()
+    yield from _walk(of, "")
+
+
+def _walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """What has not been read yet is read here and dropped again, so that no more
+    than one such array of a file is in memory."""
+    if isinstance(value, _core._Deferred):
+        value = value.get()
+    if not isinstance(value, dict) or (name and not value):
+        yield name or "value", value
+        return
+    for key, item in dict.items(value):
+        yield from _walk(item, f"{name}.{key}" if name else str(key))
+
+
+def _about(leaf: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {"value": _tree.describe(leaf)}
+    if not difference.is_array(leaf):
+        return out
+    native = _core._as(leaf, "native")
+    numbers = difference.numbers(native)
+    out["bytes"] = int(numbers.size) * native.itemsize
+    if numbers.size and numbers.dtype.kind != "c":
+        real = numbers[numbers == numbers]
+        out["nan"] = int(numbers.size - real.size)
+        if real.size:
+            out["min"], out["max"] = real.min().item(), real.max().item()
+    return out
+
+
+def _cells(about: dict[str, Any]) -> list[str]:
+    def number(name: str) -> str:
+        return _text.number(float(about[name])) if name in about else "-"
+
+    size = _text.size(about["bytes"]) if "bytes" in about else "-"
+    nan = str(about["nan"]) if about.get("nan") else "-"
+    return [about["value"], size, number("min"), number("max"), nan]
