@@ -27,9 +27,9 @@ const Hdf5Plugin& load_plugin() {
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   const void* symbol = library ? ::dlsym(library, kHdf5Plugin) : nullptr;
   if (!symbol)
-    fail(Kind::kState, "hdf5", "cannot load ", path, ": ", ::dlerror(),
+    fail(Kind::kState, "hdf5", "cannot load ", kPluginFile, ": ", ::dlerror(),
          "; it comes with ptutils and needs HDF5's library (Debian, Ubuntu: "
-         "apt-get install libhdf5-103-1)");
+         "apt-get install libhdf5-dev)");
   return *static_cast<const Hdf5Plugin*>(symbol);
 }
 

@@ -28,7 +28,7 @@ ByteBuffer fill_of(hid_t properties, const ElementType& type,
   check(H5Pfill_value_defined(properties, &defined), where,
         "its fill value cannot be read");
   if (defined == H5D_FILL_VALUE_USER_DEFINED)
-    check(H5Pget_fill_value(properties, type.memory.get(), fill.data()), where,
+    check(H5Pget_fill_value(properties, type.stored.get(), fill.data()), where,
           "its fill value cannot be read");
   return fill;
 }
@@ -103,7 +103,9 @@ std::optional<Tensor> DataSet::mapped() const {
   haddr_t offset = HADDR_UNDEF;
   {
     const Locked locked;
-    offset = H5Dget_offset(set_.get());
+    // Before HDF5 1.10.9 the offset of what was never written is one before
+    // the end of the user block.
+    if (H5Dget_storage_size(set_.get()) > 0) offset = H5Dget_offset(set_.get());
   }
   if (offset == HADDR_UNDEF) return {};  // never written
   if (offset > file_->size() || bytes_ > file_->size() - offset)
@@ -130,12 +132,24 @@ bool DataSet::read_grid(Tensor& out) const {
     const Locked locked;
     pipeline = Pipeline(properties_.get(), where_);
     grid = grid_of(properties_.get(), *shape_, item_size(type_.dtype), where_);
+    if (H5Tget_size(type_.stored.get()) != item_size(type_.dtype))
+      return false;  // members with gaps
     fill = fill_of(properties_.get(), type_, where_);
   }
   file_->claim(grid.chunk_bytes(), where_);  // that is held for a while
-  if (!type_.direct || !pipeline.known()) return false;
+  if (!pipeline.known()) return false;
   read_chunks(*file_, set_.get(), grid, pipeline, fill, where_, out.bytes());
+  if (!type_.direct) convert(out);
   return true;
+}
+
+/// From the file's type, which may be of the other order of bytes.
+void DataSet::convert(Tensor& out) const {
+  const Locked locked;
+  check(H5Tconvert(type_.stored.get(), type_.memory.get(),
+                   static_cast<std::size_t>(out.numel()), out.bytes(), nullptr,
+                   H5P_DEFAULT),
+        where_, "its elements cannot be converted");
 }
 
 void DataSet::read_through_library(Tensor& out) const {

@@ -58,6 +58,12 @@ bool Handle::close() {
   return H5Idec_ref(std::exchange(id_, H5I_INVALID_HID)) >= 0;
 }
 
+bool last_failure_is(std::string_view innermost) {
+  LastError last;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_error, &last);
+  return last.innermost == innermost;
+}
+
 std::string library_version() {
   unsigned major = 0;
   unsigned minor = 0;

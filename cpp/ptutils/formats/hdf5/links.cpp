@@ -121,7 +121,7 @@ void Links::fail_open(const Object& group, const std::string& name,
   const hid_t id = group.handle.get();
   H5L_info_t info{};
   std::string advice = "; delete it with h5py (del file[...])";
-  const Handle failure(H5Eget_current_stack());
+  Handle failure(H5Eget_current_stack());
   if (H5Lget_info(id, name.c_str(), &info, H5P_DEFAULT) >= 0) {
     if (info.type == H5L_TYPE_EXTERNAL)
       malformed(where, "leads to another file, '",
@@ -134,7 +134,7 @@ void Links::fail_open(const Object& group, const std::string& name,
     if (info.type > H5L_TYPE_EXTERNAL)
       malformed(where, "a link of a user's own kind", advice);
   }
-  H5Eset_current_stack(failure.get());
+  H5Eset_current_stack(failure.release());  // which closes it
   fail_call(where, "it cannot be opened");
 }
 

@@ -190,6 +190,7 @@ ElementType element_type(hid_t type, std::string_view prefix) {
   const H5T_class_t kind = H5Tget_class(type);
   check(static_cast<int>(kind), prefix, "its type cannot be read");
   out.description = describe(type, kind);
+  out.stored = Handle(H5Tcopy(type));
   if (kind == H5T_STRING) {
     out.kind = ElementType::Kind::kText;
     out.memory = Handle(H5Tcopy(type));

@@ -27,6 +27,7 @@ class DataSet {
   Tensor load() const;
   void read_through_library(Tensor& out) const;
   bool read_grid(Tensor& out) const;
+  void convert(Tensor& out) const;
   Value deferred() const;
   Tensor finished(Tensor tensor) const;
 

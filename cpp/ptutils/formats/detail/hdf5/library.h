@@ -37,6 +37,8 @@ class Handle {
 
   hid_t get() const { return id_; }
   explicit operator bool() const { return id_ >= 0; }
+  /// Another closes it.
+  hid_t release() { return std::exchange(id_, H5I_INVALID_HID); }
   /// False when the library could not.
   bool close();
 
@@ -47,6 +49,9 @@ class Handle {
 /// Kind::kFormat: `what`, and what the library said of its last call on this
 /// thread, which failed.
 [[noreturn]] void fail_call(std::string_view prefix, std::string_view what);
+
+/// Whether that is what failed in the library's last call on this thread.
+bool last_failure_is(std::string_view innermost);
 
 template <class Status>
 Status check(Status status, std::string_view prefix, std::string_view what) {

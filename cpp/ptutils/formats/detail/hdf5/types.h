@@ -21,8 +21,8 @@ struct ElementType {
   DType dtype = DType::kU8;
   /// In the file as in memory: no conversion.
   bool direct = false;
-  /// For reading through the library.
-  Handle memory;
+  Handle stored;            ///< in the file
+  Handle memory;            ///< what it is read as, through the library
   std::string description;  ///< for messages: "a compound of 3 members"
 };
 ElementType element_type(hid_t type, std::string_view prefix);
