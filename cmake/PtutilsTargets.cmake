@@ -33,14 +33,19 @@ endfunction()
 # ptutils_plugin(<name> <folder> [library...])
 #   libptutils_<name>.so of every .cpp in cpp/ptutils/<folder>, beside
 #   libptutils.so, which loads it when it is first needed: what its libraries
-#   cost at the start of a process is paid by those who use them.
+#   cost at the start of a process is paid by those who use them. Its one
+#   symbol is ptutils_<name>_plugin.
 function(ptutils_plugin name folder)
+  set(symbols "${CMAKE_CURRENT_BINARY_DIR}/${name}.map")
+  file(CONFIGURE OUTPUT "${symbols}" @ONLY
+       CONTENT "{ global: ptutils_@name@_plugin; local: *; };\n")
   file(GLOB sources CONFIGURE_DEPENDS "${PTUTILS_CPP_ROOT}/ptutils/${folder}/*.cpp")
   add_library(ptutils_${name} MODULE ${sources})
   target_compile_features(ptutils_${name} PRIVATE cxx_std_20)
   target_link_libraries(ptutils_${name} PRIVATE ptutils Threads::Threads ${ARGN})
-  target_link_options(ptutils_${name} PRIVATE -Wl,--exclude-libs,ALL
-                      -Wl,--as-needed)
+  target_link_options(ptutils_${name} PRIVATE -Wl,--as-needed
+                      "-Wl,--version-script,${symbols}")
+  set_target_properties(ptutils_${name} PROPERTIES LINK_DEPENDS "${symbols}")
   if(NOT PTUTILS_SANITIZE)
     target_link_options(ptutils_${name} PRIVATE -Wl,-z,defs)
   endif()
