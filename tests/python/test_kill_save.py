@@ -13,7 +13,7 @@ from conftest import full
 from formats import FORMATS
 from worker import HERE, Worker
 
-SUFFIXES = sorted({"lmdb", *(format.suffix for format in FORMATS.values())})
+SUFFIXES = sorted({"hdf5", "lmdb", *(format.suffix for format in FORMATS.values())})
 
 
 @pytest.fixture(scope="module")
