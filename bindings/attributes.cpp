@@ -99,9 +99,17 @@ class PyVariableSlot final : public ValueSlot {
   std::string name_;
 };
 
-void visit_item(const Place& place, const std::string& name, Fields& f);
+// As of values (casters/value.cpp): beyond it a container holds itself.
+constexpr int kMaxVisitDepth = 500;
 
-void visit_container(py::object container, const std::string& name, Fields& f) {
+void visit_item(const Place& place, const std::string& name, Fields& f,
+                int depth = 0);
+
+void visit_container(py::object container, const std::string& name, Fields& f,
+                     int depth) {
+  if (depth > kMaxVisitDepth)
+    fail(Kind::kValue, name.substr(0, name.find('.')), "nested deeper than ",
+         kMaxVisitDepth, ": does it contain itself?");
   if (PyDict_CheckExact(container.ptr())) {
     for (auto [key, item] : py::dict(container)) {  // a copy: f may assign
       std::string text = py::str(key);
@@ -109,22 +117,23 @@ void visit_container(py::object container, const std::string& name, Fields& f) {
         fail(Kind::kKey, name, "the key '", text,
              "' of a dict of modules has a dot: names in a state are dotted");
       visit_item({container, py::reinterpret_borrow<py::object>(key)},
-                 name + "." + text, f);
+                 name + "." + text, f, depth);
     }
     return;
   }
   Py_ssize_t n = PySequence_Fast_GET_SIZE(container.ptr());
   for (Py_ssize_t i = 0; i < n; ++i)
-    visit_item({container, py::int_(i)}, str(name, ".", i), f);
+    visit_item({container, py::int_(i)}, str(name, ".", i), f, depth);
 }
 
-void visit_item(const Place& place, const std::string& name, Fields& f) {
+void visit_item(const Place& place, const std::string& name, Fields& f,
+                int depth) {
   py::object item = place.get();
   if (is_child(item)) {
     PyChildSlot slot(place);
     f.child(name, slot);
   } else if (holds_child(item)) {
-    visit_container(item, name, f);
+    visit_container(item, name, f, depth + 1);
   } else if (variable_from(item)) {
     PyVariableSlot slot(place, name);
     f.value(name, slot);

@@ -9,6 +9,7 @@
 #include "areas.h"
 #include "casters/value.h"
 #include "errors.h"
+#include "lifetime.h"
 #include "ptutils/common/interrupt.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
@@ -204,6 +205,7 @@ void def_common(py::module_& m) {
   m.def("_shutdown", [] {
     py::gil_scoped_release release;
     shutdown::run();
+    InCore::await_all();
   });
   m.def("num_threads", &thread_budget,
         "Threads that this process may use in all (kernels, loaders).");

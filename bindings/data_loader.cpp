@@ -64,7 +64,8 @@ class PyLoaderBase : public PyModule<Base> {
   }
 };
 
-class PyDataLoader final : public PyLoaderBase<DataLoader> {
+class PyDataLoader final : public PyLoaderBase<DataLoader>,
+                           public PyReferences {
  public:
   using PyLoaderBase::PyLoaderBase;
   void load_partial(const Value& state) override {
@@ -80,6 +81,9 @@ class PyDataLoader final : public PyLoaderBase<DataLoader> {
     return ++iterations_;
   }
   py::object take() {
+    if (InCore::too_late())
+      fail(Kind::kState, "DataLoader", "the process ends");
+    InCore call(*this);
     Value out;
     bool more = false;
     {
@@ -94,6 +98,16 @@ class PyDataLoader final : public PyLoaderBase<DataLoader> {
     return bindings::to_python(out);
   }
   std::uint64_t iterations() const { return iterations_; }
+
+  int visit_references(visitproc visit, void* arg) override {
+    if (collate) Py_VISIT(collate->object());
+    return 0;
+  }
+  void clear_references() override {
+    if (!collate) return;
+    set_collate(nullptr);
+    collate.reset();
+  }
 
   std::shared_ptr<PyOpaque> collate;  // collate_fn
 
@@ -129,6 +143,28 @@ struct Iteration {
     }
   }
 };
+
+/// The collector follows an iteration to its loader.
+py::custom_type_setup collected_iteration() {
+  return py::custom_type_setup([](PyHeapTypeObject* heap) {
+    PyTypeObject* type = &heap->ht_type;
+    type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
+      Py_VISIT(Py_TYPE(self));
+      if (py::detail::is_holder_constructed(self))
+        Py_VISIT(py::cast<Iteration&>(py::handle(self)).loader.ptr());
+      return 0;
+    };
+    type->tp_clear = [](PyObject* self) {
+      if (py::detail::is_holder_constructed(self)) {
+        auto& iteration = py::cast<Iteration&>(py::handle(self));
+        iteration.ended = true;
+        py::object dropped = std::move(iteration.loader);
+      }
+      return 0;
+    };
+  });
+}
 
 void set_collate(PyDataLoader& self, const py::object& function) {
   if (function.is_none()) return;
@@ -404,7 +440,7 @@ void def_loader(py::module_& m) {
     if (!dynamic_cast<PySelf*>(&self)) self.close();
   });
 
-  py::class_<Iteration>(m, "_LoaderIteration")
+  py::class_<Iteration>(m, "_LoaderIteration", collected_iteration())
       .def("__iter__", [](py::object self) { return self; })
       .def("__next__", &Iteration::next)
       .def("__len__", [](Iteration& self) { return py::len(self.loader); });

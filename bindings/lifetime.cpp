@@ -1,8 +1,15 @@
 #include "lifetime.h"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
 #include "attributes.h"
 #include "errors.h"
+#include "ptutils/common/fork.h"
 #include "ptutils/common/names.h"
+#include "ptutils/common/shutdown.h"
 
 namespace ptutils::bindings {
 
@@ -54,6 +61,32 @@ bool is_python_attribute(PyObject* attribute) {
 }
 
 }  // namespace
+
+namespace {
+
+std::atomic<int> calls_in_core{0};
+
+}  // namespace
+
+InCore::InCore(Module& module) : module_(module) {
+  ++module_.running;
+  ++calls_in_core;
+}
+
+InCore::~InCore() {
+  --module_.running;
+  --calls_in_core;
+}
+
+bool InCore::too_late() { return shutdown::done() && gettid() != getpid(); }
+
+void InCore::await_all() {
+  if (fork_generation() != 0) return;  // those of the parent's threads
+  constexpr auto kLongest = std::chrono::seconds(2);
+  const auto deadline = std::chrono::steady_clock::now() + kLongest;
+  while (calls_in_core > 0 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
 
 PyObject* interned(Method method) {
   static auto* names = [] {
@@ -142,7 +175,11 @@ namespace {
 
 /// A constructor argument as a configuration has it: a part as its own
 /// configuration, a value as it is; nothing for what cannot be written.
-std::optional<Value> argument_config(py::handle object) {
+std::optional<Value> argument_config(py::handle object, int depth = 0) {
+  constexpr int kMaxArgumentDepth = 500;
+  if (depth > kMaxArgumentDepth)
+    fail(Kind::kValue, "to_config", "an argument is nested deeper than ",
+         kMaxArgumentDepth, ": does it contain itself?");
   if (is_child(object)) return child_in(object, "to_config")->to_config();
   if (PyType_Check(object.ptr()) || PyFunction_Check(object.ptr()))
     return Value(str(std::string(py::str(object.attr("__module__"))), ".",
@@ -151,13 +188,14 @@ std::optional<Value> argument_config(py::handle object) {
     if (PyDict_Check(object.ptr())) {
       Dict out;
       for (auto [key, item] : py::reinterpret_borrow<py::dict>(object))
-        if (auto value = argument_config(item))
+        if (auto value = argument_config(item, depth + 1))
           out.set(std::string(py::str(key)), *value);
       return Value(std::move(out));
     }
     List out;
     for (py::handle item : object)
-      if (auto value = argument_config(item)) out.items.push_back(*value);
+      if (auto value = argument_config(item, depth + 1))
+        out.items.push_back(*value);
     return Value(std::move(out));
   }
   Value value = to_value(object);
@@ -364,6 +402,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
       module.callbacks().visit(
           [&](ChildSlot& slot) { visitor.child("", slot); });
     result = visitor.result;
+    auto* holds = dynamic_cast<PyReferences*>(&module);
+    if (holds && result == 0) result = holds->visit_references(visit, arg);
   });
   return result;
 }
@@ -374,6 +414,8 @@ int clear(PyObject* self) {
     GcClear cleaner;
     module.fields(cleaner);
     if (module.has_callbacks()) module.callbacks().clear();
+    if (auto* holds = dynamic_cast<PyReferences*>(&module))
+      holds->clear_references();
   });
 #if PY_VERSION_HEX >= 0x030D0000
   PyObject_ClearManagedDict(self);

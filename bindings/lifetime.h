@@ -237,6 +237,34 @@ class PyModule : public Base,
   mutable PyObject* self_ = nullptr;
 };
 
+/// While one lives, a thread is in a call that lets go of the interpreter's
+/// lock (made and destroyed under it): the collector leaves the module alone,
+/// and the process's end waits for the call. Python would kill its thread when
+/// that asks for the lock, by an unwinding that C++ calls std::terminate for.
+class InCore {
+ public:
+  explicit InCore(Module& module);
+  ~InCore();
+  InCore(const InCore&) = delete;
+  InCore& operator=(const InCore&) = delete;
+  /// The process is ending, and this is not its main thread.
+  static bool too_late();
+  /// Waits some time until no thread is in such a call.
+  static void await_all();
+
+ private:
+  Module& module_;
+};
+
+/// Python objects that a Module of the bindings holds beside its fields (a
+/// function), shown to the garbage collector.
+class PyReferences {
+ public:
+  virtual ~PyReferences() = default;
+  virtual int visit_references(visitproc visit, void* arg) = 0;
+  virtual void clear_references() = 0;
+};
+
 // The garbage collector's view of a Module object.
 int traverse(PyObject* self, visitproc visit, void* arg);
 int clear(PyObject* self);

@@ -262,11 +262,7 @@ void def_session_parts(py::classh<Session, Module, PySession>& cls) {
 template <class F>
 auto unlocked(F f) {
   return [f](Session& self, auto... args) {
-    struct Running {
-      Module& module;
-      explicit Running(Module& m) : module(m) { ++module.running; }
-      ~Running() { --module.running; }
-    } running(self);
+    InCore call(self);
     py::gil_scoped_release release;
     return f(self, args...);
   };

@@ -78,6 +78,15 @@ target_include_directories(ptutils_xxhash SYSTEM INTERFACE
                            "${PTUTILS_XXHASH_INCLUDE}")
 target_compile_definitions(ptutils_xxhash INTERFACE XXH_INLINE_ALL)
 
+# PCRE2: regular expressions, in one .cpp file.
+ptutils_find_header(PTUTILS_PCRE2_INCLUDE pcre2.h libpcre2-dev)
+find_library(PTUTILS_PCRE2_LIBRARY pcre2-8 REQUIRED)
+mark_as_advanced(PTUTILS_PCRE2_LIBRARY)
+add_library(ptutils_pcre2 INTERFACE)
+target_include_directories(ptutils_pcre2 SYSTEM INTERFACE
+                           "${PTUTILS_PCRE2_INCLUDE}")
+target_link_libraries(ptutils_pcre2 INTERFACE "${PTUTILS_PCRE2_LIBRARY}")
+
 # SQLite: always the system's shared library. A second copy in one process
 # (Python's sqlite3 has the first) breaks POSIX locks: closing a file in one
 # copy drops the locks that the other holds on it.

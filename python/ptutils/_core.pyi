@@ -664,6 +664,8 @@ class Module:
 class Callback(Module):
     """
     Something that runs at certain moments: a method named as a trigger (end_of_training_step, …), or a class attribute that names one, MY_MOMENT = 'my_moment', and a method of that name. Methods take, by name, what they want of: session, step, epoch, attempt, loss, trigger, and whatever the trigger was raised with.
+    
+    A session raises start_of_session, start_of_stage, start_of_epoch, start_of_training_step, after_forward, after_backward, end_of_training_step, start_of_validation, end_of_validation, end_of_epoch, end_of_stage, before_save, after_save, on_edit, on_rollback, on_pause, on_exception, end_of_session. The stage is the training: it begins with each run, new or resumed, and ends with it.
     """
     @staticmethod
     def __new__(type, *args, **kwargs):

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import numpy as np
 import pandas
 import safetensors.numpy
@@ -175,18 +176,40 @@ def tfrecords(out: Path) -> None:
     put(out / "example", records)
 
 
+def lmdbs(out: Path) -> None:
+    path = str(out / "lmdb" / "other.lmdb")
+    with lmdb.open(path, subdir=False, lock=False, max_dbs=2) as env:
+        names = env.open_db(b"names")
+        many = env.open_db(b"many", dupsort=True, dupfixed=True)
+        with env.begin(write=True) as writing:
+            writing.put(b"large", b"x" * 5000)
+            writing.put(b"a", b"1", db=names)
+            for i in range(300):
+                writing.put(b"k", struct.pack("<I", i), db=many)
+
+
 def main(out: Path) -> None:
     for name, texts in (("json", JSON), ("yaml", YAML), ("csv", CSV)):
         put(out / name, texts)
     put(out / "skeleton", skeletons())
     put(out / "idx", idx_files())
-    for name in ("json", "yaml", "npy", "npz", "safetensors", "tfrecord", "csv"):
+    for name in (
+        "json",
+        "yaml",
+        "npy",
+        "npz",
+        "safetensors",
+        "tfrecord",
+        "csv",
+        "lmdb",
+    ):
         (out / name).mkdir(exist_ok=True)
         save_all(out / name, f".{name}", [*VALUES, *ARRAYS, COLUMNS])
     pt.save(out / "npz" / "packed-ours.npz", VALUES[-1], compress=True, durable=False)
     pandas.DataFrame(COLUMNS).to_csv(out / "csv" / "pandas.csv", index=False)
     numpys(out)
     tfrecords(out)
+    lmdbs(out)
 
 
 if __name__ == "__main__":

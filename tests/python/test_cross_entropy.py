@@ -81,6 +81,15 @@ def test_only_ignored_targets_have_no_mean():
     assert np.isnan(float(loss))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.5])
+def test_only_ignored_targets_have_no_gradient(smoothing):
+    logits = nn.Variable(LOGITS, requires_grad=True)
+    target = np.full(len(LOGITS), -100)
+    loss = nn.cross_entropy(logits, target, label_smoothing=smoothing)
+    loss.backward()
+    assert np.isnan(loss.item()) and (logits.grad.numpy() == 0).all()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -172,7 +172,7 @@ def test_query_operators(db: SQLiteInterface, query: dict, ids: str) -> None:
     [
         ({"n": {"$gte1": 1}}, r"\$gte"), ({"n": {"$where": "1"}}, r"\$where"),
         ({"$where": "1"}, r"\$where"), ({"n": {"$in": 1}}, r"\$in"),
-        ({"s": {"$regex": "("}}, "regex"), ("text", "dict"),
+        ({"s": {"$regex": "("}}, "regular exp"), ("text", "dict"),
         ({"w": np.ones(2)}, "w"),
     ],
 )  # fmt: skip
@@ -405,6 +405,7 @@ PATTERNS = [
     ({"s": {"$regex": regex("^A", re.I)}}, "a"), ({"s": {"$not": regex("^a")}}, "b"),
     ({"$or": [{"s": regex("^a")}, {"s": "no"}]}, "a"),
     ({"xs": {"$elemMatch": {"t": regex("1$")}}}, "b"),
+    ({"s": regex("(?P<name>a)b")}, "a"),
     ({"xs": {"$elemMatch": {"$regex": regex("lone")}}}, "a"),
 ]  # fmt: skip
 
@@ -430,7 +431,6 @@ def test_compiled_patterns_are_regexes(
         ({"s": {"$in": [regex("a")]}}, "re.Pattern cannot be compared"),
         ({"s": {"$eq": regex("a")}}, "re.Pattern cannot be compared"),
         ({"s": {"deep": regex("a")}}, "re.Pattern cannot be compared"),
-        ({"s": regex("(?P<name>a)")}, "regex"),
         ({"s": object()}, "object cannot be compared"),
     ],
     ids=str,
@@ -440,3 +440,31 @@ def test_patterns_elsewhere_are_errors(
 ) -> None:
     with pytest.raises(pt.Error, match=word):
         db.find(query)
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_file_that_went_away_is_an_error_at_the_next_save(
+    tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "gone.db"
+    db = SQLiteInterface(str(path))
+    db.save({"a": 1})
+    for file in tmp_path.iterdir():
+        file.unlink()
+    if how == "replaced":
+        SQLiteInterface(str(path)).close()
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        db.sync()
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        db.save({"a": 2})
+    db.save({"a": 3}, background=True)
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        db.sync()
+    db.close()
+
+
+def test_a_slow_pattern_is_an_error_not_a_hang(db: SQLiteInterface) -> None:
+    db.save({"s": "x" * 200_000})
+    with pytest.raises(ValueError, match=r"s\.\$regex: '.*' takes too long"):
+        db.find({"s": {"$regex": "(x|y)*[wz]"}})
+    assert len(db.find({"s": {"$regex": "^(x|y)*$"}})) == 1

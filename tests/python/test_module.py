@@ -396,6 +396,31 @@ def test_the_path_in_an_error_is_short():
         assert str(error.value).startswith("[x.")
 
 
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_container_of_modules_that_holds_itself_is_an_error(kind: type):
+    part = nn.Linear(1, 1)
+    itself = kind([part] if kind is list else {"a": part})
+    itself.append(itself) if kind is list else itself.update(b=itself)
+    module = type("Keeps", (pt.Module,), {"__init__": lambda self, x: None})(itself)
+    module.xs = itself
+    for use in (module.state_dict, module.named_modules, module.train):
+        with pytest.raises(ValueError, match=r"\[xs\] nested deeper than 500"):
+            list(use())
+    with pytest.raises(ValueError, match="nested deeper than 500"):
+        repr(module)
+    with pytest.raises(ValueError, match="nested deeper than 500"):
+        module.to_config()
+
+
+def test_a_pattern_of_a_partial_load_neither_crashes_nor_hangs():
+    module = pt.Module()
+    setattr(module, "x" * 200_000, 1.0)
+    module.load_state_dict(module.state_dict(), only="(x|y)*")
+    setattr(module, "layer_" * 5, 1.0)
+    with pytest.raises(ValueError, match="only: '.*' takes too long"):
+        module.load_state_dict(module.state_dict(), only="([a-z_]+)+[XY]")
+
+
 def test_statistics_and_histories_compare_by_value():
     a, b = pt.Statistic(), pt.Statistic()
     assert a == b and a != 3 and pickle.loads(pickle.dumps(a)) == a

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import ptutils as pt
-from ptutils import nn
+from ptutils import nn, optim
 
 
 def mlp(*sizes: int) -> tuple[nn.Sequential, torch.nn.Sequential]:
@@ -445,3 +445,23 @@ def test_classes_have_their_public_names() -> None:
             assert getattr(nn, name).__module__ == "ptutils.nn", name
     assert nn.Module.__qualname__ == "Module"
     assert "Linear" in repr(nn.Linear(2, 1))
+
+
+def test_a_parameter_changed_before_backward_is_an_error():
+    first, second = nn.Linear(3, 4), nn.Linear(4, 2)
+    x = np.ones((5, 3), np.float32)
+
+    def loss() -> nn.Variable:
+        return nn.cross_entropy(second(nn.relu(first(x))), np.zeros(5, np.int64))
+
+    stale = loss()
+    second.weight.data[0, 0] = 7.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        stale.backward()
+    stale = loss()
+    optimizer = optim.SGD(second.parameters(), lr=1.0)
+    loss().backward()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        stale.backward()
+    loss().backward()

@@ -210,6 +210,7 @@ def test_triggers_come_in_order(tmp_path):
     s = session(tmp_path / "a.db", epochs=1)
     for name in [
         "start_of_session",
+        "start_of_stage",
         "start_of_epoch",
         "start_of_training_step",
         "after_forward",
@@ -218,6 +219,7 @@ def test_triggers_come_in_order(tmp_path):
         "start_of_validation",
         "end_of_validation",
         "end_of_epoch",
+        "end_of_stage",
         "before_save",
         "after_save",
         "end_of_session",
@@ -225,8 +227,9 @@ def test_triggers_come_in_order(tmp_path):
         s.callbacks.on(name, lambda trigger: seen.append(trigger))
     s.run()
     first = seen.index("start_of_session")
-    assert seen[first : first + 6] == [
+    assert seen[first : first + 7] == [
         "start_of_session",
+        "start_of_stage",
         "start_of_epoch",
         "start_of_training_step",
         "after_forward",
@@ -235,6 +238,9 @@ def test_triggers_come_in_order(tmp_path):
     ]
     assert seen.index("end_of_validation") < seen.index("end_of_epoch")
     assert seen[-1] == "end_of_session"
+    assert seen.count("start_of_stage") == seen.count("end_of_stage") == 1
+    ended = seen.index("end_of_stage")
+    assert seen[ended - 1] != "end_of_training_step" and "end_of_epoch" in seen[:ended]
 
 
 class Counting(pt.Callback):

@@ -322,7 +322,9 @@ def test_a_complete_run_says_that_there_is_nothing_to_do(tmp_path, capfd):
 
 def test_nothing_is_announced_or_recorded_where_nothing_runs(tmp_path, caplog):
     path = tmp_path / "a.db"
-    session(path, epochs=2, callbacks=["NaNDetector"]).run()
+    # By its whole name: another test's class of that name shadows it.
+    detector = {"func": "ptutils.callbacks.NaNDetector"}
+    session(path, epochs=2, callbacks=[detector]).run()
     with caplog.at_level("INFO", "ptutils"):
         session(path, epochs=1).run()
         assert "→" not in caplog.text
@@ -354,3 +356,31 @@ def test_a_session_shows_its_name_status_and_step(tmp_path):
     first, second, *_ = repr(s).splitlines()
     assert first.startswith("Session 'run': in-progress") and first.endswith("step 2")
     assert second.strip().startswith("model")
+
+
+def test_a_run_in_a_daemon_thread_is_paused_when_the_process_ends(tmp_path):
+    script = """
+        import threading
+        from test_session import session
+        s = session("a.db", epochs=100_000)
+        started = threading.Event()
+        s.callbacks.on("end_of_epoch", started.set)
+        threading.Thread(target=s.run, daemon=True).start()
+        started.wait()
+    """
+    for _ in range(3):
+        assert "Traceback" not in run_script(script, tmp_path)
+    run = pt.open(tmp_path / "a.db")["run"]
+    assert run.status.state == "paused" and run.status.step > 0
+
+
+def test_a_run_whose_database_is_removed_ends_with_an_error(tmp_path):
+    s = session(tmp_path / "a.db")
+
+    def remove():
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+    s.callbacks.on("end_of_validation", remove)
+    with pytest.raises(OSError, match="removed, moved or replaced"):
+        s.run()

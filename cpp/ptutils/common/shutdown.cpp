@@ -19,6 +19,7 @@ namespace {
 struct Entry {
   std::uint64_t id = 0;
   std::function<void()> stop;
+  bool first = false;
 };
 
 struct State {
@@ -62,14 +63,23 @@ void call(const Entry& entry) {
   }
 }
 
-// Runs the newest entry; false when there is none.
-bool run_newest(State& all) {
+// The newest of those that come first, or of all.
+Entry take_next(std::vector<Entry>& entries) {
+  auto next = std::find_if(entries.rbegin(), entries.rend(),
+                           [](const Entry& entry) { return entry.first; });
+  if (next == entries.rend()) next = entries.rbegin();
+  Entry out = std::move(*next);
+  entries.erase(std::prev(next.base()));
+  return out;
+}
+
+// Runs the next entry; false when there is none.
+bool run_next(State& all) {
   Entry entry;
   {
     std::lock_guard lock(all.mutex);
     if (all.entries.empty()) return false;
-    entry = std::move(all.entries.back());
-    all.entries.pop_back();
+    entry = take_next(all.entries);
     all.running_id = entry.id;
   }
   call(entry);
@@ -88,7 +98,9 @@ struct AtExit {
 
 }  // namespace
 
-std::uint64_t add(std::function<void()> stop) {
+namespace {
+
+std::uint64_t add_entry(std::function<void()> stop, bool first) {
   State& all = state();
   std::lock_guard lock(all.mutex);
   if (all.done) {
@@ -96,8 +108,18 @@ std::uint64_t add(std::function<void()> stop) {
          "the process is ending: nothing new can be started");
   }
   forget_parent(all);
-  all.entries.push_back({++all.last_id, std::move(stop)});
+  all.entries.push_back({++all.last_id, std::move(stop), first});
   return all.last_id;
+}
+
+}  // namespace
+
+std::uint64_t add(std::function<void()> stop) {
+  return add_entry(std::move(stop), false);
+}
+
+std::uint64_t add_first(std::function<void()> stop) {
+  return add_entry(std::move(stop), true);
 }
 
 void remove(std::uint64_t id) {
@@ -126,7 +148,7 @@ void run() {
     all.changed.wait(lock, [&] { return all.runner == std::thread::id(); });
     all.runner = std::this_thread::get_id();
   }
-  while (run_newest(all)) {
+  while (run_next(all)) {
   }
   std::lock_guard lock(all.mutex);
   all.runner = {};

@@ -137,7 +137,7 @@ std::uint64_t seed_in(const Value& v) {
 }  // namespace
 
 struct DataLoader::Impl {
-  Impl(std::shared_ptr<Dataset> dataset_, Options options_);
+  Impl(std::shared_ptr<Dataset> dataset, Options options_);
 
   void invalidate();
   void stop_workers(std::chrono::milliseconds grace);
@@ -150,14 +150,12 @@ struct DataLoader::Impl {
   Value load();
   Value load_here();
   void measure(Clock::duration took);
-  detail::BatchJob job() const {
-    return {dataset, collate, dataset->draws_random()};
-  }
+  void set_job(std::shared_ptr<Dataset> dataset,
+               std::shared_ptr<const detail::Collate> collate);
 
-  std::shared_ptr<Dataset> dataset;
+  std::shared_ptr<const detail::BatchJob> job;
   std::shared_ptr<Sampler> sampler;
   Options options;
-  std::shared_ptr<const detail::Collate> collate;
   std::optional<Origin> output;
   bool is_python;
 
@@ -175,12 +173,22 @@ struct DataLoader::Impl {
   int slow_batches = 0;
 };
 
-DataLoader::Impl::Impl(std::shared_ptr<Dataset> dataset_, Options options_)
-    : dataset(std::move(dataset_)), options(std::move(options_)) {
+/// Threads that are busy with the old one end with it.
+void DataLoader::Impl::set_job(std::shared_ptr<Dataset> dataset,
+                               std::shared_ptr<const detail::Collate> collate) {
+  stop_workers({});
+  bool random = dataset && dataset->draws_random();
+  job = std::make_shared<const detail::BatchJob>(
+      detail::BatchJob{std::move(dataset), std::move(collate), random});
+}
+
+DataLoader::Impl::Impl(std::shared_ptr<Dataset> dataset, Options options_)
+    : options(std::move(options_)) {
   if (!dataset) fail(Kind::kType, kWhere, "no data set was given");
   check(options);
   output = origin_of(options.output);
   is_python = dataset->is_python();
+  set_job(std::move(dataset), nullptr);
   seed = options.seed;
   sampler = options.sampler;
   options.sampler = nullptr;  // one owner: see fields()
@@ -214,18 +222,18 @@ void DataLoader::Impl::set_position(std::int64_t epoch_, std::int64_t batch_) {
 
 /// Follows what was changed through fields().
 void DataLoader::Impl::refresh() {
-  if (!dataset || !sampler)
+  if (!job->dataset || !sampler)
     fail(Kind::kState, kWhere,
          "its data set was taken away; make a new loader");
-  if (workers && (workers->stopped() || workers->dataset() != dataset.get()))
+  if (workers && (workers->stopped() || workers->job() != job.get()))
     stop_workers({});
-  if (planned_dataset != dataset.get() || planned_sampler != sampler.get())
+  if (planned_dataset != job->dataset.get() || planned_sampler != sampler.get())
     invalidate();
   if (!plan) plan_epoch();
 }
 
 void DataLoader::Impl::plan_epoch() {
-  std::int64_t n = size_of(*dataset);
+  std::int64_t n = size_of(*job->dataset);
   auto made = std::make_shared<detail::Plan>();
   made->order = checked_order(*sampler, n, seed, epoch);
   made->batch_size = options.batch_size;
@@ -236,7 +244,7 @@ void DataLoader::Impl::plan_epoch() {
     log::warning("DataLoader: the position is batch ", batch,
                  " of an epoch of ", made->batches, "; the epoch ends here");
   plan = std::move(made);
-  planned_dataset = dataset.get();
+  planned_dataset = job->dataset.get();
   planned_sampler = sampler.get();
 }
 
@@ -254,8 +262,8 @@ bool DataLoader::Impl::ensure_workers() {
   if (!threaded()) return false;
   if (!workers) {
     int threads = wanted_threads();
-    workers = detail::Workers::start(job(), threads,
-                                     threads * options.prefetch_factor);
+    workers =
+        detail::Workers::start(job, threads, threads * options.prefetch_factor);
     if (!workers) return false;
     log::debug("DataLoader: ", workers->threads(), " thread(s) load batches");
   }
@@ -276,7 +284,7 @@ Value DataLoader::Impl::load() {
 Value DataLoader::Impl::load_here() {
   Effort effort;
   Value reuse = bin.take();
-  detail::Loaded loaded = job().load(*plan, batch, reuse);
+  detail::Loaded loaded = job->load(*plan, batch, reuse);
   measure(effort.so_far());
   if (loaded.recyclable) Value dropped = bin.put(loaded.batch);
   return std::move(loaded.batch);
@@ -293,7 +301,7 @@ DataLoader::DataLoader(std::shared_ptr<Dataset> dataset, Options options)
 
 DataLoader::~DataLoader() {
   // Threads of a Python data set may wait for the lock that we hold here.
-  bool python = impl_->is_python || impl_->collate;
+  bool python = impl_->is_python || impl_->job->collate;
   impl_->stop_workers(std::chrono::milliseconds(python ? 0 : 1000));
 }
 
@@ -303,8 +311,28 @@ Meta DataLoader::meta() const {
   return out;
 }
 
+/// Its data set: another one is another job.
+class DataLoader::DatasetSlot final : public ChildSlot {
+ public:
+  explicit DatasetSlot(Impl& impl) : impl_(impl) {}
+  Module* get() const override { return impl_.job->dataset.get(); }
+  ModulePtr share() const override { return impl_.job->dataset; }
+  long use_count() const override { return impl_.job->dataset.use_count(); }
+  void set(ModulePtr module) override {
+    auto dataset = std::dynamic_pointer_cast<Dataset>(module);
+    if (module && !dataset)
+      fail(Kind::kType, kWhere, "a ", module->class_name(),
+           " is not a data set");
+    impl_.set_job(std::move(dataset), impl_.job->collate);
+  }
+
+ private:
+  Impl& impl_;
+};
+
 void DataLoader::fields(Fields& f) {
-  f("dataset", impl_->dataset);
+  DatasetSlot dataset(*impl_);
+  f.child("dataset", dataset);
   f("sampler", impl_->sampler);
   f(
       "seed", [this] { return Value(impl_->seed); },
@@ -327,13 +355,13 @@ void DataLoader::fields(Fields& f) {
 
 Value DataLoader::to_config() {
   const Options& o = impl_->options;
-  if (impl_->collate)
+  if (impl_->job->collate)
     fail(
         Kind::kState, kWhere,
         "a collate_fn is code, which a configuration cannot hold; make samples "
         "that need none, or build the loader in code");
   Dict config{{"func", class_name()},
-              {"dataset", impl_->dataset->to_config()},
+              {"dataset", impl_->job->dataset->to_config()},
               {"batch_size", o.batch_size}};
   if (o.shuffle) {
     config.set("shuffle", *o.shuffle);
@@ -360,9 +388,9 @@ bool DataLoader::next(Value& batch) {
   batch = s.load();
   if (s.output) {
     stamp(batch, *s.output, false);
-  } else if (s.dataset->origin() == Origin::kTorch) {
+  } else if (s.job->dataset->origin() == Origin::kTorch) {
     stamp(batch, Origin::kTorch, false);
-  } else if (s.is_python && s.dataset->origin() != Origin::kNative) {
+  } else if (s.is_python && s.job->dataset->origin() != Origin::kNative) {
     stamp(batch, Origin::kNumpy, true);
   }
   ++s.batch;
@@ -370,7 +398,7 @@ bool DataLoader::next(Value& batch) {
 }
 
 std::int64_t DataLoader::length() const {
-  return batches_of(impl_->sampler->count(size_of(*impl_->dataset)),
+  return batches_of(impl_->sampler->count(size_of(*impl_->job->dataset)),
                     impl_->options);
 }
 
@@ -383,7 +411,7 @@ void DataLoader::close() {
 }
 
 const std::shared_ptr<Dataset>& DataLoader::dataset() const {
-  return impl_->dataset;
+  return impl_->job->dataset;
 }
 
 const DataLoader::Options& DataLoader::options() const {
@@ -400,8 +428,8 @@ std::int64_t DataLoader::epoch() const { return impl_->epoch; }
 std::int64_t DataLoader::batch() const { return impl_->batch; }
 
 Tensor DataLoader::order(std::int64_t epoch) const {
-  return checked_order(*impl_->sampler, size_of(*impl_->dataset), impl_->seed,
-                       epoch);
+  return checked_order(*impl_->sampler, size_of(*impl_->job->dataset),
+                       impl_->seed, epoch);
 }
 
 void DataLoader::set_position(std::int64_t epoch, std::int64_t batch) {
@@ -420,10 +448,10 @@ void DataLoader::set_output(const std::string& output) {
 
 void DataLoader::set_collate(
     std::function<Value(std::vector<Value>&&)> collate) {
-  close();
-  impl_->collate =
+  impl_->set_job(
+      impl_->job->dataset,
       collate ? std::make_shared<const detail::Collate>(std::move(collate))
-              : nullptr;
+              : nullptr);
 }
 
 }  // namespace ptutils::data

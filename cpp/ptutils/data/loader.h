@@ -109,6 +109,7 @@ class PTUTILS_API DataLoader : public Loader {
 
  private:
   struct Impl;
+  class DatasetSlot;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -101,7 +101,7 @@ NodePtr regex(const Value& pattern, const Dict& expression,
          options->repr());
   NodePtr node = make(Op::kRegex);
   node->regex = std::make_unique<Regex>(
-      pattern.as_string(), options ? options->as_string() : "", where);
+      pattern.as_string(), options ? options->as_string() : "", "query", where);
   return node;
 }
 

@@ -157,6 +157,7 @@ void SQLiteInterface::sync() {
   Store& open = store();
   open.queue.wait_all();
   open.queue.raise_error();
+  open.check_file();
 }
 
 void SQLiteInterface::close() {

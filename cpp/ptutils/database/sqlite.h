@@ -33,7 +33,8 @@ struct SQLiteOptions {
 /// when they wait; find shows them once they are written. What takes an _id
 /// (load_from_id, update, remove) waits for a save of that _id; save,
 /// remove_many and execute wait for all. One that fails is dropped, and its
-/// error is thrown by the next call of any method.
+/// error is thrown by the next call of any method. Where the file was removed
+/// or replaced meanwhile, every save and sync is an error (Kind::kIO).
 ///
 /// Thread-safe: writers take turns, reading goes on beside them. After a fork
 /// the child opens its own connections at first use; saves that were waiting

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kOpen = R"({"version":2,"sum":")";
 constexpr std::string_view kUnsealed = R"({"version":1,)";
-constexpr std::size_t kDigits = 16;
+constexpr std::size_t kSumDigits = 16;
 constexpr std::size_t kOverlap = std::size_t{8} << 20;  // bytes worth a thread
 
 std::size_t total_bytes(const Flat& flat) {
@@ -52,8 +52,8 @@ std::uint64_t checksum(const Tensor& tensor) {
 }
 
 std::string sum_text(std::uint64_t sum) {
-  std::string out(kDigits, '0');
-  for (std::size_t i = kDigits; i-- > 0; sum >>= 4)
+  std::string out(kSumDigits, '0');
+  for (std::size_t i = kSumDigits; i-- > 0; sum >>= 4)
     out[i] = "0123456789abcdef"[sum & 15];
   return out;
 }
@@ -69,9 +69,9 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
                                    const std::string& prefix) {
   const Value* sums = document.as_dict().find("sums");
   if (!sums) return {};
-  const std::size_t body = kOpen.size() + kDigits;
+  const std::size_t body = kOpen.size() + kSumDigits;
   if (!skeleton.starts_with(kOpen) || skeleton.size() < body ||
-      skeleton.substr(kOpen.size(), kDigits) !=
+      skeleton.substr(kOpen.size(), kSumDigits) !=
           sum_text(sum_of(skeleton.substr(body))))
     malformed(prefix, "damaged: the checksum of the skeleton differs");
   std::optional<std::string> bytes;

@@ -37,13 +37,13 @@ T number_at(std::string_view text) {
 }
 
 /// A record: its text, where in the file.
-struct Record {
+struct Framed {
   std::size_t begin = 0;
   std::string_view text;
 };
 
-std::vector<Record> split(std::string_view file, const std::string& prefix) {
-  std::vector<Record> out;
+std::vector<Framed> split(std::string_view file, const std::string& prefix) {
+  std::vector<Framed> out;
   if (file.empty()) malformed(prefix, "truncated: it has no record");
   for (std::size_t at = 0; at < file.size();) {
     const std::string where = str(prefix, "record ", out.size(), ": ");
@@ -56,7 +56,7 @@ std::vector<Record> split(std::string_view file, const std::string& prefix) {
     if (length > rest.size() - kHead - kFoot)
       malformed(where, "truncated: ", length, " bytes, ",
                 rest.size() - kHead - kFoot, " are there");
-    Record record{at + kHead, rest.substr(kHead, length)};
+    Framed record{at + kHead, rest.substr(kHead, length)};
     if (number_at<std::uint32_t>(rest.substr(kHead + length)) !=
         masked(crc32c(bytes_of(record.text))))
       malformed(where, "damaged: the CRC-32C differs");
@@ -91,9 +91,9 @@ std::string feature_name(std::string_view name, const std::string& where) {
   return out;
 }
 
-Value foreign(const std::vector<Record>& records, const std::string& prefix) {
+Value foreign(const std::vector<Framed>& records, const std::string& prefix) {
   List out;
-  for (const Record& record : records) {
+  for (const Framed& record : records) {
     const std::string where = str(prefix, "record ", out.items.size(), ": ");
     Dict example;
     for (const auto& [name, feature] : parse_example(record.text, where))
@@ -119,7 +119,7 @@ std::string_view one_text(const TfExample& example, std::string_view name,
 }
 
 std::pair<std::string, Value> read_tensor(
-    const std::shared_ptr<Storage>& storage, const Record& record,
+    const std::shared_ptr<Storage>& storage, const Framed& record,
     const std::string& where) {
   const TfExample example = parse_example(record.text, where);
   const DType dtype =
@@ -139,7 +139,7 @@ std::pair<std::string, Value> read_tensor(
   return {std::string(one_text(example, "name", where)), std::move(tensor)};
 }
 
-std::optional<std::string> skeleton_in(const std::vector<Record>& records,
+std::optional<std::string> skeleton_in(const std::vector<Framed>& records,
                                        const std::string& prefix) {
   if (records.empty()) return {};
   const TfExample first = parse_example(records[0].text, prefix + "record 0: ");

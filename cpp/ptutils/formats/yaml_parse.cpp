@@ -151,7 +151,8 @@ class Builder : public YAML::EventHandler {
     if (frame.container.is_list() && char_at(place) == ',')
       bad(mark, "a list with nothing between its commas");
     if (frame.key && frame.key_at == mark.pos)
-      bad(mark, "the key '", to_string(*frame.key), "' has no colon");
+      bad(mark, "the key '", to_string(*frame.key),
+          "' has no colon, or a [ or { before it is not closed");
   }
 
   /// Where the text behind a tag and an anchor begins.

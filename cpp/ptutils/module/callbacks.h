@@ -64,7 +64,12 @@ class PTUTILS_API Callbacks {
   /// The id of a name, made when new. Ids are process-wide.
   static TriggerId intern(std::string_view trigger);
   static std::string_view trigger_name(TriggerId id);
-  /// The triggers that ptutils raises (experience.md), in order.
+  /// The triggers that ptutils raises, in order: start_of_session
+  /// start_of_stage start_of_epoch start_of_training_step after_forward
+  /// after_backward end_of_training_step start_of_validation end_of_validation
+  /// end_of_epoch end_of_stage before_save after_save on_edit on_rollback
+  /// on_pause on_exception end_of_session. The stage is the training: it begins
+  /// and ends with each run, also with one that goes on or is paused.
   static const std::vector<std::string>& known_triggers();
 
   /// By instance. Kind::kValue when it has no trigger.

@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,7 +26,7 @@ struct LoadOptions {
   /// globs of either ("net.*.bias", "layers.[0-3]": glob_match, so that `*`
   /// crosses dots). One that fits nothing is an error.
   std::optional<std::vector<std::string>> only_names;
-  /// Or: an ECMAScript regular expression found anywhere in the full name.
+  /// Or: an regular expression found anywhere in the full name.
   std::optional<std::string> only_regex;
   /// Or: what says of a full name whether it is taken.
   std::function<bool(const std::string&)> only_if;

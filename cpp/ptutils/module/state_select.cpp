@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <map>
-#include <regex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
+#include "ptutils/common/regex.h"
 #include "ptutils/module/state_part.h"
 
 // A part of a state: by names, globs, a regular expression, under other names.
@@ -34,26 +35,21 @@ std::vector<std::string> names_in(const std::vector<StateLeaf>& leaves) {
 }
 
 /// What the options' only_… say of names.
-class Filter {
+class NameFilter {
  public:
-  explicit Filter(const LoadOptions& options) : options_(options) {
+  explicit NameFilter(const LoadOptions& options) : options_(options) {
     if (options.only_names)
       for (const std::string& name : *options.only_names) {
         used_[name] = false;
         if (is_glob(name)) globs_.push_back(name);
       }
-    if (!options.only_regex) return;
-    try {
-      pattern_.assign(*options.only_regex);
-    } catch (const std::regex_error& e) {
-      fail(Kind::kValue, kWhere, "only='", *options.only_regex,
-           "' is not a regular expression: ", e.what());
-    }
+    if (options.only_regex)
+      pattern_.emplace(*options.only_regex, "", kWhere, "only");
   }
 
   bool operator()(const std::string& name) {
     if (options_.only_if) return options_.only_if(name);
-    if (options_.only_regex) return std::regex_search(name, pattern_);
+    if (options_.only_regex) return pattern_->search(name);
     return !options_.only_names || listed(name);
   }
 
@@ -84,7 +80,7 @@ class Filter {
   const LoadOptions& options_;
   std::map<std::string, bool> used_;
   std::vector<std::string> globs_;
-  std::regex pattern_;
+  std::optional<Regex> pattern_;
 };
 
 /// Every name that is to be renamed is there.
@@ -141,7 +137,7 @@ Value selected(const Value& state, const LoadOptions& options) {
   auto leaves = detail::state_leaves(state);
   check_remap(leaves, options.remap);
   Renames renames(options.remap);
-  Filter taken(options);
+  NameFilter taken(options);
   std::map<std::string, const std::string*> sources;
   Dict out;
   for (const StateLeaf& leaf : leaves) {
@@ -203,7 +199,7 @@ Loaded Module::load_state_dict(const Value& state, const LoadOptions& options) {
   Mismatch found;
   check_state(part, "", options.strict, found);
   Loaded left{{}, found.unexpected};
-  Filter asked(options);
+  NameFilter asked(options);
   for (const std::string& name : found.missing)
     if (asked(name)) left.missing.push_back(name);
   // A part was asked for, or any names. A suggestion is for a whole state.

@@ -47,6 +47,7 @@ void check_options(const CrossEntropyOptions& options, std::int64_t classes) {
 struct Rows {
   Tensor losses, dlogits;  // f64
   double total = 0;
+  bool any = false;  // a target that is not ignored
 };
 
 /// loss = -(1 - s) w[t] log p[t] - s / n sum_j w[j] log p[j], p = softmax(x).
@@ -86,6 +87,7 @@ Rows all_rows(const Tensor& logits, const Tensor& target,
     out.losses.data<double>()[r] =
         one_row(x.data<double>() + r * n, n, at[r], weight,
                 options.label_smoothing, out.dlogits.data<double>() + r * n);
+    out.any = true;
     out.total += weight[static_cast<std::size_t>(at[r])];
   }
   return out;
@@ -99,7 +101,8 @@ Variable by_rows(const Variable& logits, const Tensor& target,
   if (options.reduction != Reduction::kNone) loss = ptutils::sum(rows.losses);
   if (options.reduction == Reduction::kMean) {
     mul_(loss, 1 / rows.total);
-    mul_(rows.dlogits, 1 / rows.total);
+    // The mean of nothing is NaN, but depends on nothing: as torch's.
+    if (rows.any) mul_(rows.dlogits, 1 / rows.total);
   }
   return Variable::make(
       cast(loss, dtype), {logits}, [dlogits = rows.dlogits](Node& node) {

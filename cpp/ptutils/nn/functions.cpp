@@ -1,3 +1,4 @@
+#include <array>
 #include <utility>
 
 #include "ptutils/nn/autograd.h"
@@ -16,6 +17,26 @@ using detail::take_grad;
 bool wants(const Node& node, std::size_t input) {
   return node.inputs.size() > input && node.inputs[input]->requires_grad;
 }
+
+/// What backward reads of the forward pass: it must not have been written to.
+class Saved {
+ public:
+  explicit Saved(const Tensor& tensor)
+      : storage_(tensor.storage()), writes_(storage_->writes()) {}
+  const Tensor& of(const Tensor& now) const {
+    if (now.storage() != storage_ || storage_->writes() != writes_)
+      fail(Kind::kState, "Variable.backward", "a tensor of shape ",
+           now.shape_str(),
+           " that the gradient depends on was modified by an inplace operation "
+           "after it was used (an optimizer's step, load_state_dict, x[…] = …, "
+           "set_data): call backward() before, or compute the loss again");
+    return now;
+  }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  std::uint32_t writes_;
+};
 
 /// Memory that may be written: a gradient nobody else holds is used up.
 Tensor owned(Tensor t) {
@@ -80,10 +101,13 @@ Variable sub(const Variable& a, const Variable& b) {
 
 Variable mul(const Variable& a, const Variable& b) {
   return Variable::make(
-      ptutils::mul(a.data(), b.data()), {a, b}, [](Node& node) {
-        for (std::size_t i : {0, 1})
-          if (wants(node, i))
-            give(node, i, ptutils::mul(node.grad, node.inputs[1 - i]->data));
+      ptutils::mul(a.data(), b.data()), {a, b},
+      [saved = std::array{Saved(a.data()), Saved(b.data())}](Node& node) {
+        for (std::size_t i : {0, 1}) {
+          if (!wants(node, i)) continue;
+          const Tensor& other = saved[1 - i].of(node.inputs[1 - i]->data);
+          give(node, i, ptutils::mul(node.grad, other));
+        }
       });
 }
 
@@ -92,23 +116,28 @@ Variable matmul(const Variable& a, const Variable& b) {
     fail(Kind::kValue, "ptutils.nn.matmul", "two matrices, not shapes ",
          a.data().shape_str(), " and ", b.data().shape_str());
   return Variable::make(
-      ptutils::matmul(a.data(), b.data()), {a, b}, [](Node& node) {
+      ptutils::matmul(a.data(), b.data()), {a, b},
+      [saved_a = Saved(a.data()), saved_b = Saved(b.data())](Node& node) {
         Node &left = *node.inputs[0], &right = *node.inputs[1];
         if (left.requires_grad) {
+          const Tensor& b = saved_b.of(right.data);
           double beta = begin_grad(left);
-          gemm(node.grad, false, right.data, true, 1, beta, left.grad);
+          gemm(node.grad, false, b, true, 1, beta, left.grad);
         }
         if (right.requires_grad) {
+          const Tensor& a = saved_a.of(left.data);
           double beta = begin_grad(right);
-          gemm(left.data, true, node.grad, false, 1, beta, right.grad);
+          gemm(a, true, node.grad, false, 1, beta, right.grad);
         }
       });
 }
 
 Variable relu(const Variable& a) {
-  return Variable::make(ptutils::relu(a.data()), {a}, [](Node& node) {
+  Tensor out = ptutils::relu(a.data());
+  Saved saved(out);
+  return Variable::make(std::move(out), {a}, [saved](Node& node) {
     Tensor g = owned(take_grad(node));
-    nn_kernels::relu_backward_(g, node.data);
+    nn_kernels::relu_backward_(g, saved.of(node.data));
     accumulate(*node.inputs[0], std::move(g));
   });
 }
@@ -176,15 +205,18 @@ Variable linear(const Variable& x, const Variable& weight,
   std::vector<Variable> inputs{x, weight};
   if (bias.defined()) inputs.push_back(bias);
   return Variable::make(std::move(out), std::move(inputs),
-                        [rows = std::move(rows)](Node& node) {
+                        [saved_x = Saved(rows), saved_w = Saved(w),
+                         rows = std::move(rows)](Node& node) {
                           Node &in = *node.inputs[0], &weight = *node.inputs[1];
                           Tensor g = as_rows(node.grad, weight.data.size(0));
                           if (in.requires_grad) {
+                            const Tensor& w = saved_w.of(weight.data);
                             double beta = begin_grad(in);
-                            gemm(g, false, weight.data, false, 1, beta,
+                            gemm(g, false, w, false, 1, beta,
                                  in.grad.reshape(rows.shape()));
                           }
                           if (weight.requires_grad) {
+                            saved_x.of(rows);
                             double beta = begin_grad(weight);
                             gemm(g, true, rows, false, 1, beta, weight.grad);
                           }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -18,6 +20,10 @@ class Heartbeat {
   void stop();  ///< waits for a running beat; idempotent
 
  private:
+  void run();
+
+  const std::chrono::steady_clock::duration pause_;
+  const std::function<void()> beat_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

@@ -5,6 +5,7 @@
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
 #include "ptutils/nn/autograd.h"
+#include "ptutils/session/exit_pause.h"
 #include "ptutils/session/heartbeat.h"
 #include "ptutils/session/session.h"
 #include "ptutils/session/signals.h"
@@ -293,6 +294,7 @@ bool Session::validate(const std::string& phase) {
 
 void Session::finish(bool complete) {
   static const auto kPause = trigger("on_pause");
+  static const auto kStage = trigger("end_of_stage");
   static const auto kEnd = trigger("end_of_session");
   if (left_to_parent() || !begun_) return;
   phase_ = Phase::kBetween;
@@ -303,8 +305,10 @@ void Session::finish(bool complete) {
     begun_ = false;
     started_ = 0;
     give_back(*ended_before_);
+    exit_pause_.reset();
     return;
   }
+  raise(kStage);
   bool stopped = requested_ == Request::kStop;
   bool paused = !complete && !stopped;
   if (paused) raise(kPause);
@@ -345,6 +349,7 @@ void Session::abort(const std::string& exception) noexcept {
   } catch (const std::exception& e) {
     begun_ = false;
     store_->release();
+    exit_pause_.reset();
     log::error(options_.exp_id,
                ": the failure could not be recorded: ", e.what());
   }
@@ -370,6 +375,7 @@ void Session::end_run(Status::State state, Status::Outcome outcome) {
   ended_config_ = effective_config();
   if (!lost_) write_record();
   store_->release();
+  exit_pause_.reset();
 }
 
 /// A metric that never came is a misspelt one.

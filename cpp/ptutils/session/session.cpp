@@ -6,6 +6,7 @@
 #include "ptutils/common/log.h"
 #include "ptutils/common/process.h"
 #include "ptutils/nn/autograd.h"
+#include "ptutils/session/exit_pause.h"
 #include "ptutils/session/heartbeat.h"
 #include "ptutils/session/signals.h"
 #include "ptutils/session/streams.h"

@@ -24,6 +24,7 @@
 
 namespace ptutils {
 
+class ExitPause;
 class Heartbeat;
 class SignalGuard;
 
@@ -188,7 +189,8 @@ class PTUTILS_API Session : public Module {
     Value value;
   };
 
-  void prepare(const std::optional<RunRecord>& before, Mode mode);
+  /// Whether the state to begin from is not saved yet.
+  bool prepare(const std::optional<RunRecord>& before, Mode mode);
   void check_parts() const;
   void start_new(const std::optional<RunRecord>& before);
   void back_to_start(const RunRecord& before);
@@ -256,6 +258,7 @@ class PTUTILS_API Session : public Module {
   std::unique_ptr<RunStore> store_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<SignalGuard> signals_;
+  std::unique_ptr<ExitPause> exit_pause_;
   std::vector<Due> validation_due_;
   std::unique_ptr<Due> save_due_;
   struct Asked {  // an interval that `every` was asked for

@@ -3,6 +3,7 @@
 #include "ptutils/common/fork.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/process.h"
+#include "ptutils/session/exit_pause.h"
 #include "ptutils/session/heartbeat.h"
 #include "ptutils/session/metadata.h"
 #include "ptutils/session/progress.h"
@@ -42,6 +43,7 @@ bool Session::left_to_parent() noexcept {
   begun_ = looping_ = false;
   phase_ = Phase::kBetween;
   (void)heartbeat_.release();  // its thread does not exist here
+  (void)exit_pause_.release();
   // That thread may have held them when the process was forked.
   new (&status_mutex_) std::mutex;
   new (&flush_mutex_) std::mutex;
@@ -65,6 +67,7 @@ void Session::fail_running() const {
 
 bool Session::begin(Mode mode) {
   static const auto kStart = Callbacks::intern("start_of_session");
+  static const auto kStage = Callbacks::intern("start_of_stage");
   left_to_parent();
   if (begun_) fail_running();
   check_parts();
@@ -77,10 +80,11 @@ bool Session::begin(Mode mode) {
   mine.process = this_process();
   mine.heartbeat = now();
   std::optional<RunRecord> before = store_->acquire(mine);
+  bool is_first = false;
   try {
     begun_ = true;
     generation_ = fork_generation();
-    prepare(before, mode);
+    is_first = prepare(before, mode);
   } catch (...) {
     begun_ = false;
     heartbeat_.reset();
@@ -96,12 +100,18 @@ bool Session::begin(Mode mode) {
                    ": the lease was not given back: ", e.what());
     }
     store_->release();
+    std::lock_guard lock(status_mutex_);
+    status_ = before ? before->status : Status();
     throw;
   }
   if (!begun_) return false;
   signals_ = std::make_unique<SignalGuard>();
   try {
+    exit_pause_ = std::make_unique<ExitPause>([this] { pause(); });
+    if (is_first) checkpoint();
+    has_run_ = true;
     raise(kStart);
+    raise(kStage);
     raise_edits();
   } catch (const std::exception& e) {
     abort(e.what());
@@ -128,7 +138,7 @@ void Session::check_parts() const {
   }
 }
 
-void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
+bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   {
     std::lock_guard lock(status_mutex_);
     status_ = Status();
@@ -164,7 +174,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     if (is_over(*before, mode)) {
       begun_ = false;
       give_back(*before);
-      return;
+      return false;
     }
     log_changes(changes, from->step);
     if (before->status.state == Status::State::kComplete &&
@@ -175,12 +185,10 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   } else {
     start_new(before);
   }
-  has_run_ = true;
   given_ = record_.given;
   save_process_metadata();
   start_clock();
   write_record();
-  if (!from) checkpoint();
   auto report =
       std::make_shared<ProgressReport>(options_.exp_id, show_progress_);
   heartbeat_ = std::make_unique<Heartbeat>(kBeatSeconds, [this, report] {
@@ -196,6 +204,7 @@ void Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     flush_history(false);
     if (!lost_ && !store_->beat(now_status, latest)) lost_ = true;
   });
+  return !from;
 }
 
 /// The run stays as it was.

@@ -32,8 +32,8 @@ void on_floats(const Tensor& t, std::string_view where, F&& f) {
     fail(Kind::kType, where, "wants f32 or f64, not ", name(t.dtype()));
 }
 
-void check_target(const Tensor& t, std::string_view where) {
-  check_writable(t, where);
+void begin_target(const Tensor& t, std::string_view where) {
+  begin_write(t, where);
   if (!t.contiguous() || !t.aligned())
     fail(Kind::kValue, where, "what is changed in place must be contiguous");
 }
@@ -51,7 +51,7 @@ Tensor like(const Tensor& t, const Tensor& model, std::string_view where) {
 }  // namespace
 
 void bias_add_(const Tensor& a, const Tensor& bias) {
-  check_target(a, "bias_add_");
+  begin_target(a, "bias_add_");
   if (a.dim() == 0 || bias.dim() != 1 || bias.size(0) != a.size(-1))
     fail(Kind::kValue, "bias_add_", "a bias of shape ", bias.shape_str(),
          " does not fit rows of ", a.shape_str());
@@ -71,7 +71,7 @@ void bias_add_(const Tensor& a, const Tensor& bias) {
 }
 
 void relu_(const Tensor& a) {
-  check_target(a, "relu_");
+  begin_target(a, "relu_");
   auto kernel = kernels::table().unary[kernels::kRelu][type_index(a.dtype())];
   on_floats(a, "relu_", [&]<class T>() {
     parallel_for(a.numel(), kTask, [&](std::int64_t from, std::int64_t to) {
@@ -82,7 +82,7 @@ void relu_(const Tensor& a) {
 }
 
 void relu_backward_(const Tensor& grad, const Tensor& output) {
-  check_target(grad, "relu_backward_");
+  begin_target(grad, "relu_backward_");
   Tensor y = like(output, grad, "relu_backward_");
   on_floats(grad, "relu_backward_", [&]<class T>() {
     parallel_for(grad.numel(), kTask, [&](std::int64_t from, std::int64_t to) {
@@ -94,7 +94,7 @@ void relu_backward_(const Tensor& grad, const Tensor& output) {
 
 namespace {
 
-void check_targets(const Tensor& logits, const Tensor& targets) {
+void begin_targets(const Tensor& logits, const Tensor& targets) {
   if (logits.dim() != 2 || targets.dim() != 1 ||
       targets.size(0) != logits.size(0))
     fail(Kind::kValue, "cross_entropy", "wants logits (rows, classes) and ",
@@ -115,7 +115,7 @@ void check_targets(const Tensor& logits, const Tensor& targets) {
 CrossEntropy cross_entropy(const Tensor& logits, const Tensor& targets,
                            bool with_gradient) {
   Tensor classes = targets.to_contiguous();
-  check_targets(logits, classes);
+  begin_targets(logits, classes);
   Tensor input = logits.to_contiguous();
   std::int64_t rows = input.size(0), n = input.size(1);
   CrossEntropy out;
@@ -139,11 +139,11 @@ CrossEntropy cross_entropy(const Tensor& logits, const Tensor& targets,
 
 void sgd_(const Tensor& weight, const Tensor& grad, const Tensor& buffer,
           const SgdOptions& options) {
-  check_target(weight, "sgd_");
+  begin_target(weight, "sgd_");
   Tensor g = like(grad, weight, "sgd_");
   bool has_buffer = options.momentum != 0;
   if (has_buffer) {
-    check_target(buffer, "sgd_");
+    begin_target(buffer, "sgd_");
     like(buffer, weight, "sgd_");
   }
   kernels::Sgd how{options.lr,           options.momentum, options.dampening,
@@ -160,7 +160,7 @@ void sgd_(const Tensor& weight, const Tensor& grad, const Tensor& buffer,
 void adam_(const Tensor& weight, const Tensor& grad, const Tensor& mean,
            const Tensor& variance, const AdamOptions& options) {
   for (const Tensor* t : {&weight, &mean, &variance}) {
-    check_target(*t, "adam_");
+    begin_target(*t, "adam_");
     like(*t, weight, "adam_");
   }
   if (options.step < 1)

@@ -26,10 +26,11 @@ DType result_dtype(const Tensor& a, const Tensor& b) {
   return promote(wide, point);
 }
 
-void check_writable(const Tensor& target, std::string_view where) {
+void begin_write(const Tensor& target, std::string_view where) {
   if (target.read_only())
     fail(Kind::kValue, where,
          "the tensor's memory is read-only; clone() it first");
+  target.storage()->note_write();
 }
 
 }  // namespace detail
@@ -160,7 +161,7 @@ void scaled_add(const kernels::Floats<T>& kernels, const Tensor& a,
 }  // namespace
 
 void add_(const Tensor& a, const Tensor& b, double alpha) {
-  check_writable(a, "add_");
+  begin_write(a, "add_");
   if (category(b.dtype()) > category(a.dtype()))
     fail(Kind::kType, "add_", "a sum of ", name(a.dtype()), " and ",
          name(b.dtype()), " does not fit into ", name(a.dtype()));
@@ -183,7 +184,7 @@ void add_(const Tensor& a, const Tensor& b, double alpha) {
 }
 
 void mul_(const Tensor& a, double factor) {
-  check_writable(a, "mul_");
+  begin_write(a, "mul_");
   if (category(a.dtype()) < 2 && factor != std::trunc(factor))
     fail(Kind::kType, "mul_", "the factor ", factor, " is not an integer, as ",
          name(a.dtype()), " wants");
@@ -193,7 +194,7 @@ void mul_(const Tensor& a, double factor) {
 }
 
 void fill_(const Tensor& a, double value) {
-  check_writable(a, "fill_");
+  begin_write(a, "fill_");
   fill_elements(a, element_of(value, a.dtype()));
 }
 

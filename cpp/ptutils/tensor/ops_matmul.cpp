@@ -182,7 +182,7 @@ void gemm(const Tensor& a, bool trans_a, const Tensor& b, bool trans_b,
     fail(Kind::kValue, "gemm", "shapes ", a.shape_str(),
          trans_a ? " transposed" : "", " and ", b.shape_str(),
          trans_b ? " transposed" : "", " do not give ", c.shape_str());
-  check_writable(c, "gemm");
+  begin_write(c, "gemm");
   if (!c.contiguous() || !c.aligned())
     fail(Kind::kValue, "gemm", "the result must be contiguous and aligned");
   if (c.numel() == 0) return;

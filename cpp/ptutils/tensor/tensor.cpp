@@ -252,6 +252,7 @@ void Tensor::copy_from(const Tensor& source) const {
   if (read_only())
     fail(Kind::kValue, "Tensor.copy_from",
          "the target's memory is read-only; clone() it first");
+  storage_->note_write();
   if (detail::share_memory(source, *this) &&
       !(contiguous() && source.contiguous()))
     detail::copy_elements(source.clone(), *this);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,6 +39,12 @@ class PTUTILS_API Storage {
   std::byte* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
   bool read_only() const { return read_only_; }
+  /// How often the core wrote into it in place, so that a tape can tell that
+  /// what it needs is there no more. (Writes through a pointer are not seen.)
+  std::uint32_t writes() const {
+    return writes_.load(std::memory_order_relaxed);
+  }
+  void note_write() { writes_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   Storage(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner,
@@ -46,6 +53,7 @@ class PTUTILS_API Storage {
   std::size_t bytes_;
   std::shared_ptr<void> owner_;  // empty: allocated here
   bool read_only_;
+  std::atomic<std::uint32_t> writes_{0};
 };
 
 /// A typed, strided view on shared storage: a handle, cheap to copy; copies

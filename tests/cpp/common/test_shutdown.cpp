@@ -27,6 +27,20 @@ TEST_CASE("shutdown runs all, the newest first, and forgets them") {
   }));
 }
 
+TEST_CASE("what comes first is run before all others") {
+  CHECK(test::in_child([] {
+    std::string order;
+    shutdown::add([&] { order += 'a'; });
+    shutdown::add_first([&] { order += 'b'; });
+    auto removed = shutdown::add_first([&] { order += 'x'; });
+    shutdown::add_first([&] { order += 'c'; });
+    shutdown::add([&] { order += 'd'; });
+    shutdown::remove(removed);
+    shutdown::run();
+    return order == "cbda";
+  }));
+}
+
 TEST_CASE("a stop function that throws is logged and the others still run") {
   CHECK(test::in_child([] {
     std::string logged, order;

@@ -167,10 +167,11 @@ TEST_CASE("$regex searches strings, by code points") {
 
 TEST_CASE("a regular expression can neither hang nor crash") {
   Value document = Dict{{"a", std::string(30000, 'a')}};
-  CHECK_FALSE(matches(json(R"({"a": {"$regex": "^(a+)+$b"}})"), document));
+  Query slow(json(R"({"a": {"$regex": "^(a+)+[xy]"}})"));
+  CHECK(error_of([&] { (void)slow.matches(document); }).kind == Kind::kValue);
   CHECK(matches(json(R"({"a": {"$regex": "^(a|b)*$"}})"), document));
   for (const char* pattern :
-       {R"((x+x+)+(\\1))", "(((a{30}){30}){30})", "(", "[z-a]", "a{999999}"}) {
+       {"(((a{300}){300}){300})", "(", "[z-a]", "a{999999}"}) {
     auto error = error_of([&] {
       check_query(json(str(R"({"a": {"$regex": ")", pattern, "\"}}")));
     });

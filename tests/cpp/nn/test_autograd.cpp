@@ -142,6 +142,47 @@ TEST_CASE("a tape of 300 000 results needs no deep stack") {
   dropped = Variable();  // never passed back
 }
 
+TEST_CASE("what backward needs may not be written to before it") {
+  nn::Linear first(3, 4), second(4, 2);
+  Variable x(Tensor::full({5, 3}, 1));
+  auto loss = [&] {
+    return fn::sum(second.forward(fn::relu(first.forward(x))));
+  };
+  auto fails = [&](const std::function<void()>& write) {
+    Variable out = loss();
+    write();
+    CHECK_ERROR(out.backward(), Kind::kState, "modified by an inplace");
+  };
+  Value state = second.state_dict();
+  fails([&] { second.load_state_dict(state); });
+  fails([&] { fill_(x.data(), 2); });
+  fails([&] { second.weight.set_data(second.weight.data().clone()); });
+  fails([&] {
+    loss().backward();
+    optim::SGD(second.parameters(), {.lr = 1}).step();
+  });
+  fails([&] {
+    loss().backward();
+    optim::Adam(second.parameters(), {}).step();
+  });
+  Variable hidden = fn::relu(first.forward(x)), sum = fn::sum(hidden);
+  mul_(hidden.data().select(0, 0), 2);
+  CHECK_ERROR(sum.backward(), Kind::kState, "modified by an inplace");
+  Variable a(f64({1, 2}), true), b(f64({3, 4}), true), c = fn::mul(a, b);
+  b.data().copy_from(f64({5, 6}));
+  CHECK_ERROR(fn::sum(c).backward(), Kind::kState, "modified by an inplace");
+}
+
+TEST_CASE("what backward does not need may be written to") {
+  nn::Linear layer(3, 2);
+  Variable x(Tensor::full({5, 3}, 1));
+  Variable out = fn::sum(layer.forward(x));
+  fill_(layer.bias.data(), 1);
+  fill_(layer.weight.data(), 1);  // for the gradient of x alone
+  out.backward();
+  CHECK(near(layer.weight.grad(), std::vector<double>(6, 5), 0));
+}
+
 TEST_CASE("an operation that throws in backward leaves no half tape") {
   Variable x(f64({1}), true);
   Variable y = Variable::make(f64({1}), {x}, [](nn::detail::Node&) {

@@ -46,7 +46,8 @@ TEST_CASE("Handlers that fail while it ends do not hide the first error") {
 }
 
 TEST_CASE("A handler that fails before the first step gives the lease back") {
-  for (const char* trigger : {"before_save", "start_of_session"}) {
+  for (const char* trigger :
+       {"before_save", "after_save", "start_of_session", "start_of_stage"}) {
     Folder folder;
     auto session = make(folder / "runs.db");
     bool bad = true;
@@ -55,6 +56,13 @@ TEST_CASE("A handler that fails before the first step gives the lease back") {
     });
     CHECK(message_of([&] { session->run(); }) == "[test] not yet");
     CHECK(!session->begun());
+    for (const Status& status :
+         {session->status(),
+          ptutils::open(folder / "runs.db")["blobs"].status()}) {
+      CHECK(status.state == Status::State::kComplete);
+      CHECK(status.outcome == Status::Outcome::kFailure);
+      CHECK(status.exception == "[test] not yet");
+    }
     bad = false;
     session->run();
     CHECK(session->status().outcome == Status::Outcome::kSuccess);

@@ -27,7 +27,10 @@ struct Loaded {
   bool recyclable = false;  ///< all of it is in memory of buffer()
 };
 
-/// How a batch is made. Calls the data set, so: never under a core mutex.
+/// How a batch is made. Calls the data set, so: never under a core mutex. The
+/// loader and its threads share one, which never changes: so the data set has
+/// one owner, whether there are threads or not, as the collector of another
+/// language wants it.
 struct BatchJob {
   std::shared_ptr<Dataset> dataset;
   std::shared_ptr<const Collate> collate;  ///< empty: the data set's own

@@ -23,14 +23,14 @@ struct Slot {
 /// Held by the consumer and by each thread; it ends with the last of them.
 /// Under the mutex nothing of the data set's is called or destroyed.
 struct Workers::Shared {
-  Shared(BatchJob job_, std::int64_t ahead_)
+  Shared(std::shared_ptr<const BatchJob> job_, std::int64_t ahead_)
       : job(std::move(job_)),
         ahead(ahead_),
         slots(static_cast<std::size_t>(ahead_)),
         bin(static_cast<std::size_t>(ahead_) + 2) {
-    job.dataset->running.fetch_add(1);
+    job->dataset->running.fetch_add(1);
   }
-  ~Shared() { job.dataset->running.fetch_sub(1); }
+  ~Shared() { job->dataset->running.fetch_sub(1); }
   Shared(const Shared&) = delete;
   Shared& operator=(const Shared&) = delete;
 
@@ -43,7 +43,7 @@ struct Workers::Shared {
     return slots[static_cast<std::size_t>(batch % ahead)];
   }
 
-  const BatchJob job;
+  const std::shared_ptr<const BatchJob> job;
   const std::int64_t ahead;  // batches loaded before they are taken
   std::mutex mutex;
   std::condition_variable work_came, batch_came;
@@ -69,7 +69,7 @@ void Workers::Shared::work() {
     Loaded loaded;
     std::exception_ptr error;
     try {
-      loaded = job.load(*mine, batch, reuse);
+      loaded = job->load(*mine, batch, reuse);
     } catch (...) {
       error = std::current_exception();
     }
@@ -105,8 +105,8 @@ void Workers::Shared::stop() {
   batch_came.notify_all();
 }
 
-std::unique_ptr<Workers> Workers::start(BatchJob job, int threads,
-                                        std::int64_t ahead) {
+std::unique_ptr<Workers> Workers::start(std::shared_ptr<const BatchJob> job,
+                                        int threads, std::int64_t ahead) {
   Crew::list_for_shutdown();
   Crew::reap();
   if (shutdown::done()) return nullptr;
@@ -121,7 +121,9 @@ std::unique_ptr<Workers> Workers::start(BatchJob job, int threads,
   out->shutdown_id_ = shutdown::add([shared = out->shared_, crew = out->crew_] {
     if (!crew->mine()) return;
     shared->stop();
-    Crew::dismiss(crew, std::chrono::seconds(5));
+    // Awaited by the list: here a loader that another thread lets go would wait
+    // for us, with a lock that its threads need to end.
+    Crew::dismiss(crew, {});
   });
   return out;
 }
@@ -194,6 +196,6 @@ bool Workers::stopped() const {
   return shared_->stopping;
 }
 
-const Dataset* Workers::dataset() const { return shared_->job.dataset.get(); }
+const BatchJob* Workers::job() const { return shared_->job.get(); }
 
 }  // namespace ptutils::data::detail

@@ -17,8 +17,8 @@ class Crew;
 class Workers {
  public:
   /// nullptr when not one thread could be started (or the process ends).
-  static std::unique_ptr<Workers> start(BatchJob job, int threads,
-                                        std::int64_t ahead);
+  static std::unique_ptr<Workers> start(std::shared_ptr<const BatchJob> job,
+                                        int threads, std::int64_t ahead);
   /// Ends the threads. Those that are still busy after `grace` (in another
   /// language they may wait for the very lock that the caller holds) end on
   /// their own, and the shutdown list waits for them.
@@ -42,7 +42,7 @@ class Workers {
   int threads() const { return threads_; }
   /// By the shutdown list, or by a fork.
   bool stopped() const;
-  const Dataset* dataset() const;
+  const BatchJob* job() const;
 
  private:
   struct Shared;

@@ -75,6 +75,12 @@ class Connection {
   void set_busy_timeout(int milliseconds) {
     sqlite3_busy_timeout(db_, milliseconds);
   }
+  /// The file is no longer what its path names: removed, moved, replaced.
+  bool moved() const {
+    int moved = 0;
+    sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved != 0;
+  }
   /// Throws what a result code means to a user: what happened, what to do.
   [[noreturn]] void raise(int code) const;
   sqlite3* handle() const { return db_; }

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ptutils/database/detail/regex.h"
+#include "ptutils/common/regex.h"
 #include "ptutils/database/query.h"
 
 namespace ptutils {
@@ -34,7 +34,7 @@ struct Query::Node {
   Op op = Op::kAnd;
   std::string path;  ///< kField
   Value operand;     ///< of comparisons; kIn: a list
-  std::unique_ptr<detail::Regex> regex;
+  std::unique_ptr<Regex> regex;
   std::vector<std::unique_ptr<Node>> children;
 };
 

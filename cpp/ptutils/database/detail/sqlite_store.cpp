@@ -52,6 +52,20 @@ void SQLiteInterface::Store::check_open() const {
   if (closed) fail_closed();
 }
 
+void SQLiteInterface::Store::check_writer() const {
+  if (writer && writer->moved())
+    fail(Kind::kIO, "SQLiteInterface", place.label,
+         ": the file was removed, moved or replaced while it was open; what is "
+         "saved now is lost: put it back, or open the database again and save "
+         "once more");
+}
+
+void SQLiteInterface::Store::check_file() {
+  detail::Turn::Holder turn(write_turn);
+  detail::ForkGate gate;
+  check_writer();
+}
+
 Value SQLiteInterface::Store::execute(const std::string& sql,
                                       const Value& params) {
   if (place.read_only)
@@ -72,6 +86,7 @@ Value SQLiteInterface::Store::execute(const std::string& sql,
     fail(Kind::kValue, "SQLiteInterface.execute", place.label,
          ": each statement is its own transaction; BEGIN was taken back");
   }
+  check_writer();
   return rows;
 }
 

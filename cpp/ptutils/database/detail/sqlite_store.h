@@ -32,6 +32,9 @@ struct SQLiteInterface::Store {
   /// Statements that may not stand in a transaction.
   Value execute(const std::string& sql, const Value& params);
   void check_open() const;
+  /// Kind::kIO when the file was removed or replaced: what is written to it
+  /// then is gone with its last connection.
+  void check_file();
   /// Writes what waits and closes; throws the queue's error.
   void close();
 
@@ -48,6 +51,7 @@ struct SQLiteInterface::Store {
 
  private:
   [[noreturn]] void fail_closed() const;
+  void check_writer() const;  // check_file, by the turn and the gate
 };
 
 template <class F>
@@ -72,10 +76,12 @@ auto SQLiteInterface::Store::write(bool interruptible, F&& body) {
         if constexpr (std::is_void_v<decltype(body(*writer))>) {
           body(*writer);
           transaction->commit();
+          check_writer();
           return;
         } else {
           auto result = body(*writer);
           transaction->commit();
+          check_writer();
           return result;
         }
       }

@@ -13,7 +13,8 @@ DType result_dtype(const Tensor& a, const Tensor& b);
 /// bool 0, integer 1, floating 2, complex 3.
 int category(DType dtype);
 
-/// Kind::kValue when the target's memory may not be written.
-void check_writable(const Tensor& target, std::string_view where);
+/// Before an operation in place: Kind::kValue when the target's memory may not
+/// be written; its tape hears of it.
+void begin_write(const Tensor& target, std::string_view where);
 
 }  // namespace ptutils::detail
