@@ -44,7 +44,7 @@ class NameFilter {
         if (is_glob(name)) globs_.push_back(name);
       }
     if (options.only_regex)
-      pattern_.emplace(*options.only_regex, "", kWhere, "only");
+      pattern_.emplace(*options.only_regex, "", std::string(kWhere), "only");
   }
 
   bool operator()(const std::string& name) {
