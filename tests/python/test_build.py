@@ -129,7 +129,7 @@ def test_third_party_libraries_are_listed_with_their_licence() -> None:
     missing = [
         name
         for name in names
-        if name.removeprefix("lib").rstrip("0123456789") not in text
+        if name.removeprefix("lib").rstrip("0123456789-") not in text
     ]
     assert not [name for name in missing if not name.startswith("ld-linux")]
 
