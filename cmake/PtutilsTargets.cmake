@@ -12,6 +12,7 @@ function(ptutils_room folder)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS
        "${PTUTILS_CPP_ROOT}/ptutils/${folder}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/kernels/(level|.*\\.inc)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/formats/hdf5/") # ptutils_plugin
   if(NOT sources)
     return()
   endif()
@@ -27,6 +28,30 @@ function(ptutils_room folder)
     target_compile_options(ptutils_${folder} PRIVATE
                            -fsanitize=fuzzer-no-link)
   endif()
+endfunction()
+
+# ptutils_plugin(<name> <folder> [library...])
+#   libptutils_<name>.so of every .cpp in cpp/ptutils/<folder>, beside
+#   libptutils.so, which loads it when it is first needed: what its libraries
+#   cost at the start of a process is paid by those who use them. Its one
+#   symbol is ptutils_<name>_plugin.
+function(ptutils_plugin name folder)
+  set(symbols "${CMAKE_CURRENT_BINARY_DIR}/${name}.map")
+  file(CONFIGURE OUTPUT "${symbols}" @ONLY
+       CONTENT "{ global: ptutils_@name@_plugin; local: *; };\n")
+  file(GLOB sources CONFIGURE_DEPENDS "${PTUTILS_CPP_ROOT}/ptutils/${folder}/*.cpp")
+  add_library(ptutils_${name} MODULE ${sources})
+  target_compile_features(ptutils_${name} PRIVATE cxx_std_20)
+  target_link_libraries(ptutils_${name} PRIVATE ptutils Threads::Threads ${ARGN})
+  target_link_options(ptutils_${name} PRIVATE -Wl,--as-needed
+                      "-Wl,--version-script,${symbols}")
+  set_target_properties(ptutils_${name} PROPERTIES LINK_DEPENDS "${symbols}")
+  if(NOT PTUTILS_SANITIZE)
+    target_link_options(ptutils_${name} PRIVATE -Wl,-z,defs)
+  endif()
+  set_target_properties(ptutils_${name} PROPERTIES
+    LIBRARY_OUTPUT_DIRECTORY "${PTUTILS_PACKAGE_DIR}/lib"
+    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN")
 endfunction()
 
 # ptutils_kernels(<level> [compiler option...])

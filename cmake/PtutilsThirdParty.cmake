@@ -95,3 +95,19 @@ if(NOT SQLite3_FOUND)
   message(FATAL_ERROR "ptutils needs SQLite: "
           "apt-get install libsqlite3-dev (Debian, Ubuntu)")
 endif()
+
+# HDF5: the serial library, in a plugin of its own. Debian keeps it apart from
+# the parallel ones; elsewhere it lies where everything lies.
+find_path(PTUTILS_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial)
+find_library(PTUTILS_HDF5_LIBRARY NAMES hdf5_serial hdf5
+             PATH_SUFFIXES hdf5/serial)
+mark_as_advanced(PTUTILS_HDF5_INCLUDE PTUTILS_HDF5_LIBRARY)
+if(NOT PTUTILS_HDF5_INCLUDE OR NOT PTUTILS_HDF5_LIBRARY)
+  message(FATAL_ERROR "ptutils needs HDF5 1.10.8 or newer: "
+          "apt-get install libhdf5-dev (Debian, Ubuntu)")
+endif()
+add_library(ptutils_hdf5_library INTERFACE)
+target_include_directories(ptutils_hdf5_library SYSTEM INTERFACE
+                           "${PTUTILS_HDF5_INCLUDE}")
+target_compile_definitions(ptutils_hdf5_library INTERFACE H5_USE_110_API)
+target_link_libraries(ptutils_hdf5_library INTERFACE "${PTUTILS_HDF5_LIBRARY}")

@@ -7,8 +7,8 @@
 
 # What compiling ptutils takes.
 build_packages=(g++ cmake ninja-build git python3 python3-dev python3-venv
-  libdeflate-dev libeigen3-dev libpcre2-dev libsqlite3-dev libxxhash-dev
-  libyaml-cpp-dev nlohmann-json3-dev)
+  libdeflate-dev libeigen3-dev libhdf5-dev libpcre2-dev libsqlite3-dev
+  libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev)
 
 say() {
   if [[ -t 1 ]]; then
@@ -53,6 +53,7 @@ present() {
     libclang-rt-dev) has_fuzzer ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libdeflate-dev) has_header libdeflate.h ;;
+    libhdf5-dev) has_header hdf5/serial/hdf5.h || has_header hdf5.h ;;
     libeigen3-dev) has_header eigen3/Eigen/Core ;;
     libpcre2-dev) has_header pcre2.h ;;
     libsqlite3-dev) has_header sqlite3.h ;;

@@ -8,14 +8,17 @@
                         as ``NAME.safetensors.index.json``
 ``.lmdb``               a database, an array a key, mapped into memory when read
 ``.tfrecord(s)``        ``tf.train.Example`` records
+``.hdf5 .h5``           groups as dicts, data sets as arrays or text, attributes
 ``.pkl .pickle``        Python's pickle, read by an allow-list
 ``.pt .pth``            torch's, readable by ``torch.load(weights_only=True)``
 ======================  =====================================================
 
 Every format gives back what was saved: types, dtypes, order, bits. Files of
-other programs come as dicts of arrays. A file is recognised by its content, its
-suffix deciding where formats have no signature; it is written whole or not at
-all.
+other programs come as dicts of arrays. An HDF5 group's dict has the key
+``'__attributes__'`` where there are attributes: the group's own at ``'.'``, those
+of its data sets at their names; saved again, they are attributes again. A file is
+recognised by its content, its suffix deciding where formats have no signature; it
+is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -187,7 +190,7 @@ def save(
         wrong is raised by the next such save or by :func:`sync`. A process that
         ends writes what waits.
     **options
-        What the format lets one choose: ``compress=True`` (.npz);
+        What the format lets one choose: ``compress=True`` (.npz, .hdf5);
         ``metadata={'format': 'pt'}``, text for :func:`metadata`
         (.safetensors and its index); ``shard_bytes=5_000_000_000``, the most that
         a file of several holds (.safetensors.index.json).

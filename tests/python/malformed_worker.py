@@ -4,7 +4,7 @@ and leaves the file, ``case.SUFFIX``, behind.
 
 Asked by lines of standard input, answers by lines of standard output, in JSON:
 
-    ["flips", FORMAT, FOLDER, COUNT]    truncated at every byte, bits flipped
+    ["flips", FORMAT, FOLDER, COUNT]    truncated at every byte (or a share), bits flipped
     ["cases", SUFFIX, FOLDER]           those of malformed_cases and evil_pickles
 """
 
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from conftest import full
 from evil_pickles import EVIL
 from formats import FORMATS, Format, plain
 from malformed_cases import CASES
@@ -104,8 +105,8 @@ def flipped(whole: bytes, chance: random.Random) -> tuple[bytes, str]:
     return bytes(content), f"bits {bits}"
 
 
-def cases(whole: bytes, flips: int) -> Iterator[tuple[bytes, str, int]]:
-    for n in range(len(whole)):
+def cases(whole: bytes, share: float, flips: int) -> Iterator[tuple[bytes, str, int]]:
+    for n in range(0, len(whole), round(1 / share)):
         yield whole[:n], f"the first {n} bytes", 0
     chance = random.Random(1)
     for _ in range(flips):
@@ -120,7 +121,8 @@ def flips(name: str, folder: Path, count: int) -> Reader:
         ours = path.stem == "ours" and reader.format.sealed
         original = plain(pt.read(path, **reader.format.reading))
         reader.base = peak()
-        for content, what, changed in cases(path.read_bytes(), count // 2):
+        share = 1.0 if full(0, 1) else reader.format.share
+        for content, what, changed in cases(path.read_bytes(), share, count // 2):
             what = f"{what} of {path.name}"
             reader.read(content, original, what, False)
             if changed == 1 and ours:

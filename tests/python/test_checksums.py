@@ -15,7 +15,7 @@ import ptutils as pt
 torch = pytest.importorskip("torch")
 VERSION1 = Path(__file__).parent.parent / "data" / "version1"
 FORMATS = ["json", "yaml", "npz", "safetensors", "pt", "pkl"]
-ALL = [*FORMATS, "lmdb", "tfrecord"]
+ALL = [*FORMATS, "lmdb", "tfrecord", "hdf5"]
 
 
 def value() -> dict:

@@ -21,7 +21,7 @@ import yaml
 
 import ptutils as pt
 
-BINARY = ["npy", "npz", "safetensors", "lmdb", "tfrecord", "pkl", "pt"]
+BINARY = ["npy", "npz", "safetensors", "lmdb", "tfrecord", "hdf5", "pkl", "pt"]
 ALL = ["json", "yaml", *BINARY]
 VALUE = {"w": np.arange(6, dtype="float32").reshape(2, 3), "t": torch.ones(2), "n": 5}
 

@@ -15,7 +15,7 @@ import ptutils as pt
 from ptutils.database import SQLiteInterface
 
 SUFFIXES = ["json", "yaml", "npz", "safetensors", "safetensors.index.json", "lmdb"]
-SUFFIXES += ["tfrecord", "pkl", "pt"]
+SUFFIXES += ["tfrecord", "hdf5", "pkl", "pt"]
 law = settings(
     max_examples=150,
     deadline=None,

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
@@ -175,6 +176,35 @@ void AtomicFile::write_at(std::size_t offset,
 }
 
 std::size_t AtomicFile::size() const { return impl_->size; }
+
+void AtomicFile::extend(std::size_t size) {
+  impl_->check_open();
+  if (size <= impl_->size) return;
+  if (::ftruncate(impl_->file.fd.get(), static_cast<off_t>(size)) != 0)
+    impl_->discard_and_fail(errno);
+  // write() goes on behind it.
+  if (::lseek(impl_->file.fd.get(), 0, SEEK_END) < 0)
+    impl_->discard_and_fail(errno);
+  impl_->size = size;
+}
+
+void AtomicFile::read_at(std::size_t offset, std::span<std::byte> bytes) {
+  impl_->check_open();
+  if (offset > impl_->size || bytes.size() > impl_->size - offset) {
+    fail(Kind::kIndex, kWhere, "cannot read ", bytes.size(), " bytes at ",
+         offset, " of ", impl_->path.string(), ": only ", impl_->size,
+         " were written");
+  }
+  while (!bytes.empty()) {
+    ssize_t done = ::pread(impl_->file.fd.get(), bytes.data(), bytes.size(),
+                           static_cast<off_t>(offset));
+    if (done == 0 || (done < 0 && errno != EINTR))
+      impl_->discard_and_fail(done == 0 ? EIO : errno);
+    if (done < 0) continue;
+    bytes = bytes.subspan(static_cast<std::size_t>(done));
+    offset += static_cast<std::size_t>(done);
+  }
+}
 
 const fs::path& AtomicFile::temporary() const {
   impl_->check_open();

@@ -31,8 +31,13 @@ class PTUTILS_API AtomicFile {
   /// Overwrites at an offset that was already written (headers).
   void write_at(std::size_t offset, std::span<const std::byte> bytes);
   std::size_t size() const;
-  /// The temporary file, for a library that writes files by their name (HDF5,
-  /// LMDB, torch): it replaces the content before commit(), without write().
+  // For a library that writes here and there and reads that again (HDF5).
+  /// Grows to `size` bytes; what was never written is zeros.
+  void extend(std::size_t size);
+  /// What was written at an offset.
+  void read_at(std::size_t offset, std::span<std::byte> bytes);
+  /// The temporary file, for a library that writes files by their name (LMDB,
+  /// torch): it replaces the content before commit(), without write().
   const std::filesystem::path& temporary() const;
   /// Makes it visible. durable=false skips only the two fsyncs.
   void commit();

@@ -18,6 +18,7 @@ void register_formats() {
     add_codec(detail::lmdb_codec());
     add_codec(detail::tfrecord_codec());
     add_codec(detail::csv_codec());
+    add_codec(detail::hdf5_codec());
   });
 }
 

@@ -10,8 +10,8 @@ using namespace ptutils::testing;
 
 namespace {
 
-const std::vector<std::string> kWhole = {"json", "yaml", "npz", "safetensors",
-                                         "tfrecord"};
+const std::vector<std::string> kWhole = {"json",        "yaml",     "npz",
+                                         "safetensors", "tfrecord", "hdf5"};
 
 Value nested(int levels) {
   Value value = Tensor::of<float>({1}, {1});
@@ -54,7 +54,7 @@ TEST_CASE("every dtype, origin and odd shape comes back") {
         tensor.origin = origin;
         CAPTURE(Value(tensor).repr());
         for (const char* format :
-             {"json", "yaml", "npy", "npz", "safetensors", "tfrecord"})
+             {"json", "yaml", "npy", "npz", "safetensors", "tfrecord", "hdf5"})
           CHECK(there_and_back(format, tensor).identical(tensor));
       }
 }
@@ -79,7 +79,7 @@ TEST_CASE("strided tensors of several blocks are gathered in order") {
   const Value value = square.transpose(0, 1);
   const Value thin =
       square.reshape({1, side * side}).broadcast_to({2, side * side});
-  for (const char* format : {"npy", "npz", "safetensors", "tfrecord"}) {
+  for (const char* format : {"npy", "npz", "safetensors", "tfrecord", "hdf5"}) {
     CHECK(there_and_back(format, value).identical(value));
     CHECK(there_and_back(format, thin).identical(thin));
   }
@@ -128,7 +128,7 @@ TEST_CASE("the deepest values come back or are refused") {
 TEST_CASE("a refused write leaves the old file and no temporary") {
   TempDir dir;
   for (const char* format :
-       {"json", "yaml", "npy", "npz", "safetensors", "tfrecord"}) {
+       {"json", "yaml", "npy", "npz", "safetensors", "tfrecord", "hdf5"}) {
     const auto path = dir / (std::string("x.") + format);
     spill(path, "old");
     const Value bad = Dict{{"a", 1}, {"hook", a_function()}};
@@ -140,13 +140,13 @@ TEST_CASE("a refused write leaves the old file and no temporary") {
     CHECK_CONTAINS(message, std::string(format) == "npy" ? ".npz" : "'hook'");
     CHECK(slurp(path) == "old");
   }
-  CHECK(dir.files() == 6);
+  CHECK(dir.files() == 7);
 }
 
 TEST_CASE("formats are recognised by their first bytes") {
   TempDir dir;
   const Value value = Tensor::zeros({2});
-  for (const char* format : {"npy", "npz", "safetensors", "tfrecord"}) {
+  for (const char* format : {"npy", "npz", "safetensors", "tfrecord", "hdf5"}) {
     codec(format).write(dir / "x", value, {.durable = false});
     const std::string bytes = slurp(dir / "x");
     for (const auto& other : codecs())
@@ -162,7 +162,7 @@ TEST_CASE("formats are recognised by their first bytes") {
 
 TEST_CASE("tensors outlive the file and the reader") {
   TempDir dir;
-  for (const char* format : {"npy", "npz", "safetensors", "tfrecord"}) {
+  for (const char* format : {"npy", "npz", "safetensors", "tfrecord", "hdf5"}) {
     const auto path = dir / format;
     const Value value = Tensor::of<double>({1, 2, 3}, {3});
     codec(format).write(path, value, {.durable = false});

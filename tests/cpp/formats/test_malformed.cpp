@@ -10,8 +10,8 @@ using namespace ptutils::testing;
 
 namespace {
 
-const std::vector<std::string> kFormats = {"json", "yaml",     "npy",
-                                           "npz",  "tfrecord", "safetensors"};
+const std::vector<std::string> kFormats = {
+    "json", "yaml", "npy", "npz", "tfrecord", "safetensors", "hdf5"};
 
 Value sample(const std::string& format) {
   Tensor half = Tensor::of<float>({1, 2, 3, 4}, {2, 2});

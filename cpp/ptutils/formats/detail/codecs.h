@@ -16,5 +16,6 @@ std::shared_ptr<Codec> safetensors_index_codec();
 std::shared_ptr<Codec> lmdb_codec();
 std::shared_ptr<Codec> tfrecord_codec();
 std::shared_ptr<Codec> csv_codec();
+std::shared_ptr<Codec> hdf5_codec();
 
 }  // namespace ptutils::detail

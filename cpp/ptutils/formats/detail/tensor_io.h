@@ -19,21 +19,25 @@ static_assert(std::endian::native == std::endian::little,
 
 /// Bytes of a shape that a file claims; Kind::kFormat for a negative size, more
 /// than 64 dimensions, or an overflow (of a shape with a 0 in it, too).
-std::size_t data_bytes(const Dims& shape, DType dtype, std::string_view prefix);
+PTUTILS_API std::size_t data_bytes(const Dims& shape, DType dtype,
+                                   std::string_view prefix);
 
 /// A whole file as memory that its tensors keep alive.
-std::shared_ptr<Storage> map_file(const std::filesystem::path& path);
+PTUTILS_API std::shared_ptr<Storage> map_file(
+    const std::filesystem::path& path);
 std::string_view text_of(const Storage& storage);
 
 /// A tensor on bytes that are known to be there: a view, or a copy where they
 /// are not aligned. Kind::kFormat for a bool that is neither 0 nor 1.
-Tensor tensor_at(const std::shared_ptr<Storage>& storage, DType dtype,
-                 Dims shape, std::size_t offset, std::string_view prefix);
+PTUTILS_API Tensor tensor_at(const std::shared_ptr<Storage>& storage,
+                             DType dtype, Dims shape, std::size_t offset,
+                             std::string_view prefix);
 
 /// The elements in row-major order, in blocks; a strided tensor is gathered
 /// a few megabytes at a time.
-void for_each_block(const Tensor& tensor,
-                    const std::function<void(std::span<const std::byte>)>& f);
+PTUTILS_API void for_each_block(
+    const Tensor& tensor,
+    const std::function<void(std::span<const std::byte>)>& f);
 
 /// AtomicFile behind a buffer, for many small pieces.
 class FileWriter {

@@ -6,11 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include "ptutils/common/export.h"
+
 /// Text and number encodings that the text formats share.
 namespace ptutils::detail {
 
 /// Well-formed UTF-8: no overlong forms, no surrogates, at most U+10FFFF.
-bool valid_utf8(std::string_view text);
+PTUTILS_API bool valid_utf8(std::string_view text);
 
 /// RFC 4648, with padding.
 std::string base64_encode(std::span<const std::byte> bytes);

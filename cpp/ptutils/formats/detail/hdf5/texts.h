@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "ptutils/formats/detail/hdf5/open_file.h"
+#include "ptutils/formats/detail/hdf5/types.h"
+#include "ptutils/module/value.h"
+
+namespace ptutils::detail::hdf5 {
+
+/// Text, or lists of it in the shape's nesting; what is not UTF-8 is bytes.
+Value texts_of_set(OpenFile& file, hid_t set, const ElementType& type,
+                   const Dims& shape, std::string_view where);
+Value texts_of_attribute(OpenFile& file, hid_t attribute,
+                         const ElementType& type, const Dims& shape,
+                         std::string_view where);
+
+}  // namespace ptutils::detail::hdf5

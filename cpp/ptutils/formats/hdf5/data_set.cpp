@@ -1,0 +1,183 @@
+#include "ptutils/formats/detail/hdf5/data_set.h"
+
+#include <algorithm>
+
+#include "ptutils/formats/detail/hdf5/texts.h"
+#include "ptutils/formats/detail/tensor_io.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/module/codec.h"
+
+namespace ptutils::detail::hdf5 {
+
+namespace {
+
+void check_bools(const Tensor& tensor, std::string_view where) {
+  if (tensor.dtype() != DType::kBool) return;
+  const std::span bytes(tensor.bytes(), tensor.nbytes());
+  const auto bad = std::find_if(bytes.begin(), bytes.end(),
+                                [](std::byte b) { return b > std::byte{1}; });
+  if (bad != bytes.end())
+    malformed(where, "a bool is neither 0 nor 1 but ",
+              std::to_integer<int>(*bad));
+}
+
+ByteBuffer fill_of(hid_t properties, const ElementType& type,
+                   std::string_view where) {
+  ByteBuffer fill(item_size(type.dtype));
+  H5D_fill_value_t defined = H5D_FILL_VALUE_UNDEFINED;
+  check(H5Pfill_value_defined(properties, &defined), where,
+        "its fill value cannot be read");
+  if (defined == H5D_FILL_VALUE_USER_DEFINED)
+    check(H5Pget_fill_value(properties, type.stored.get(), fill.data()), where,
+          "its fill value cannot be read");
+  return fill;
+}
+
+/// The grid of a chunked data set.
+Grid grid_of(hid_t properties, const Dims& shape, std::size_t item,
+             std::string_view where) {
+  std::vector<hsize_t> sizes(shape.size());
+  const int rank = check(
+      H5Pget_chunk(properties, static_cast<int>(sizes.size()), sizes.data()),
+      where, "its chunks cannot be read");
+  Grid grid{shape, Dims(sizes.begin(), sizes.end()), item};
+  const bool positive = std::all_of(grid.chunk.begin(), grid.chunk.end(),
+                                    [](auto size) { return size > 0; });
+  if (static_cast<std::size_t>(rank) != shape.size() || !positive)
+    malformed(where, "damaged: its chunks have not its dimensions");
+  data_bytes(grid.chunk, DType::kC128, where);  // no overflow
+  return grid;
+}
+
+}  // namespace
+
+DataSet::DataSet(std::shared_ptr<OpenFile> file, Handle set, std::string where)
+    : file_(std::move(file)), set_(std::move(set)), where_(std::move(where)) {
+  const Locked locked;
+  properties_ = open(H5Dget_create_plist(set_.get()), where_,
+                     "its properties cannot be read");
+  check_sources();
+  const Handle type =
+      open(H5Dget_type(set_.get()), where_, "its type cannot be read");
+  const Handle space =
+      open(H5Dget_space(set_.get()), where_, "its shape cannot be read");
+  type_ = element_type(type.get(), where_);
+  shape_ = shape_of(space.get(), where_);
+  if (type_.kind == ElementType::Kind::kOther)
+    malformed(where_, "holds ", type_.description,
+              ", for which there is no tensor; save it as numbers or text, or "
+              "read it with h5py");
+  if (shape_ && type_.kind == ElementType::Kind::kTensor)
+    bytes_ = data_bytes(*shape_, type_.dtype, where_);
+}
+
+/// Its data is in this file, and can be read.
+void DataSet::check_sources() {
+  layout_ = H5Pget_layout(properties_.get());
+  check(static_cast<int>(layout_), where_, "its layout cannot be read");
+  if (layout_ == H5D_VIRTUAL || H5Pget_external_count(properties_.get()) != 0)
+    malformed(where_,
+              "has its data in other files, which are not followed; "
+              "copy it into one with h5repack or h5py");
+}
+
+Value DataSet::value(bool lazy) const {
+  if (!shape_) return {};
+  if (type_.kind == ElementType::Kind::kText)
+    return texts_of_set(*file_, set_.get(), type_, *shape_, where_);
+  if (bytes_ == 0) return finished(Tensor::empty(*shape_, type_.dtype));
+  if (auto tensor = mapped()) return finished(*std::move(tensor));
+  if (lazy) return deferred();
+  return load();
+}
+
+Tensor DataSet::finished(Tensor tensor) const {
+  const bool native = tensor.dtype() == DType::kBF16;
+  tensor.origin = native ? Origin::kNative : Origin::kNumpy;
+  return tensor;
+}
+
+/// Where the data lies in the file as it does in memory.
+std::optional<Tensor> DataSet::mapped() const {
+  if (layout_ != H5D_CONTIGUOUS || !type_.direct) return {};
+  haddr_t offset = HADDR_UNDEF;
+  {
+    const Locked locked;
+    // Before HDF5 1.10.9 the offset of what was never written is one before
+    // the end of the user block.
+    if (H5Dget_storage_size(set_.get()) > 0) offset = H5Dget_offset(set_.get());
+  }
+  if (offset == HADDR_UNDEF) return {};  // never written
+  if (offset > file_->size() || bytes_ > file_->size() - offset)
+    malformed(where_, "ends at byte ", offset + bytes_, " of a file of ",
+              file_->size(), "; is it truncated?");
+  return tensor_at(file_->bytes(), type_.dtype, *shape_, offset, where_);
+}
+
+Tensor DataSet::load() const {
+  file_->claim(bytes_, where_);
+  Tensor out = Tensor::empty(*shape_, type_.dtype);
+  if (!read_grid(out)) read_through_library(out);
+  check_bools(out, where_);
+  return finished(std::move(out));
+}
+
+/// False where it takes the library.
+bool DataSet::read_grid(Tensor& out) const {
+  if (layout_ != H5D_CHUNKED) return false;
+  Pipeline pipeline;
+  Grid grid;
+  ByteBuffer fill;
+  {
+    const Locked locked;
+    pipeline = Pipeline(properties_.get(), where_);
+    grid = grid_of(properties_.get(), *shape_, item_size(type_.dtype), where_);
+    if (H5Tget_size(type_.stored.get()) != item_size(type_.dtype))
+      return false;  // members with gaps
+    fill = fill_of(properties_.get(), type_, where_);
+  }
+  file_->claim(grid.chunk_bytes(), where_);  // that is held for a while
+  if (!pipeline.known()) return false;
+  read_chunks(*file_, set_.get(), grid, pipeline, fill, where_, out.bytes());
+  if (!type_.direct) convert(out);
+  return true;
+}
+
+/// From the file's type, which may be of the other order of bytes.
+void DataSet::convert(Tensor& out) const {
+  const Locked locked;
+  check(H5Tconvert(type_.stored.get(), type_.memory.get(),
+                   static_cast<std::size_t>(out.numel()), out.bytes(), nullptr,
+                   H5P_DEFAULT),
+        where_, "its elements cannot be converted");
+}
+
+void DataSet::read_through_library(Tensor& out) const {
+  const Locked locked;
+  check(H5Dread(set_.get(), type_.memory.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                out.bytes()),
+        where_, "it cannot be read");
+}
+
+/// Opened again by its address: an open data set takes kilobytes.
+Value DataSet::deferred() const {
+  H5O_info_t info{};
+  {
+    const Locked locked;
+    check(H5Oget_info2(set_.get(), &info, H5O_INFO_BASIC), where_,
+          "it cannot be found");
+  }
+  auto load = [file = file_, where = where_, address = info.addr] {
+    Handle set;
+    {
+      const Locked locked;
+      set = open(H5Oopen_by_addr(file->id(), address), where,
+                 "it cannot be opened");
+    }
+    return DataSet(file, std::move(set), where).load();
+  };
+  return std::shared_ptr<Opaque>(
+      std::make_shared<Deferred>(*shape_, type_.dtype, std::move(load)));
+}
+
+}  // namespace ptutils::detail::hdf5

@@ -1,0 +1,211 @@
+#include <future>
+#include <memory>
+
+#include "ptutils/common/thread_pool.h"
+#include "ptutils/formats/detail/hdf5/attributes.h"
+#include "ptutils/formats/detail/hdf5/new_file.h"
+#include "ptutils/formats/detail/hdf5/tree.h"
+#include "ptutils/formats/detail/tensor_io.h"
+#include "ptutils/formats/detail/where.h"
+#include "ptutils/formats/flatten.h"
+
+namespace ptutils::detail::hdf5 {
+
+namespace {
+
+constexpr std::size_t kOverlapFrom = std::size_t{8} << 20;
+constexpr std::size_t kPackedFrom = 512;  // bytes of a tensor
+
+/// A tensor's place in the file.
+struct Placed {
+  const Tensor* tensor;
+  std::size_t offset;
+};
+
+/// Packs chunks by many threads, a few megabytes of them at a time.
+class Packer {
+ public:
+  explicit Packer(NewFile& file)
+      : file_(file), window_(2 * static_cast<std::size_t>(thread_budget())) {}
+
+  void add(const std::string& link, const Tensor& tensor) {
+    const Grid grid = grid_for(tensor.shape(), item_size(tensor.dtype()));
+    auto set =
+        std::make_shared<Handle>(file_.add_chunked(link, tensor.dtype(), grid));
+    for (std::int64_t i = 0; i < grid.count(); ++i) {
+      jobs_.push_back({set, &tensor, grid, grid.origin(i), {}});
+      if (jobs_.size() == window_) flush();
+    }
+  }
+
+  void flush() {
+    parallel_for(static_cast<std::int64_t>(jobs_.size()), 1,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i)
+                     pack(jobs_[static_cast<std::size_t>(i)]);
+                 });
+    for (const Job& job : jobs_)
+      file_.write_chunk(*job.set, job.origin, job.packed);
+    file_.check_written();
+    jobs_.clear();
+  }
+
+ private:
+  struct Job {
+    std::shared_ptr<Handle> set;
+    const Tensor* tensor;
+    Grid grid;
+    Dims origin;
+    ByteBuffer packed;
+  };
+
+  static void pack(Job& job) {
+    Tensor part = *job.tensor;
+    const auto rank = static_cast<std::int64_t>(job.origin.size());
+    for (std::int64_t d = 0; d < rank; ++d) {
+      const auto i = static_cast<std::size_t>(d);
+      part = part.slice(d, job.origin[i], job.origin[i] + job.grid.chunk[i]);
+    }
+    part = part.to_contiguous();
+    const std::span bytes(part.bytes(), part.nbytes());
+    if (bytes.size() == job.grid.chunk_bytes()) {
+      job.packed = packed(bytes, job.grid.item);
+      return;
+    }
+    // Only the dimension that is cut has an edge, and those before it are of
+    // one: the rest is behind.
+    ByteBuffer whole(job.grid.chunk_bytes());
+    std::copy(bytes.begin(), bytes.end(), whole.begin());
+    job.packed = packed(whole, job.grid.item);
+  }
+
+  NewFile& file_;
+  std::size_t window_;
+  std::vector<Job> jobs_;
+};
+
+bool plain_part(std::string_view name) {
+  return !name.empty() &&
+         name.find_first_of(std::string_view("./\\\0", 4)) == name.npos;
+}
+
+/// The "__attributes__" of dicts as attributes of groups and data sets.
+void add_attributes(NewFile& file, const Value& value, const std::string& link,
+                    const std::string& prefix) {
+  if (!value.is_dict()) return;
+  for (const auto& [key, inner] : value.as_dict()) {
+    const auto* name = std::get_if<std::string>(&key);
+    if (!name || !inner.is_dict() || !plain_part(*name)) continue;
+    const std::string below = link.empty() ? *name : str(link, "/", *name);
+    if (*name != kAttributesName) {
+      add_attributes(file, inner, below, prefix);
+      continue;
+    }
+    for (const auto& [of, attributes] : inner.as_dict()) {
+      const std::string whose = to_string(of);
+      const bool own = whose == kOwnAttributes;
+      if (!attributes.is_dict() || !(own || plain_part(whose))) continue;
+      const std::string at = own            ? link
+                             : link.empty() ? whose
+                                            : str(link, "/", whose);
+      const Handle object = file.object(at);
+      if (object) write_attributes(object.get(), attributes.as_dict(), prefix);
+    }
+  }
+}
+
+class Writer {
+ public:
+  Writer(const std::filesystem::path& path, const Value& value,
+         const WriteOptions& options)
+      : prefix_(detail::prefix("hdf5", path)),
+        flat_(flatten(value, prefix_)),
+        compress_(compressed(options)) {
+    for (const auto& [name, tensor] : flat_.tensors)
+      if (tensor.dim() > H5S_MAX_RANK)
+        refuse(prefix_, "'", name, "': a tensor of ", tensor.dim(),
+               " dimensions, the format allows ", H5S_MAX_RANK,
+               "; save it as .npz");
+  }
+
+  void write(AtomicFile& file, const Value& value) {
+    sums_.resize(flat_.tensors.size());
+    const std::size_t skeleton = lay_out(file, value);
+    std::future<Sums> made;
+    std::size_t bytes = 0;
+    for (const Placed& placed : placed_) bytes += placed.tensor->nbytes();
+    const bool overlap = bytes >= kOverlapFrom && thread_budget() > 1;
+    made = std::async(overlap ? std::launch::async : std::launch::deferred,
+                      [&] { return checksums(flat_); });
+    for (const Placed& placed : placed_) {
+      std::size_t at = placed.offset;
+      for_each_block(*placed.tensor, [&](auto block) {
+        file.write_at(at, block);
+        at += block.size();
+      });
+    }
+    const std::string text = sealed(flat_, made.get());
+    file.write_at(skeleton, std::as_bytes(std::span(text)));
+  }
+
+ private:
+  using Sums = std::vector<std::uint64_t>;
+
+  static bool compressed(const WriteOptions& options) {
+    const Value* given = options.format.find("compress");
+    return given && given->as_bool("compress");
+  }
+
+  /// Everything but the elements; where the skeleton goes.
+  std::size_t lay_out(AtomicFile& file, const Value& value) {
+    NewFile made(file, prefix_);
+    try {
+      const auto length =
+          static_cast<std::int64_t>(sealed(flat_, sums_).size());
+      const std::size_t skeleton =
+          made.add(std::string(kSkeletonName), DType::kU8, {length});
+      add_tensors(made);
+      add_attributes(made, value, "", prefix_);
+      made.finish();
+      return skeleton;
+    } catch (const Error&) {
+      made.check_written();  // the first cause
+      throw;
+    }
+  }
+
+  void add_tensors(NewFile& file) {
+    std::unordered_set<std::string> names;
+    for (const auto& [name, _] : flat_.tensors) names.insert(name);
+    Packer packer(file);
+    for (const auto& [name, tensor] : flat_.tensors) {
+      const std::string link = NewFile::link_of(name, names);
+      if (compress_ && tensor.dim() > 0 && tensor.nbytes() >= kPackedFrom) {
+        packer.add(link, tensor);
+        continue;
+      }
+      const std::size_t offset = file.add(link, tensor.dtype(), tensor.shape());
+      if (tensor.nbytes() > 0) placed_.push_back({&tensor, offset});
+      file.check_written();
+    }
+    packer.flush();
+  }
+
+  std::string prefix_;
+  Flat flat_;
+  bool compress_;
+  Sums sums_;
+  std::vector<Placed> placed_;
+};
+
+}  // namespace
+
+void write_file(const std::filesystem::path& path, const Value& value,
+                const WriteOptions& options) {
+  Writer writer(path, value, options);
+  AtomicFile file(path, options.durable);
+  writer.write(file, value);
+  file.commit();
+}
+
+}  // namespace ptutils::detail::hdf5
