@@ -4,7 +4,7 @@ and leaves the file, ``case.SUFFIX``, behind.
 
 Asked by lines of standard input, answers by lines of standard output, in JSON:
 
-    ["flips", FORMAT, FOLDER, COUNT]    truncated at every byte (or a share), bits flipped
+    ["flips", FORMAT, FOLDER, COUNT]    cut at every byte (or a share), bits flipped
     ["cases", SUFFIX, FOLDER]           those of malformed_cases and evil_pickles
 """
 
