@@ -258,11 +258,12 @@ void def_text(py::module_& m) {
       py::arg("text"));
 }
 
-/// The flattening rule for codecs in Python: (sealed skeleton, [(name, torch
-/// tensor)]) and back from {name: tensor}.
+/// The flattening rule for codecs in Python: (sealed skeleton, without
+/// "$tensors", [(name, torch tensor)]) and back from {name: tensor}.
 void def_flatten(py::module_& m) {
   m.def("_flatten_torch", [](py::handle object, const std::string& where) {
-    const Flat flat = flatten(with_states(to_value(object), false), where);
+    const Flat flat =
+        flatten(with_states(to_value(object), false), where, false);
     py::list tensors;
     for (const auto& [name, tensor] : flat.tensors)
       tensors.append(py::make_tuple(name, tensor_to_torch(tensor)));

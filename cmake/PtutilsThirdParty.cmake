@@ -42,7 +42,8 @@ endfunction()
 # Eigen: included by tensor/kernels only.
 ptutils_find_package(Eigen3 libeigen3-dev)
 
-# nlohmann::json: a tokenizer for .cpp files.
+# JSON: simdjson for what is well-formed, nlohmann::json to say what is not.
+ptutils_find_package(simdjson libsimdjson-dev)
 ptutils_find_package(nlohmann_json nlohmann-json3-dev)
 
 # yaml-cpp: the target's name changed with version 0.8.

@@ -8,7 +8,7 @@
 # What compiling ptutils takes.
 build_packages=(g++ cmake ninja-build git python3 python3-dev python3-venv
   libdeflate-dev libeigen3-dev libhdf5-dev libpcre2-dev libsqlite3-dev
-  libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev)
+  libsimdjson-dev libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev)
 
 say() {
   if [[ -t 1 ]]; then
@@ -59,6 +59,7 @@ present() {
     libsqlite3-dev) has_header sqlite3.h ;;
     libxxhash-dev) has_header xxhash.h ;;
     libyaml-cpp-dev) has_header yaml-cpp/yaml.h ;;
+    libsimdjson-dev) has_header simdjson.h ;;
     nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
     dataset-fashion-mnist) [[ -d /usr/share/datasets/fashion-mnist ]] ;;
     *) has_command "$1" ;;

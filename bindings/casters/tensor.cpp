@@ -278,7 +278,9 @@ py::object tensor_to_numpy(const Tensor& source) {
   std::vector<py::ssize_t> strides;
   for (std::int64_t stride : tensor.strides()) strides.push_back(stride * item);
   py::array array(dtype, shape, strides, tensor.bytes(), keep_storage(tensor));
-  if (tensor.read_only()) array.attr("setflags")(py::arg("write") = false);
+  if (tensor.read_only())
+    py::detail::array_proxy(array.ptr())->flags &=
+        ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
   if (tensor.numpy_scalar && tensor.dim() == 0) return array[py::tuple()];
   return array;
 }

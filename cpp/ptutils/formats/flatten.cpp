@@ -25,16 +25,16 @@ std::string_view origin_name(Origin origin) {
   return "native";
 }
 
-Origin parse_origin(std::string_view text, std::string_view where) {
+Origin parse_origin(std::string_view text, const Where& where) {
   for (Origin origin : {Origin::kNative, Origin::kNumpy, Origin::kTorch})
     if (text == origin_name(origin)) return origin;
-  malformed(where, "unknown origin '", text.substr(0, 40), "'");
+  malformed(where(), "unknown origin '", text.substr(0, 40), "'");
 }
 
-DType parse_stored_dtype(std::string_view text, std::string_view where) {
+DType parse_stored_dtype(std::string_view text, const Where& where) {
   auto dtype = parse_dtype(text);
   if (!dtype || name(*dtype) != text)
-    malformed(where, "unknown dtype '", text.substr(0, 40), "'");
+    malformed(where(), "unknown dtype '", text.substr(0, 40), "'");
   return *dtype;
 }
 
@@ -61,13 +61,27 @@ namespace {
 
 using detail::checksum;
 using detail::Checksums;
+using detail::Where;
 
-Value reference(const Tensor& tensor, const std::string& tensor_name) {
-  std::vector<Value> parts{tensor_name, name(tensor.dtype()),
-                           detail::origin_name(tensor.origin)};
-  if (tensor.numpy_scalar) parts.push_back("scalar");
-  return Value::list(std::move(parts));
-}
+/// What a reference says of a tensor beside its name.
+struct Told {
+  DType dtype;
+  Origin origin;
+  bool scalar;
+  std::optional<std::uint64_t> sum;
+
+  Tensor apply(Tensor tensor, const Where& where) const {
+    if (tensor.dtype() != dtype)
+      tensor = detail::with_dtype(tensor, dtype, where());
+    if (scalar && tensor.dim() != 0)
+      detail::malformed(where(), "a scalar of shape ", tensor.shape_str());
+    if (sum && checksum(tensor) != *sum)
+      detail::malformed(where(), "damaged: its checksum differs");
+    tensor.origin = origin;
+    tensor.numpy_scalar = scalar;
+    return tensor;
+  }
+};
 
 /// Follows references; asks for each tensor once.
 class References {
@@ -76,34 +90,27 @@ class References {
   References(const Lookup& lookup, std::optional<Checksums> sums)
       : lookup_(lookup), sums_(std::move(sums)) {}
 
-  Value operator()(const Value& payload, const std::string& where) {
-    const auto parts = texts(payload, where);
-    const DType dtype = detail::parse_stored_dtype(parts[1], where);
-    auto known = stored_.find(parts[0]);
-    if (known == stored_.end()) known = add(parts[0], where);
-    const bool scalar = parts.size() == 4;
-    if (scalar && parts[3] != "scalar")
-      detail::malformed(where, "an unknown flag '", parts[3], "'");
-    auto finish = [dtype, where, scalar,
-                   origin = detail::parse_origin(parts[2], where),
-                   sum = known->second.sum](const Tensor& stored) {
-      Tensor tensor = detail::with_dtype(stored, dtype, where);
-      if (scalar && tensor.dim() != 0)
-        detail::malformed(where, "a scalar of shape ", tensor.shape_str());
-      if (sum && checksum(tensor) != *sum)
-        detail::malformed(where, "damaged: its checksum differs");
-      tensor.origin = origin;
-      tensor.numpy_scalar = scalar;
-      return tensor;
+  Value operator()(const Value& payload, const Where& where) {
+    const auto& parts = parts_of(payload, where);
+    auto text = [&](std::size_t i) -> const std::string& {
+      return parts[i].as_string();
     };
+    if (parts.size() == 4 && text(3) != "scalar")
+      detail::malformed(where(), "an unknown flag '", text(3), "'");
+    const auto [known, fresh] = stored_.try_emplace(text(0));
+    if (fresh) fill(known->second, text(0), where);
+    const Told told{detail::parse_stored_dtype(text(1), where),
+                    detail::parse_origin(text(2), where), parts.size() == 4,
+                    known->second.sum};
     const Value& stored = known->second.value;
-    if (stored.is_tensor()) return finish(stored.as_tensor());
+    if (stored.is_tensor()) return told.apply(stored.as_tensor(), where);
     const auto& deferred =
         std::dynamic_pointer_cast<Deferred>(stored.as_opaque());
-    if (!deferred) detail::malformed(where, "no tensor");
+    if (!deferred) detail::malformed(where(), "no tensor");
     return std::shared_ptr<Opaque>(std::make_shared<Deferred>(
-        deferred->shape(), dtype,
-        [deferred, finish] { return finish(deferred->get()); }));
+        deferred->shape(), told.dtype, [deferred, told, place = where()] {
+          return told.apply(deferred->get(), [&] { return place; });
+        }));
   }
 
   /// After the last: were there as many as there are sums?
@@ -118,47 +125,41 @@ class References {
     Value value;
     std::optional<std::uint64_t> sum;
   };
-  using Known = std::unordered_map<std::string, Stored>;
 
-  Known::iterator add(const std::string& name, const std::string& where) {
-    Stored stored{lookup_(name), {}};
-    if (sums_) {
-      if (stored_.size() >= sums_->size())
-        detail::malformed(where, "damaged: there is no checksum for it");
-      stored.sum = (*sums_)[stored_.size()];
-    }
-    return stored_.emplace(name, std::move(stored)).first;
+  void fill(Stored& stored, const std::string& name, const Where& where) {
+    stored.value = lookup_(name);
+    if (!sums_) return;
+    if (stored_.size() > sums_->size())
+      detail::malformed(where(), "damaged: there is no checksum for it");
+    stored.sum = (*sums_)[stored_.size() - 1];
   }
 
-  static std::vector<std::string> texts(const Value& payload,
-                                        const std::string& where) {
-    std::vector<std::string> out;
-    if (payload.is_list())
+  static const std::vector<Value>& parts_of(const Value& payload,
+                                            const Where& where) {
+    bool texts = payload.is_list();
+    if (texts)
       for (const Value& part : payload.as_list().items)
-        if (part.is_string()) out.push_back(part.as_string());
-    if (out.size() < 3 || out.size() > 4 ||
-        out.size() != payload.as_list().items.size())
-      detail::malformed(where, "a $tensor is not [name, dtype, origin]");
-    return out;
+        texts = texts && part.is_string();
+    const std::size_t count = texts ? payload.as_list().items.size() : 0;
+    if (count < 3 || count > 4)
+      detail::malformed(where(), "a $tensor is not [name, dtype, origin]");
+    return payload.as_list().items;
   }
 
   const Lookup& lookup_;
   std::optional<Checksums> sums_;
-  Known stored_;
+  std::unordered_map<std::string, Stored> stored_;
 };
 
 }  // namespace
 
-Flat flatten(const Value& value, std::string_view where) {
+Flat flatten(const Value& value, std::string_view where, bool pack) {
   Flat flat;
-  Value encoded = encode_value(
-      value,
-      [&](const Tensor& tensor, const std::string& tensor_name, bool again) {
-        if (!again) flat.tensors.emplace_back(tensor_name, tensor);
-        return reference(tensor, tensor_name);
-      },
-      where);
-  Dict document{{"version", 1}};
+  const TensorKeeper keep = [&](const Tensor& tensor, const std::string& name) {
+    flat.tensors.emplace_back(name, tensor);
+  };
+  Value encoded = encode_value(value, keep, where, pack);
+  Dict document{{"version", kSkeletonVersion}};
   document.set("value", std::move(encoded));
   flat.skeleton = to_json(std::move(document), 0, where);
   return flat;

@@ -15,14 +15,14 @@
 /// each file format and each database stores just these.
 namespace ptutils {
 
-/// 1: {"version", "value"}; 2: {"version", "sum", "sums", "value"}.
-inline constexpr int kSkeletonVersion = 2;
+/// 1: {"version", "value"}; 2: {"version", "sum", "sums", "value"}; 3: the same
+/// with "$tensors".
+inline constexpr int kSkeletonVersion = 3;
 /// The skeleton's name in every format.
 inline constexpr std::string_view kSkeletonName = "__ptutils__";
 
 struct Flat {
-  /// {"version": 1, "value": ...} as compact JSON (skeleton.h), with tensors as
-  /// {"$tensor": [name, dtype, "numpy" | "torch" | "native", "scalar"?]}.
+  /// {"version": 3, "value": ...} as compact JSON (skeleton.h).
   std::string skeleton;
   /// Unique names, in the order of the value. Tensors may be strided. Names
   /// are UTF-8 without '/', '\' and control characters, at most 1 000 bytes.
@@ -30,8 +30,9 @@ struct Flat {
 };
 
 /// Kind::kType, naming the path inside the value, for what cannot be stored.
-/// `where` (a file) begins the message.
-PTUTILS_API Flat flatten(const Value& value, std::string_view where = {});
+/// `where` (a file) begins the message. `pack` as for encode_value.
+PTUTILS_API Flat flatten(const Value& value, std::string_view where = {},
+                         bool pack = true);
 
 /// XXH3-64 of each tensor (dtype, shape and elements), in order, by many
 /// threads.

@@ -86,7 +86,8 @@ Value inline_tensor(const Tensor& tensor, const std::string& tensor_name,
 /// Tensors in place; one without data is one that stood before.
 class InlineTensors {
  public:
-  Tensor operator()(const Value& payload, const std::string& where) {
+  Tensor operator()(const Value& payload, const Where& place) {
+    const std::string where = place();
     if (!payload.is_dict()) malformed(where, "a $tensor is no object");
     const Dict& fields = payload.as_dict();
     const std::string& tensor_name = text(fields, "name", where);
@@ -124,7 +125,8 @@ class InlineTensors {
   }
 
   static Tensor read(const Dict& fields, const std::string& where) {
-    const DType dtype = parse_stored_dtype(text(fields, "dtype", where), where);
+    const Where place = [&] { return where; };
+    const DType dtype = parse_stored_dtype(text(fields, "dtype", where), place);
     Dims shape = shape_of(fields, where);
     const std::size_t bytes = data_bytes(shape, dtype, where);
     auto data = base64_decode(text(fields, "data", where));
@@ -135,7 +137,7 @@ class InlineTensors {
     auto storage = Storage::allocate(bytes);
     if (bytes > 0) std::memcpy(storage->data(), data->data(), bytes);
     Tensor tensor = tensor_at(storage, dtype, std::move(shape), 0, where);
-    tensor.origin = parse_origin(text(fields, "origin", where), where);
+    tensor.origin = parse_origin(text(fields, "origin", where), place);
     if (const Value* scalar = fields.find(std::string_view("scalar"))) {
       if (!scalar->is_bool() || !scalar->as_bool() || tensor.dim() != 0)
         malformed(where, "'scalar' is true for 0-d tensors only");
@@ -154,7 +156,9 @@ bool lost_its_name(const Value& document) {
   if (!document.is_dict() || document.as_dict().size() != 3) return false;
   const Dict& fields = document.as_dict();
   const Value* sum = fields.find(std::string_view("sum"));
-  return fields.begin()->second.identical(kSkeletonVersion) &&
+  const Value& version = fields.begin()->second;
+  return version.is_int() && version.as_int() >= 2 &&
+         version.as_int() <= kSkeletonVersion &&
          fields.contains(std::string_view("value")) && sum &&
          sum->is_string() && sum->as_string().size() == sum_text(0).size();
 }

@@ -1,5 +1,8 @@
+#include <simdjson.h>
+
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "ptutils/formats/detail/text_coding.h"
 #include "ptutils/formats/detail/where.h"
@@ -135,6 +138,71 @@ class Builder {
   Value result_;
 };
 
+/// simdjson's tape made into a Value; nothing where a key is there twice.
+class FastBuilder {
+ public:
+  std::optional<Value> operator()(simdjson::dom::element root) {
+    Value value = build(root);
+    if (twice_) return {};
+    return value;
+  }
+
+ private:
+  Value build(simdjson::dom::element element) {
+    using Type = simdjson::dom::element_type;
+    switch (element.type()) {
+      case Type::ARRAY:
+        return build_list(element.get_array().value_unsafe());
+      case Type::OBJECT:
+        return build_dict(element.get_object().value_unsafe());
+      case Type::INT64:
+        return element.get_int64().value_unsafe();
+      case Type::UINT64:  // above the largest int64
+        return BigInt{std::to_string(element.get_uint64().value_unsafe())};
+      case Type::DOUBLE:
+        return element.get_double().value_unsafe();
+      case Type::STRING:
+        return element.get_string().value_unsafe();
+      case Type::BOOL:
+        return element.get_bool().value_unsafe();
+      case Type::NULL_VALUE:
+        break;
+    }
+    return {};
+  }
+
+  Value build_list(simdjson::dom::array array) {
+    List out;
+    out.items.reserve(array.size());
+    for (simdjson::dom::element item : array) out.items.push_back(build(item));
+    return out;
+  }
+
+  Value build_dict(simdjson::dom::object object) {
+    Dict out;
+    for (const auto [key, item] : object) {
+      const std::size_t before = out.size();
+      Value& slot = out[key];
+      if (out.size() == before) twice_ = true;
+      slot = build(item);
+    }
+    return out;
+  }
+
+  bool twice_ = false;
+};
+
+/// Nothing for what only the tokenizer knows: numbers beyond 64 bits, and what
+/// is wrong.
+std::optional<Value> parse_fast(std::string_view text, int max_depth) {
+  simdjson::dom::parser parser;
+  if (parser.allocate(text.size(), static_cast<std::size_t>(max_depth)))
+    return {};
+  simdjson::dom::element root;
+  if (parser.parse(text.data(), text.size()).get(root)) return {};
+  return FastBuilder()(root);
+}
+
 }  // namespace
 
 Value parse_json(std::string_view text, std::string_view where, int max_depth) {
@@ -144,6 +212,7 @@ Value parse_json(std::string_view text, std::string_view where, int max_depth) {
   // To the tokenizer the end of the text, whatever follows.
   if (const std::size_t nul = text.find('\0'); nul != text.npos)
     detail::malformed(prefix, position_of(text, nul + 1), ": a NUL character");
+  if (auto value = parse_fast(text, max_depth)) return std::move(*value);
   Builder builder(text, std::move(prefix), max_depth);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.result();

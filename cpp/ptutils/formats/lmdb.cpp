@@ -85,7 +85,7 @@ class LmdbContents {
     all.erase(kSkeletonName);
     for (auto& [key, value] : all)
       set.members.emplace_back(to_string(key), std::move(value));
-    return value_of(set, prefix_, verify);
+    return value_of(std::move(set), prefix_, verify);
   }
 
  private:

@@ -41,7 +41,7 @@ class NpyCodec : public Codec {
     block.remove_prefix(kSkeletonName.size());
     set.has_skeleton = true;
     set.skeleton = block;
-    Value value = value_of(set, where, options.verify);
+    Value value = value_of(std::move(set), where, options.verify);
     if (!value.is_tensor()) malformed(where, "the block is not of a tensor");
     return value;
   }

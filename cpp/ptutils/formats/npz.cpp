@@ -148,7 +148,7 @@ class NpzCodec : public Codec {
       else
         set.members.emplace_back(key, std::move(values[i]));
     }
-    return value_of(set, where, options.verify);
+    return value_of(std::move(set), where, options.verify);
   }
 
   std::vector<std::string> options() const override { return {"compress"}; }

@@ -1,11 +1,16 @@
 #include "ptutils/formats/detail/safetensors.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <unordered_set>
 
 #include "ptutils/formats/detail/codecs.h"
 #include "ptutils/formats/detail/json_string.h"
 #include "ptutils/formats/detail/seal.h"
+#include "ptutils/formats/detail/tensor_text.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/flatten.h"
 #include "ptutils/formats/json_text.h"
@@ -32,13 +37,13 @@ constexpr std::pair<DType, std::string_view> kDTypes[] = {
     {DType::kF64, "F64"},   {DType::kC64, "C64"},
 };
 
-DType parse_dtype_name(const Value& value, const std::string& where) {
+DType parse_dtype_name(const Value& value, const Where& where) {
   if (value.is_string())
     for (const auto& [dtype, known] : kDTypes)
       if (known == value.as_string()) return dtype;
   std::string known_names;
   for (const auto& [dtype, known] : kDTypes) known_names += str(" ", known);
-  malformed(where, "has the dtype ", value.repr(40), "; known are",
+  malformed(where(), "has the dtype ", value.repr(40), "; known are",
             known_names);
 }
 
@@ -52,19 +57,18 @@ struct Entry {
 };
 
 const Value& field(const Dict& fields, std::string_view key,
-                   const std::string& where) {
+                   const Where& where) {
   const Value* value = fields.find(key);
-  if (!value) malformed(where, "has no '", key, "'");
+  if (!value) malformed(where(), "has no '", key, "'");
   return *value;
 }
 
-Dims integers(const Value& value, std::string_view what,
-              const std::string& where) {
+Dims integers(const Value& value, std::string_view what, const Where& where) {
   Dims out;
-  if (!value.is_list()) malformed(where, "has a ", what, " that is no list");
+  if (!value.is_list()) malformed(where(), "has a ", what, " that is no list");
   for (const Value& item : value.as_list().items) {
     if (!item.is_int() || item.as_int() < 0)
-      malformed(where, "has ", item.repr(40), " in its ", what);
+      malformed(where(), "has ", item.repr(40), " in its ", what);
     out.push_back(item.as_int());
   }
   return out;
@@ -74,26 +78,33 @@ Entry parse_entry(const Key& key, const Value& value, std::size_t data_size,
                   const std::string& prefix) {
   Entry entry{};
   entry.name = to_string(key);
-  const std::string where = str(prefix, "tensor '", entry.name, "': ");
-  if (!value.is_dict()) malformed(where, "is not described by an object");
+  const Where where = [&] {
+    return str(prefix, "tensor '", entry.name, "': ");
+  };
+  if (!value.is_dict()) malformed(where(), "is not described by an object");
   const Dict& fields = value.as_dict();
   entry.dtype = parse_dtype_name(field(fields, "dtype", where), where);
   entry.shape = integers(field(fields, "shape", where), "shape", where);
   const Dims offsets =
       integers(field(fields, "data_offsets", where), "data_offsets", where);
   if (offsets.size() != 2 || offsets[0] > offsets[1])
-    malformed(where, "has data_offsets that are not [begin, end]");
+    malformed(where(), "has data_offsets that are not [begin, end]");
   entry.begin = static_cast<std::size_t>(offsets[0]);
   entry.end = static_cast<std::size_t>(offsets[1]);
   if (entry.end > data_size)
-    malformed(where, "ends at byte ", entry.end, " of the data, which has ",
+    malformed(where(), "ends at byte ", entry.end, " of the data, which has ",
               data_size, "; is the file truncated?");
-  const std::size_t bytes = data_bytes(entry.shape, entry.dtype, where);
+  const std::size_t bytes = data_bytes(entry.shape, entry.dtype, where());
   if (entry.end - entry.begin != bytes)
-    malformed(where, "has ", entry.end - entry.begin,
+    malformed(where(), "has ", entry.end - entry.begin,
               " bytes, its shape and dtype want ", bytes);
   return entry;
 }
+
+struct Header {
+  std::vector<Entry> entries;
+  Dict metadata;
+};
 
 /// Every byte of the data belongs to one tensor.
 void check_cover(const std::vector<Entry>& entries, std::size_t data_size,
@@ -123,9 +134,9 @@ std::uint64_t header_length(std::string_view bytes) {
   return length;
 }
 
-/// Its header, and where the data begins.
-std::pair<Dict, std::size_t> read_header(std::string_view bytes,
-                                         const std::string& prefix) {
+/// The header's text.
+std::string_view header_text(std::string_view bytes,
+                             const std::string& prefix) {
   if (bytes.size() < 8)
     malformed(prefix, "truncated: ", bytes.size(), " bytes");
   const std::uint64_t length = header_length(bytes);
@@ -135,20 +146,142 @@ std::pair<Dict, std::size_t> read_header(std::string_view bytes,
   if (length > bytes.size() - 8)
     malformed(prefix, "truncated: a header of ", length, " bytes, ",
               bytes.size() - 8, " are there");
-  Value header = parse_json(bytes.substr(8, length), prefix + "header: ", 4);
-  if (!header.is_dict()) malformed(prefix, "the header is no object");
-  return {std::move(header.as_dict()), 8 + length};
+  return bytes.substr(8, length);
 }
 
-const Dict& checked_metadata(const Value& metadata, const std::string& prefix) {
-  if (!metadata.is_dict()) malformed(prefix, "__metadata__ is no object");
-  for (const auto& [key, value] : metadata.as_dict())
+void check_metadata(const Dict& metadata, const std::string& prefix) {
+  for (const auto& [key, value] : metadata)
     if (!value.is_string())
       malformed(prefix, "__metadata__ '", to_string(key), "' is no text");
     else if (looks_sealed(value.as_string()) && to_string(key) != kSkeletonName)
       malformed(prefix, "damaged: its skeleton has the name '", to_string(key),
                 "'");
-  return metadata.as_dict();
+}
+
+Header parse_header(std::string_view text, std::size_t data_size,
+                    const std::string& prefix) {
+  Value header = parse_json(text, prefix + "header: ", 4);
+  if (!header.is_dict()) malformed(prefix, "the header is no object");
+  Header out;
+  for (auto& [key, value] : header.as_dict())
+    if (to_string(key) != kMetadata)
+      out.entries.push_back(parse_entry(key, value, data_size, prefix));
+    else if (value.is_dict())
+      out.metadata = std::move(value.as_dict());
+    else
+      malformed(prefix, "__metadata__ is no object");
+  return out;
+}
+
+/// The same from simdjson's tape, without a Value an entry: nothing where all
+/// is not as it should be, which parse_header then says.
+class HeaderReader {
+ public:
+  explicit HeaderReader(std::size_t data_size) : data_size_(data_size) {}
+
+  std::optional<Header> operator()(std::string_view text) {
+    simdjson::dom::parser parser;
+    simdjson::dom::object header;
+    if (text.find('\0') != text.npos ||
+        parser.parse(text.data(), text.size()).get(header))
+      return {};
+    Header out;
+    out.entries.reserve(header.size());
+    std::unordered_set<std::string_view> names(header.size());
+    for (const auto [key, value] : header) {
+      if (key == kMetadata) {
+        if (!out.metadata.empty() || !read(value, out.metadata)) return {};
+        continue;
+      }
+      Entry entry{std::string(key), {}, {}, {}, {}};
+      if (!names.insert(key).second || !read(value, entry)) return {};
+      out.entries.push_back(std::move(entry));
+    }
+    return out;
+  }
+
+ private:
+  static bool read(simdjson::dom::element element, Dict& out) {
+    simdjson::dom::object object;
+    if (element.get(object)) return false;
+    for (const auto [key, value] : object) {
+      std::string_view text;
+      if (value.get(text) || out.contains(key)) return false;
+      out.set(std::string(key), text);
+    }
+    return true;
+  }
+
+  bool read(simdjson::dom::element element, Entry& entry) const {
+    simdjson::dom::object object;
+    if (element.get(object)) return false;
+    int dtypes = 0;
+    int shapes = 0;
+    int offsets = 0;
+    for (const auto [key, value] : object) {
+      if (key == "dtype" && read(value, entry.dtype))
+        ++dtypes;
+      else if (key == "shape" && read(value, entry.shape))
+        ++shapes;
+      else if (key == "data_offsets" && read_offsets(value, entry))
+        ++offsets;
+      else
+        return false;
+    }
+    return dtypes == 1 && shapes == 1 && offsets == 1 && fits(entry);
+  }
+
+  static bool read(simdjson::dom::element element, DType& out) {
+    std::string_view text;
+    if (element.get(text)) return false;
+    for (const auto& [dtype, known] : kDTypes)
+      if (known == text) {
+        out = dtype;
+        return true;
+      }
+    return false;
+  }
+
+  static bool read(simdjson::dom::element element, Dims& out) {
+    simdjson::dom::array array;
+    if (element.get(array)) return false;
+    out.reserve(array.size());
+    for (simdjson::dom::element item : array) {
+      std::int64_t size = 0;
+      if (item.get(size) || size < 0) return false;
+      out.push_back(size);
+    }
+    return true;
+  }
+
+  static bool read_offsets(simdjson::dom::element element, Entry& entry) {
+    Dims offsets;
+    if (!read(element, offsets) || offsets.size() != 2) return false;
+    entry.begin = static_cast<std::size_t>(offsets[0]);
+    entry.end = static_cast<std::size_t>(offsets[1]);
+    return true;
+  }
+
+  bool fits(const Entry& entry) const {
+    if (entry.begin > entry.end || entry.end > data_size_) return false;
+    std::uint64_t bytes = item_size(entry.dtype);
+    for (std::int64_t size : entry.shape)
+      if (size == 0 || __builtin_mul_overflow(
+                           bytes, static_cast<std::uint64_t>(size), &bytes))
+        return false;
+    return entry.shape.size() <= 8 && entry.end - entry.begin == bytes;
+  }
+
+  std::size_t data_size_;
+};
+
+Header read_header(std::string_view text, std::size_t data_size,
+                   const std::string& prefix) {
+  std::optional<Header> plain = HeaderReader(data_size)(text);
+  Header out =
+      plain ? std::move(*plain) : parse_header(text, data_size, prefix);
+  check_metadata(out.metadata, prefix);
+  return out;
 }
 
 /// Large items first: then each begins at a multiple of its item size.
@@ -180,7 +313,10 @@ void append_entry(std::string& out, const std::string& tensor_name,
   }
   if (pairs) out += tensor.dim() > 0 ? ",2" : "2";
   out += R"(],"data_offsets":[)";
-  out += str(begin, ",", begin + tensor.nbytes(), "]}");
+  append(out, begin);
+  out += ',';
+  append(out, begin + tensor.nbytes());
+  out += "]}";
 }
 
 class SafetensorsCodec : public Codec {
@@ -231,24 +367,22 @@ class SafetensorsCodec : public Codec {
 TensorSet read_safetensors(const std::filesystem::path& path,
                            const std::string& prefix) {
   const auto storage = map_file(path);
-  const auto [header, data_offset] = read_header(text_of(*storage), prefix);
+  const std::string_view text = header_text(text_of(*storage), prefix);
+  const std::size_t data_offset = sizeof(std::uint64_t) + text.size();
   const std::size_t data_size = storage->bytes() - data_offset;
+  auto [entries, metadata] = read_header(text, data_size, prefix);
   TensorSet set;
-  std::vector<Entry> entries;
-  for (const auto& [key, value] : header) {
-    if (to_string(key) != kMetadata) {
-      entries.push_back(parse_entry(key, value, data_size, prefix));
-    } else if (const Value* skeleton =
-                   checked_metadata(value, prefix).find(kSkeletonName)) {
-      set.has_skeleton = true;
-      set.skeleton = skeleton->as_string();
-    }
+  if (const Value* skeleton = metadata.find(kSkeletonName)) {
+    set.has_skeleton = true;
+    set.skeleton = skeleton->as_string();
   }
   check_cover(entries, data_size, prefix);
   for (Entry& entry : entries) {
+    std::string place;  // only bools are looked at
+    if (entry.dtype == DType::kBool)
+      place = str(prefix, "tensor '", entry.name, "': ");
     Tensor tensor = tensor_at(storage, entry.dtype, std::move(entry.shape),
-                              data_offset + entry.begin,
-                              str(prefix, "tensor '", entry.name, "': "));
+                              data_offset + entry.begin, place);
     const bool native = entry.dtype == DType::kBF16;
     tensor.origin = native ? Origin::kNative : Origin::kNumpy;
     set.members.emplace_back(std::move(entry.name), std::move(tensor));
@@ -259,11 +393,12 @@ TensorSet read_safetensors(const std::filesystem::path& path,
 Dict safetensors_metadata(const std::filesystem::path& path,
                           const std::string& prefix, bool ours) {
   const auto storage = map_file(path);
-  const Dict header = read_header(text_of(*storage), prefix).first;
+  const std::string_view text = header_text(text_of(*storage), prefix);
+  const std::size_t data_size =
+      storage->bytes() - sizeof(std::uint64_t) - text.size();
   Dict out;
-  if (const Value* metadata = header.find(kMetadata))
-    for (const auto& [key, value] : checked_metadata(*metadata, prefix))
-      if (ours || !to_string(key).starts_with(kOurs)) out.set(key, value);
+  for (const auto& [key, value] : read_header(text, data_size, prefix).metadata)
+    if (ours || !to_string(key).starts_with(kOurs)) out.set(key, value);
   return out;
 }
 

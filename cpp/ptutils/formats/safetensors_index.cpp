@@ -92,7 +92,7 @@ Value read_shards(const fs::path& path, const std::string& text,
     set.has_skeleton = true;
     set.skeleton = skeleton->as_string();
   }
-  return value_of(set, where, verify);
+  return value_of(std::move(set), where, verify);
 }
 
 /// In order, each of at most `limit` bytes or of one tensor.

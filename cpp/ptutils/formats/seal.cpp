@@ -16,8 +16,9 @@ namespace detail {
 
 namespace {
 
-constexpr std::string_view kOpen = R"({"version":2,"sum":")";
-constexpr std::string_view kUnsealed = R"({"version":1,)";
+constexpr std::string_view kOpen = R"({"version":3,"sum":")";
+constexpr std::string_view kOpenBefore = R"({"version":2,"sum":")";
+constexpr std::string_view kUnsealed = R"({"version":3,)";
 constexpr std::size_t kSumDigits = 16;
 constexpr std::size_t kOverlap = std::size_t{8} << 20;  // bytes worth a thread
 
@@ -62,7 +63,9 @@ std::uint64_t sum_of(std::string_view text) {
   return hash64(std::as_bytes(std::span(text)));
 }
 
-bool looks_sealed(std::string_view text) { return text.starts_with(kOpen); }
+bool looks_sealed(std::string_view text) {
+  return text.starts_with(kOpen) || text.starts_with(kOpenBefore);
+}
 
 std::optional<Checksums> read_seal(std::string_view skeleton,
                                    const Value& document,
@@ -70,7 +73,7 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
   const Value* sums = document.as_dict().find("sums");
   if (!sums) return {};
   const std::size_t body = kOpen.size() + kSumDigits;
-  if (!skeleton.starts_with(kOpen) || skeleton.size() < body ||
+  if (!looks_sealed(skeleton) || skeleton.size() < body ||
       skeleton.substr(kOpen.size(), kSumDigits) !=
           sum_text(sum_of(skeleton.substr(body))))
     malformed(prefix, "damaged: the checksum of the skeleton differs");

@@ -21,6 +21,10 @@
 ///     other dicts       {"$dict" | "$state" | "$config" | "$ordered":
 ///                        {...} | [[key, value], ...]}
 ///     Tensor            {"$tensor": what the caller makes of it}
+///     dict of tensors   {"$tensors": [origin, key, how, key, how…]} where the
+///                       caller keeps tensors by name; how is a dtype for a
+///                       tensor of that origin that is named by its path, else
+///                       its "$tensor"
 namespace ptutils {
 
 /// Containers inside containers that a Value may have in a file.
@@ -33,15 +37,22 @@ inline constexpr int kMaxSkeletonDepth = 3 * kMaxDepth + 8;
 /// (same memory, layout, dtype, origin) had that name before.
 using TensorEncoder =
     std::function<Value(const Tensor&, const std::string& name, bool again)>;
-/// The tensor (or Deferred) of a payload, with its origin; `where` is the
+/// Keeps a tensor under its name; its "$tensor" is then
+/// [name, dtype, "numpy" | "torch" | "native", "scalar"?].
+using TensorKeeper =
+    std::function<void(const Tensor&, const std::string& name)>;
+/// The tensor (or Deferred) of a payload, with its origin; `where` makes the
 /// prefix of messages.
-using TensorDecoder =
-    std::function<Value(const Value& payload, const std::string& where)>;
+using TensorDecoder = std::function<Value(
+    const Value& payload, const std::function<std::string()>& where)>;
 
 /// Kind::kType, naming the path, for what no file can hold: Opaque, text that
 /// is not UTF-8, nesting above kMaxDepth. `where` (a file) begins the message.
 PTUTILS_API Value encode_value(const Value& value, const TensorEncoder& tensors,
                                std::string_view where = {});
+/// The same with tensors kept by name. `pack`: with "$tensors".
+PTUTILS_API Value encode_value(const Value& value, const TensorKeeper& keep,
+                               std::string_view where = {}, bool pack = true);
 /// Kind::kFormat when it is not what encode_value makes.
 PTUTILS_API Value decode_value(const Value& encoded,
                                const TensorDecoder& tensors,

@@ -71,6 +71,7 @@ class Decoder {
 
   Value decode_tagged(const std::string& tag, const Value& payload) {
     if (tag == "$tensor") return decode_tensor(payload);
+    if (tag == "$tensors") return decode_tensors(payload, DictKind::kPlain);
     if (tag == "$float") return decode_float(payload);
     if (tag == "$int") return decode_int(payload);
     if (tag == "$bytes") return decode_bytes(payload);
@@ -96,8 +97,42 @@ class Decoder {
   }
 
   Value decode_tensor(const Value& payload) {
-    return tensors_(payload,
-                    str(where_, "the skeleton at ", path_.quoted(), ": "));
+    return tensors_(payload, [this] {
+      return str(where_, "the skeleton at ", path_.quoted(), ": ");
+    });
+  }
+
+  Value decode_tensors(const Value& payload, DictKind kind) {
+    const auto& items = list_of(payload, "$tensors").items;
+    if (items.size() < 3 || items.size() % 2 == 0 || !items[0].is_string())
+      bad("has $tensors that are not [origin, key, how…]");
+    enter();
+    std::string path = path_.dotted();
+    if (!path.empty()) path += '.';
+    const std::size_t prefix = path.size();
+    Dict out;
+    out.kind = kind;
+    for (std::size_t i = 1; i < items.size(); i += 2) {
+      const Key key = text_of(items[i], "$tensors");
+      detail::Step step(path_, key);
+      path.resize(prefix);
+      path += std::get<std::string>(key);
+      const std::size_t before = out.size();
+      Value& slot = out[key];
+      if (out.size() == before) bad("is there twice");
+      if (!items[i + 1].is_string()) {
+        slot = decode_tensor(items[i + 1]);
+        continue;
+      }
+      std::vector<Value> reference;
+      reference.reserve(3);
+      reference.emplace_back(path);
+      reference.push_back(items[i + 1]);
+      reference.push_back(items[0]);
+      slot = decode_tensor(Value::list(std::move(reference)));
+    }
+    --depth_;
+    return out;
   }
 
   Value decode_float(const Value& payload) {
@@ -175,7 +210,13 @@ class Decoder {
   }
 
   Value decode_entries(const Value& payload, DictKind kind) {
-    if (payload.is_dict()) return decode_object(payload.as_dict(), kind);
+    if (payload.is_dict()) {
+      const Dict& dict = payload.as_dict();
+      const Value* tensors =
+          dict.size() == 1 ? dict.find(std::string_view("$tensors")) : nullptr;
+      return tensors ? decode_tensors(*tensors, kind)
+                     : decode_object(dict, kind);
+    }
     enter();
     Dict out;
     out.kind = kind;

@@ -1,13 +1,12 @@
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdio>
-#include <map>
-#include <set>
-#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "ptutils/formats/detail/path.h"
+#include "ptutils/formats/detail/tensor_text.h"
 #include "ptutils/formats/detail/text_coding.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/skeleton.h"
@@ -22,19 +21,27 @@ constexpr std::size_t kMaxNameBytes = 1000;
 class TensorNames {
  public:
   /// The tensor's name, and whether it had one.
-  std::pair<std::string, bool> name(const Tensor& tensor,
-                                    const std::string& path) {
+  std::pair<std::string, bool> name(const Tensor& tensor, std::string path) {
     // By address: two imports of one array are two Storages.
-    Identity identity{tensor.bytes(),   tensor.dtype(), tensor.shape(),
-                      tensor.strides(), tensor.origin,  tensor.numpy_scalar};
-    auto [it, fresh] = known_.try_emplace(std::move(identity));
-    if (fresh) it->second = unique(safe(path));
-    return {it->second, !fresh};
+    const auto [begin, end] = known_.equal_range(tensor.bytes());
+    for (auto it = begin; it != end; ++it)
+      if (same(*it->second.tensor, tensor)) return {it->second.name, true};
+    std::string name = unique(safe(std::move(path)));
+    known_.emplace(tensor.bytes(), Known{&tensor, name});
+    return {std::move(name), false};
   }
 
  private:
-  using Identity =
-      std::tuple<const std::byte*, DType, Dims, Dims, Origin, bool>;
+  struct Known {
+    const Tensor* tensor;  // in the value that is encoded
+    std::string name;
+  };
+
+  static bool same(const Tensor& a, const Tensor& b) {
+    return a.dtype() == b.dtype() && a.shape() == b.shape() &&
+           a.strides() == b.strides() && a.origin == b.origin &&
+           a.numpy_scalar == b.numpy_scalar;
+  }
 
   // A name that every container takes: zip members, header keys, file names.
   static std::string safe(std::string path) {
@@ -57,7 +64,7 @@ class TensorNames {
     }
   }
 
-  std::map<Identity, std::string> known_;
+  std::unordered_multimap<const std::byte*, Known> known_;
   std::unordered_set<std::string> used_{"__ptutils__", "__metadata__"};
   std::unordered_map<std::string, int> suffix_;
 };
@@ -68,10 +75,33 @@ Value tagged(std::string_view tag, Value payload) {
   return out;
 }
 
+/// A tensor kept by name.
+Value reference(const Tensor& tensor, std::string tensor_name) {
+  std::vector<Value> parts;
+  parts.reserve(tensor.numpy_scalar ? 4 : 3);
+  parts.emplace_back(std::move(tensor_name));
+  parts.emplace_back(name(tensor.dtype()));
+  parts.emplace_back(detail::origin_name(tensor.origin));
+  if (tensor.numpy_scalar) parts.emplace_back("scalar");
+  return Value::list(std::move(parts));
+}
+
+bool are_tensors(const Dict& dict) {
+  return !dict.empty() &&
+         std::all_of(dict.begin(), dict.end(), [](const auto& entry) {
+           return entry.second.is_tensor();
+         });
+}
+
 class Encoder {
  public:
-  Encoder(const TensorEncoder& tensors, std::string_view where)
-      : tensors_(tensors), where_(detail::prefix("flatten", where)) {}
+  /// One of the two.
+  Encoder(const TensorEncoder* tensors, const TensorKeeper* keep, bool pack,
+          std::string_view where)
+      : tensors_(tensors),
+        keep_(keep),
+        pack_(pack),
+        where_(detail::prefix("flatten", where)) {}
 
   Value encode(const Value& value) {
     using Type = Value::Type;
@@ -142,7 +172,34 @@ class Encoder {
 
   Value encode_tensor(const Tensor& tensor) {
     auto [name, again] = names_.name(tensor, path_.dotted());
-    return tagged("$tensor", tensors_(tensor, name, again));
+    if (!keep_) return tagged("$tensor", (*tensors_)(tensor, name, again));
+    if (!again) (*keep_)(tensor, name);
+    return tagged("$tensor", reference(tensor, std::move(name)));
+  }
+
+  /// What thousands of tensors take little space and time by.
+  Value encode_tensors(const Dict& dict) {
+    const Origin origin = dict.begin()->second.as_tensor().origin;
+    List out;
+    out.items.reserve(1 + 2 * dict.size());
+    out.items.emplace_back(detail::origin_name(origin));
+    std::string path = path_.dotted();
+    if (!path.empty()) path += '.';
+    const std::size_t prefix = path.size();
+    for (const auto& [key, value] : dict) {
+      const Tensor& tensor = value.as_tensor();
+      const auto& text = std::get<std::string>(key);
+      path.resize(prefix);
+      path += text;
+      auto [name, again] = names_.name(tensor, path);
+      if (!again) (*keep_)(tensor, name);
+      out.items.emplace_back(text);
+      if (name == path && tensor.origin == origin && !tensor.numpy_scalar)
+        out.items.emplace_back(ptutils::name(tensor.dtype()));
+      else
+        out.items.push_back(reference(tensor, std::move(name)));
+    }
+    return tagged("$tensors", std::move(out));
   }
 
   void enter() {
@@ -191,6 +248,7 @@ class Encoder {
   }
 
   Value encode_object(const Dict& dict) {
+    if (pack_ && are_tensors(dict)) return encode_tensors(dict);
     Dict out;
     for (const auto& [key, value] : dict) {
       detail::Step step(path_, key);
@@ -212,7 +270,9 @@ class Encoder {
     return out;
   }
 
-  const TensorEncoder& tensors_;
+  const TensorEncoder* tensors_;
+  const TensorKeeper* keep_;
+  bool pack_;
   std::string where_;
   detail::Path path_;
   TensorNames names_;
@@ -223,7 +283,12 @@ class Encoder {
 
 Value encode_value(const Value& value, const TensorEncoder& tensors,
                    std::string_view where) {
-  return Encoder(tensors, where).encode(value);
+  return Encoder(&tensors, nullptr, false, where).encode(value);
+}
+
+Value encode_value(const Value& value, const TensorKeeper& keep,
+                   std::string_view where, bool pack) {
+  return Encoder(nullptr, &keep, pack, where).encode(value);
 }
 
 }  // namespace ptutils

@@ -8,18 +8,19 @@
 
 namespace ptutils::detail {
 
-Value value_of(const TensorSet& set, const std::string& prefix, bool verify) {
+Value value_of(TensorSet set, const std::string& prefix, bool verify) {
   if (!set.has_skeleton) {
     Dict out;
-    for (const auto& [name, value] : set.members) {
+    for (auto& [name, value] : set.members) {
       if (out.contains(name))
         malformed(prefix, "the name '", name, "' is there twice");
-      out.set(name, value);
+      out.set(std::move(name), std::move(value));
     }
     return out;
   }
-  std::unordered_map<std::string_view, const Value*> left;
-  for (const auto& [name, value] : set.members)
+  std::unordered_map<std::string_view, Value*> left;
+  left.reserve(set.members.size());
+  for (auto& [name, value] : set.members)
     if (!left.emplace(name, &value).second)
       malformed(prefix, "the name '", name, "' is there twice");
   auto lookup = [&](const std::string& name) {
@@ -27,7 +28,7 @@ Value value_of(const TensorSet& set, const std::string& prefix, bool verify) {
     if (found == left.end() ||
         !(found->second->is_tensor() || found->second->is_opaque()))
       malformed(prefix, "no tensor '", name, "', which the skeleton names");
-    Value tensor = *found->second;
+    Value tensor = std::move(*found->second);
     left.erase(found);
     return tensor;
   };

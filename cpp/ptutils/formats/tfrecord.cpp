@@ -122,8 +122,8 @@ std::pair<std::string, Value> read_tensor(
     const std::shared_ptr<Storage>& storage, const Framed& record,
     const std::string& where) {
   const TfExample example = parse_example(record.text, where);
-  const DType dtype =
-      parse_stored_dtype(one_text(example, "dtype", where), where);
+  const DType dtype = parse_stored_dtype(one_text(example, "dtype", where),
+                                         [&] { return where; });
   const auto* sizes = std::get_if<2>(&feature_of(example, "shape", where));
   const std::string_view data = one_text(example, "data", where);
   Dims shape;
@@ -197,7 +197,7 @@ class TfrecordCodec : public Codec {
     for (std::size_t i = 1; i < records.size(); ++i)
       set.members.push_back(
           read_tensor(storage, records[i], str(where, "record ", i, ": ")));
-    return value_of(set, where, options.verify);
+    return value_of(std::move(set), where, options.verify);
   }
 
   void write(const std::filesystem::path& path, const Value& value,

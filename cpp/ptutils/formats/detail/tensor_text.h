@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -9,9 +10,12 @@
 namespace ptutils::detail {
 
 std::string_view origin_name(Origin origin);
-Origin parse_origin(std::string_view text, std::string_view where);
+/// Makes the prefix of a message, when there is one.
+using Where = std::function<std::string()>;
+
+Origin parse_origin(std::string_view text, const Where& where);
 /// Short names only ("f32").
-DType parse_stored_dtype(std::string_view text, std::string_view where);
+DType parse_stored_dtype(std::string_view text, const Where& where);
 
 /// The same bytes as `dtype`: itself, an equally wide one, or a complex one
 /// whose parts are the last dimension. Kind::kFormat otherwise.

@@ -31,7 +31,7 @@ class Reader {
     if (!links_.has(root, skeleton)) return group(root, "/");
     take_skeleton(links_.open(root, skeleton, "/"));
     gather(root, "/", "");
-    return value_of(set_, file_->prefix(), options_.verify);
+    return value_of(std::move(set_), file_->prefix(), options_.verify);
   }
 
  private:
