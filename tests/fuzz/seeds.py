@@ -89,6 +89,7 @@ CSV = ["a,b\n1,2.5\n3,\n", 'x,"y ""z"\n"1,2",True\r\n', "\ufeffn\n1\n\n2\n", "\n
 def skeletons() -> Iterable[bytes]:
     inner: list[Any] = [
         {"$tensor": ["w" * 13, "f32", "torch"]},
+        {"$tensors": ["numpy", "x", "f32", "y", ["z", "bf16", "torch"]]},
         {"$float": "nan:7ff8000000000001"},
         {"$int": "18446744073709551616"},
         {"$complex": [1.0, {"$float": "-inf"}]},

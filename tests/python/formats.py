@@ -79,17 +79,24 @@ class Skeleton:
 
     def __init__(self, arrays: dict[str, Any]) -> None:
         self.arrays = arrays
+        self.path: list[str] = []
+
+    def _at(self, step: Any, node: Any) -> Any:
+        self.path.append(str(step))
+        value = self.value(node)
+        self.path.pop()
+        return value
 
     def value(self, node: Any) -> Any:
         if isinstance(node, list):
-            return [self.value(item) for item in node]
+            return [self._at(i, item) for i, item in enumerate(node)]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
             (tag,) = node
             if str(tag).startswith("$"):
                 return getattr(self, f"_{tag[1:]}")(node[tag])
-        return {key: self.value(item) for key, item in node.items()}
+        return {key: self._at(key, item) for key, item in node.items()}
 
     def _tensor(self, content: Any) -> Any:
         if isinstance(content, list):
@@ -101,14 +108,23 @@ class Skeleton:
             )
         return self.arrays[content["name"]]
 
+    def _tensors(self, content: Any) -> Any:
+        _, *pairs = content
+        out = {}
+        for key, how in zip(pairs[::2], pairs[1::2], strict=True):
+            name = ".".join([*self.path, key])
+            out[key] = self._tensor([name, how] if isinstance(how, str) else how)
+        return out
+
     def _dict(self, content: Any) -> Any:
-        pairs = content.items() if isinstance(content, dict) else content
-        return {key: self.value(item) for key, item in pairs}
+        if isinstance(content, dict):
+            return self.value(content)
+        return {key: self._at(key, item) for key, item in content}
 
     _state = _config = _ordered = _dict
 
     def _tuple(self, content: Any) -> Any:
-        return tuple(self.value(item) for item in content)
+        return tuple(self.value(content))
 
     def _float(self, content: Any) -> float:
         if content.startswith("nan:"):

@@ -13,7 +13,7 @@ import pytest
 import ptutils as pt
 
 torch = pytest.importorskip("torch")
-VERSION1 = Path(__file__).parent.parent / "data" / "version1"
+OLDER = Path(__file__).parent.parent / "data"  # files of earlier layouts
 FORMATS = ["json", "yaml", "npz", "safetensors", "pt", "pkl"]
 ALL = [*FORMATS, "lmdb", "tfrecord", "hdf5"]
 
@@ -41,11 +41,13 @@ def same(a, b) -> bool:
     return pt._core._identical(a, b)
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_files_of_the_first_version_are_read(suffix: str) -> None:
-    path = VERSION1 / f"value.{suffix}"
+@pytest.mark.parametrize("path", sorted(OLDER.glob("version*/value.*")), ids=str)
+def test_files_of_earlier_versions_are_read(path: Path) -> None:
     assert same(pt.read(path), value()) and same(pt.read(path, verify=True), value())
-    array = pt.read(VERSION1 / "array.npy", verify=True)
+
+
+def test_an_array_of_the_first_version_is_read() -> None:
+    array = pt.read(OLDER / "version1" / "array.npy", verify=True)
     assert same(array, torch.arange(4).to(torch.bfloat16))
 
 
@@ -89,7 +91,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 
 def test_a_file_of_a_newer_version_says_so(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    path.write_text(json.dumps({"__ptutils__": 3, "value": 1}))
+    path.write_text(json.dumps({"__ptutils__": 4, "value": 1}))
     with pytest.raises(pt.errors.Malformed, match="newer ptutils"):
         pt.read(path)
 

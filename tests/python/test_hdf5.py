@@ -64,7 +64,7 @@ def test_h5py_reads_ours(tmp_path: Path, compress: bool) -> None:
         assert file["net/half"].dtype == "u2"
         big = file["net/a/f8"]
         assert (big.compression == "gzip") == (big.shuffle) == compress
-        assert bytes(file["__ptutils__"][()]).startswith(b'{"version":2')
+        assert bytes(file["__ptutils__"][()]).startswith(b'{"version":3')
     back = pt.read(path, verify=True)
     assert all(np.array_equal(back["net"]["a"][k], v) for k, v in value.items())
     assert torch.equal(back["net"]["half"], tree["net"]["half"])

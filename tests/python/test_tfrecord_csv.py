@@ -27,7 +27,7 @@ def test_the_library_reads_our_tfrecord(tmp_path: Path) -> None:
     weight = np.arange(6, dtype=np.float32).reshape(2, 3)
     pt.save(path, {"weight": weight, "step": 3})
     first, second = reader.tfrecord_loader(str(path), None, None)
-    assert bytes(first["__ptutils__"]).startswith(b'{"version":2')
+    assert bytes(first["__ptutils__"]).startswith(b'{"version":3')
     assert bytes(second["name"]) == b"weight" and bytes(second["dtype"]) == b"f32"
     assert list(second["shape"]) == [2, 3]
     assert bytes(second["data"]) == weight.tobytes()

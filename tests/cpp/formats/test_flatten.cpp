@@ -48,9 +48,10 @@ TEST_CASE("tensors are named by their path") {
   const Flat flat = flatten(value);
   REQUIRE(flat.tensors.size() == 1);
   CHECK(flat.tensors[0].first == "model.net.0.weight");
-  CHECK(flat.skeleton ==
-        R"({"version":1,"value":{"model":{"net":[{"weight":{"$tensor":)"
-        R"(["model.net.0.weight","f32","native"]}}]}}})");
+  CHECK(flat.skeleton == R"({"version":3,"value":{"model":{"net":[)"
+                         R"({"$tensors":["native","weight","f32"]}]}}})");
+  CHECK(flatten(Value::list({weight})).skeleton ==
+        R"({"version":3,"value":[{"$tensor":["0","f32","native"]}]})");
   CHECK(flatten(weight).tensors[0].first == "value");
 }
 
@@ -70,6 +71,29 @@ TEST_CASE("names are unique and safe") {
   CHECK(flat.tensors[3].first == "__ptutils__~1");
   CHECK(flat.tensors[4].first.size() == 1000);
   CHECK(again(value).identical(value));
+}
+
+TEST_CASE("dicts of tensors of every kind come back") {
+  Tensor numpy = Tensor::zeros({2});
+  numpy.origin = Origin::kNumpy;
+  Tensor scalar = Tensor::zeros({});
+  scalar.origin = Origin::kNumpy;
+  scalar.numpy_scalar = true;
+  Dict mixed{{"a", numpy}, {"b", Tensor::zeros({1}, DType::kBF16)}};
+  mixed.set("c", scalar);
+  mixed.set("again", numpy);
+  mixed.set("odd/name", Tensor::zeros({3}));
+  mixed.set(std::string(3000, 'n'), Tensor::zeros({1}));
+  for (DictKind kind : {DictKind::kPlain, DictKind::kState, DictKind::kOrdered,
+                        DictKind::kConfiguration}) {
+    mixed.kind = kind;
+    CHECK(again(mixed).identical(mixed));
+    const Value inside = Dict{{"x", Value::list({mixed, mixed})}};
+    CHECK(again(inside).identical(inside));
+  }
+  mixed.set("$dollar", numpy);
+  mixed.set(std::int64_t{7}, numpy);
+  CHECK(again(mixed).identical(mixed));
 }
 
 TEST_CASE("one tensor in two places is stored once and shared again") {
@@ -164,6 +188,13 @@ TEST_CASE("a malformed skeleton is an error that says where") {
                           R"({"$dict":[[1]]})",
                           R"({"$dict":[[null,1]]})",
                           R"({"$a":1,"b":2})",
+                          R"({"$tensors":["numpy"]})",
+                          R"({"$tensors":["numpy","x"]})",
+                          R"({"$tensors":["numpy","x","f99"]})",
+                          R"({"$tensors":["mars","x","f32"]})",
+                          R"({"$tensors":["numpy","x","f32","x","f32"]})",
+                          R"({"$tensors":["numpy",1,"f32"]})",
+                          R"({"$tensors":{"x":"f32"}})",
                           R"({"$tensor":["x"]})",
                           R"({"$tensor":["x","f32","mars"]})",
                           R"({"$tensor":["x","float32","numpy"]})",
@@ -175,7 +206,7 @@ TEST_CASE("a malformed skeleton is an error that says where") {
     CHECK_MESSAGE(error(bad).find("[unflatten] the skeleton at ") == 0, bad);
   CHECK_CONTAINS(
       message_of(Kind::kFormat,
-                 [&] { read_skeleton(R"({"version":3,"value":1})"); }),
+                 [&] { read_skeleton(R"({"version":4,"value":1})"); }),
       "newer ptutils");
   for (const char* bad :
        {"", "1", "{}", R"({"version":1})", R"({"value":1})",
