@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ptutils import nn
 from ptutils.data import ArrayDataset, DataLoader, Dataset
+from ptutils.errors import WrongState
 
 
 def together(*works: Callable[[], Any]) -> list[BaseException]:
@@ -97,3 +99,53 @@ def test_a_data_set_that_draws_from_its_loader_is_an_error() -> None:
     loader = DataLoader(Loop(), 2, num_workers=0)
     with pytest.raises(RuntimeError, match="asks it for a batch"):
         next(iter(loader))
+
+
+def until(end: float, work: Callable[[], Any]) -> Callable[[], None]:
+    def run() -> None:
+        while time.monotonic() < end:
+            work()
+
+    return run
+
+
+def test_a_variable_is_used_by_several_threads() -> None:
+    w = nn.Variable(np.ones((60, 60), "f"), requires_grad=True)
+    shared: list[nn.Variable] = [(w * w).sum()]
+
+    def drop() -> None:
+        w.grad = None
+        shared[0] = ((w * w) * w).sum()
+
+    def replace() -> None:
+        w.data = np.ones((60, 60), "f")
+
+    def backward(loss: nn.Variable) -> None:
+        try:
+            loss.backward()
+        except WrongState as error:  # replaced, or another thread was first
+            assert "modified" in str(error) or "freed" in str(error)
+
+    works: list[Callable[[], Any]] = [
+        lambda: backward((w @ w).sum()),
+        lambda: backward(shared[0]),
+        lambda: backward(shared[0]),
+        drop,
+        replace,
+        lambda: w.grad is not None and w.grad.numpy().sum(),
+    ]
+    end = time.monotonic() + 0.5
+    assert together(*[until(end, work) for work in works]) == []
+
+
+def test_gradients_of_several_threads_add_up() -> None:
+    w = nn.Variable(np.ones((30, 30), "f"), requires_grad=True)
+
+    def work() -> None:
+        for _ in range(200):
+            (w @ w).sum().backward()
+
+    assert together(*[work] * 3) == []
+    grad = w.grad
+    assert grad is not None
+    assert (grad.numpy() == 3 * 200 * 60).all()

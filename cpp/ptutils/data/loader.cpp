@@ -7,7 +7,7 @@
 namespace ptutils::data {
 namespace {
 
-constexpr char kWhere[] = "DataLoader";
+constexpr char kLoader[] = "DataLoader";
 
 std::uint64_t seed_in(const Value& v) {
   if (!v.is_bigint()) {
@@ -20,7 +20,7 @@ std::uint64_t seed_in(const Value& v) {
   auto [end, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), seed);
   if (error != std::errc() || end != digits.data() + digits.size())
-    fail(Kind::kValue, kWhere, "seed ", digits, " is not within 0 … 2^64 - 1");
+    fail(Kind::kValue, kLoader, "seed ", digits, " is not within 0 … 2^64 - 1");
   return seed;
 }
 
@@ -65,7 +65,7 @@ class DataLoader::DatasetSlot final : public ChildSlot {
   void set(ModulePtr module) override {
     auto dataset = std::dynamic_pointer_cast<Dataset>(module);
     if (module && !dataset)
-      fail(Kind::kType, kWhere, "a ", module->class_name(),
+      fail(Kind::kType, kLoader, "a ", module->class_name(),
            " is not a data set");
     impl_.set_job(std::move(dataset), impl_.job->collate);
   }
@@ -104,7 +104,7 @@ Value DataLoader::to_config() {
   const Options& o = impl_->options;
   if (impl_->job->collate)
     fail(
-        Kind::kState, kWhere,
+        Kind::kState, kLoader,
         "a collate_fn is code, which a configuration cannot hold; make samples "
         "that need none, or build the loader in code");
   Dict config{{"func", class_name()},

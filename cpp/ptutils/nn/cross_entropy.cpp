@@ -95,8 +95,9 @@ Rows all_rows(const Tensor& logits, const Tensor& target,
 
 Variable by_rows(const Variable& logits, const Tensor& target,
                  const CrossEntropyOptions& options) {
-  Rows rows = all_rows(logits.data(), target, options);
-  DType dtype = logits.data().dtype();
+  Tensor x = logits.data();
+  Rows rows = all_rows(x, target, options);
+  DType dtype = x.dtype();
   Tensor loss = rows.losses;
   if (options.reduction != Reduction::kNone) loss = ptutils::sum(rows.losses);
   if (options.reduction == Reduction::kMean) {
@@ -107,9 +108,10 @@ Variable by_rows(const Variable& logits, const Tensor& target,
   return Variable::make(
       cast(loss, dtype), {logits}, [dlogits = rows.dlogits](Node& node) {
         // One gradient for all rows, or one a row.
-        Tensor outer = cast(node.grad, DType::kF64).reshape({-1, 1});
+        Tensor g = node.take_grad();
+        Tensor outer = cast(g, DType::kF64).reshape({-1, 1});
         accumulate(*node.inputs[0],
-                   cast(ptutils::mul(dlogits, outer), node.grad.dtype()));
+                   cast(ptutils::mul(dlogits, outer), g.dtype()));
       });
 }
 
@@ -138,17 +140,18 @@ std::string_view name(Reduction reduction) {
 
 Variable cross_entropy(const Variable& logits, const Tensor& target,
                        const CrossEntropyOptions& options) {
-  check_shapes(logits.data(), target);
-  check_options(options, logits.data().size(1));
+  Tensor x = logits.data();
+  check_shapes(x, target);
+  check_options(options, x.size(1));
   Tensor classes = cast(target, DType::kI64).to_contiguous();
   if (!is_plain(classes, options)) return by_rows(logits, classes, options);
   // The gradient falls out of the forward pass, so it is kept from there.
   auto result = nn_kernels::cross_entropy(
-      logits.data(), classes, logits.requires_grad() && grad_enabled());
+      x, classes, logits.requires_grad() && grad_enabled());
   return Variable::make(
       std::move(result.loss), {logits},
       [dlogits = std::move(result.dlogits)](Node& node) mutable {
-        double outer = node.grad.item_f64();
+        double outer = node.take_grad().item_f64();
         if (outer != 1) mul_(dlogits, outer);
         accumulate(*node.inputs[0], std::move(dlogits));
       });
