@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "areas.h"
+#include "casters/child.h"
 #include "casters/tensor.h"
 #include "lifetime.h"
 #include "ptutils/tensor/ops.h"
@@ -365,6 +366,10 @@ std::vector<nn::Variable> variables_of(py::handle iterable,
     fail(Kind::kType, where,
          "params is an iterable of Variables, such as "
          "net.parameters(), not one Variable");
+  if (py::isinstance<Module>(iterable) ||
+      is_instance_of(iterable, "torch.nn", "Module"))
+    fail(Kind::kType, where, "params is a ", Py_TYPE(iterable.ptr())->tp_name,
+         ": give net.parameters()");
   std::vector<Variable> out;
   for (py::handle each : iterable) {
     py::object item = py::reinterpret_borrow<py::object>(each);

@@ -61,7 +61,8 @@ double one_row(const double* x, std::int64_t n, std::int64_t target,
   for (std::int64_t j = 0; j < n; ++j) {
     double part = share + (j == target ? 1 - smoothing : 0);
     part *= weight[static_cast<std::size_t>(j)];
-    if (part != 0) loss += part * (log_sum - x[j]);  // 0 times -inf is 0 here
+    // As torch, which sums over all classes only where it smooths.
+    if (j == target || smoothing > 0) loss += part * (log_sum - x[j]);
     grad[j] = -part;
     given += part;
   }
@@ -101,7 +102,8 @@ Variable by_rows(const Variable& logits, const Tensor& target,
   Tensor loss = rows.losses;
   if (options.reduction != Reduction::kNone) loss = ptutils::sum(rows.losses);
   if (options.reduction == Reduction::kMean) {
-    mul_(loss, 1 / rows.total);
+    // A weight of 0 in all: torch's target term is 0 / 0.
+    mul_(loss, rows.total == 0 ? std::nan("") : 1 / rows.total);
     // The mean of nothing is NaN, but depends on nothing: as torch's.
     if (rows.any) mul_(rows.dlogits, 1 / rows.total);
   }
