@@ -93,7 +93,8 @@ double scalar(const Node& node) {
 
 py::object item(const NodePtr& node) {
   double value = scalar(*node);
-  if (is_integer(node->data().dtype())) return py::int_(node->data().item_i64());
+  if (is_integer(node->data().dtype()))
+    return py::int_(node->data().item_i64());
   return py::float_(value);
 }
 
@@ -167,7 +168,8 @@ void def_data(VariableClass& cls) {
   cls.def_property("grad", &get_grad, &set_grad,
                    "The accumulated gradient, or None.");
   cls.def_property(
-      "requires_grad", [](const NodePtr& n) -> bool { return n->requires_grad; },
+      "requires_grad",
+      [](const NodePtr& n) -> bool { return n->requires_grad; },
       &set_requires_grad);
   cls.def_property_readonly("is_leaf",
                             [](const NodePtr& n) { return n->leaf; });
@@ -368,8 +370,9 @@ std::vector<nn::Variable> variables_of(py::handle iterable,
          "net.parameters(), not one Variable");
   if (py::isinstance<Module>(iterable) ||
       is_instance_of(iterable, "torch.nn", "Module"))
-    fail(Kind::kType, where, "params is a ", Py_TYPE(iterable.ptr())->tp_name,
-         ": give net.parameters()");
+    fail(Kind::kType, where, "params is a ",
+         std::string(py::str(py::type::of(iterable).attr("__name__"))),
+         ", a net: give net.parameters()");
   std::vector<Variable> out;
   for (py::handle each : iterable) {
     py::object item = py::reinterpret_borrow<py::object>(each);

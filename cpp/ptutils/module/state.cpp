@@ -181,19 +181,18 @@ class StateWriter final : public Fields {
         group = Value(std::move(made));
         groups_.insert(prefix);
       } else if (!groups_.contains(prefix)) {
-        twice(prefix, name);
+        twice(prefix);
       }
       at = &group.as_dict(name);
     }
     std::string last(name.substr(name.rfind('.') + 1));
-    if (at->find(last)) twice(name, name);
+    if (at->find(last)) twice(name);
     at->set(std::move(last), std::move(value));
   }
-  [[noreturn]] static void twice(std::string_view taken,
-                                 std::string_view name) {
-    fail(Kind::kKey, taken, "names two things in the state: an attribute '",
-         name, "' with dots lies where another one's items do. Rename one, or "
-         "exclude it in the class's Meta");
+  [[noreturn]] static void twice(std::string_view name) {
+    fail(Kind::kValue, name,
+         "two attributes, one of them with dots in its name, are this one name "
+         "of the state: rename one");
   }
   const Meta& meta_;
   bool copy_;
@@ -225,14 +224,18 @@ class StateLoader final : public Fields {
 /// What children that load themselves had, in case that a later one refuses.
 class Undo {
  public:
-  void keep(ModulePtr module) {
-    Value state = module->state_dict(true);
-    kept_.emplace_back(std::move(module), std::move(state));
+  void load(ModulePtr module, const Value& state) {
+    kept_.emplace_back(module, module->state_dict(true));
+    loading_ = true;
+    module->load_partial(state);
+    loading_ = false;
   }
   void run() noexcept {
-    for (auto it = kept_.rbegin(); it != kept_.rend(); ++it) try {
-        it->first->load_partial(it->second);
+    for (; !kept_.empty(); kept_.pop_back(), loading_ = false) try {
+        auto& [module, state] = kept_.back();
+        module->load_partial(state);
       } catch (const std::exception& error) {
+        if (loading_) continue;  // it takes nothing: that is the error
         log::warning("load_state_dict: a child could not be put back: ",
                      error.what());
       }
@@ -240,6 +243,7 @@ class Undo {
 
  private:
   std::vector<std::pair<ModulePtr, Value>> kept_;
+  bool loading_ = false;  // the last of them
 };
 
 /// Loads the children that load themselves, at any depth, and nothing else.
@@ -255,8 +259,7 @@ class SelfLoader final : public Fields {
     if (!found) return;
     ChildPath here(name);
     if (module->loads_itself()) {
-      undo_.keep(slot.share());
-      module->load_partial(*found);
+      undo_.load(slot.share(), *found);
     } else if (found->is_dict()) {
       walk(*module, found->as_dict(), undo_);
     }

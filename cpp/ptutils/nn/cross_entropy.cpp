@@ -102,10 +102,11 @@ Variable by_rows(const Variable& logits, const Tensor& target,
   Tensor loss = rows.losses;
   if (options.reduction != Reduction::kNone) loss = ptutils::sum(rows.losses);
   if (options.reduction == Reduction::kMean) {
-    // A weight of 0 in all: torch's target term is 0 / 0.
-    mul_(loss, rows.total == 0 ? std::nan("") : 1 / rows.total);
+    // Without any weight, torch's target term is 0 / 0.
+    double scale = rows.total == 0 ? std::nan("") : 1 / rows.total;
+    mul_(loss, scale);
     // The mean of nothing is NaN, but depends on nothing: as torch's.
-    if (rows.any) mul_(rows.dlogits, 1 / rows.total);
+    if (rows.any) mul_(rows.dlogits, scale);
   }
   return Variable::make(
       cast(loss, dtype), {logits}, [dlogits = rows.dlogits](Node& node) {

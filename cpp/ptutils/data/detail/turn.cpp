@@ -6,9 +6,7 @@
 
 namespace ptutils::data::detail {
 
-bool Turn::is_free() const {
-  return !taken_ || process_ != fork_generation();
-}
+bool Turn::is_free() const { return !taken_ || process_ != fork_generation(); }
 
 void Turn::note_holder() {
   taken_ = true;
