@@ -10,6 +10,7 @@
 #include "ptutils/common/fork.h"
 #include "ptutils/common/names.h"
 #include "ptutils/common/shutdown.h"
+#include "ptutils/module/nesting.h"
 
 namespace ptutils::bindings {
 
@@ -176,7 +177,11 @@ std::optional<Value> argument_config(py::handle object, int depth = 0) {
   if (depth > kMaxArgumentDepth)
     fail(Kind::kValue, "to_config", "an argument is nested deeper than ",
          kMaxArgumentDepth, ": does it contain itself?");
-  if (is_child(object)) return child_in(object, "to_config")->to_config();
+  if (is_child(object)) {
+    ModulePtr child = child_in(object, "to_config");
+    ptutils::detail::Nesting guard(*child);
+    return child->to_config();
+  }
   if (PyType_Check(object.ptr()) || PyFunction_Check(object.ptr()))
     return Value(str(std::string(py::str(object.attr("__module__"))), ".",
                      std::string(py::str(object.attr("__qualname__")))));

@@ -212,6 +212,7 @@ class PyModule : public Base,
     if (!loads_in_python()) return Base::load_partial(state);
     load_state_dict(state);
   }
+  bool loads_itself() const override { return loads_in_python(); }
   Value call(const Value& arguments) override {
     if (!to_python(Method::kCall)) return Base::call(arguments);
     py::gil_scoped_acquire gil;

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "areas.h"
+#include "casters/child.h"
 #include "casters/tensor.h"
 #include "lifetime.h"
 #include "ptutils/tensor/ops.h"
@@ -61,44 +62,44 @@ void set_requires_grad(const NodePtr& node, bool value) {
     fail(Kind::kState, "Variable.requires_grad",
          "this is the result of an operation: only that of a leaf can be "
          "changed; take detach() for a value without its tape");
-  Variable checked(node->data, value);  // its dtype
+  Variable checked(node->data(), value);  // its dtype
   node->requires_grad = value;
 }
 
 void set_grad(const NodePtr& node, const py::object& grad) {
   Variable variable(node);
   if (grad.is_none()) {
-    variable.zero_grad();
-    node->grad = Tensor();
+    node->drop_grad();
   } else {
     variable.set_grad(owned(tensor_like(grad, "Variable.grad")));
   }
 }
 
 py::object get_grad(const NodePtr& node) {
-  if (!node->has_grad) return py::none();
-  return py::cast(PyTensor{node->grad});
+  std::optional<Tensor> grad = node->grad();
+  return grad ? py::cast(PyTensor{*grad}) : py::none();
 }
 
 py::object tensor_attribute(const NodePtr& node, const char* name) {
-  return py::cast(PyTensor{node->data}).attr(name);
+  return py::cast(PyTensor{node->data()}).attr(name);
 }
 
 double scalar(const Node& node) {
-  if (node.data.numel() != 1)
-    fail(Kind::kValue, "Variable.item", "shape ", node.data.shape_str(),
+  if (node.data().numel() != 1)
+    fail(Kind::kValue, "Variable.item", "shape ", node.data().shape_str(),
          " has more or less than one element");
-  return node.data.item_f64();
+  return node.data().item_f64();
 }
 
 py::object item(const NodePtr& node) {
   double value = scalar(*node);
-  if (is_integer(node->data.dtype())) return py::int_(node->data.item_i64());
+  if (is_integer(node->data().dtype()))
+    return py::int_(node->data().item_i64());
   return py::float_(value);
 }
 
 std::string repr(const NodePtr& node) {
-  Tensor data = node->data;
+  Tensor data = node->data();
   std::string text;
   if (data.dtype() != DType::kBF16 && data.numel() <= 1000) {
     data.origin = Origin::kNative;
@@ -136,10 +137,11 @@ py::tuple reduce_variable(const NodePtr& node) {
     return t.dtype() == DType::kBF16 ? py::cast(PyTensor{t})
                                      : tensor_to_numpy(t);
   };
-  py::object grad = node->has_grad ? plain(node->grad) : py::none();
+  std::optional<Tensor> held = node->grad();
+  py::object grad = held ? plain(*held) : py::none();
   return py::make_tuple(
       py::module_::import("ptutils._core").attr("_make_variable"),
-      py::make_tuple(plain(node->data), node->requires_grad, grad));
+      py::make_tuple(plain(node->data()), node->requires_grad.load(), grad));
 }
 
 NodePtr remake_variable(const py::object& data, bool requires_grad,
@@ -158,7 +160,7 @@ void def_data(VariableClass& cls) {
   cls.def(py::init(&make_variable), py::arg("data"),
           py::arg("requires_grad") = false);
   cls.def_property(
-      "data", [](const NodePtr& n) { return py::cast(PyTensor{n->data}); },
+      "data", [](const NodePtr& n) { return py::cast(PyTensor{n->data()}); },
       [](const NodePtr& n, const py::object& data) {
         Variable(n).set_data(owned(tensor_like(data, "Variable.data")));
       },
@@ -166,47 +168,48 @@ void def_data(VariableClass& cls) {
   cls.def_property("grad", &get_grad, &set_grad,
                    "The accumulated gradient, or None.");
   cls.def_property(
-      "requires_grad", [](const NodePtr& n) { return n->requires_grad; },
+      "requires_grad",
+      [](const NodePtr& n) -> bool { return n->requires_grad; },
       &set_requires_grad);
   cls.def_property_readonly("is_leaf",
                             [](const NodePtr& n) { return n->leaf; });
   cls.def_property_readonly("shape", [](const NodePtr& n) {
-    return py::tuple(py::cast(n->data.shape()));
+    return py::tuple(py::cast(n->data().shape()));
   });
   cls.def_property_readonly(
       "dtype", [](const NodePtr& n) { return tensor_attribute(n, "dtype"); });
   cls.def_property_readonly("ndim",
-                            [](const NodePtr& n) { return n->data.dim(); });
-  cls.def("numel", [](const NodePtr& n) { return n->data.numel(); });
-  cls.def("dim", [](const NodePtr& n) { return n->data.dim(); });
+                            [](const NodePtr& n) { return n->data().dim(); });
+  cls.def("numel", [](const NodePtr& n) { return n->data().numel(); });
+  cls.def("dim", [](const NodePtr& n) { return n->data().dim(); });
   cls.def("size", [](const NodePtr& n) {
-    return py::tuple(py::cast(n->data.shape()));
+    return py::tuple(py::cast(n->data().shape()));
   });
   cls.def("backward", &run_backward,
           "Gradients of this scalar for every leaf that requires one, added "
           "to their .grad; frees the tape.");
   cls.def(
-      "detach", [](const NodePtr& n) { return Variable(n->data).node(); },
+      "detach", [](const NodePtr& n) { return Variable(n->data()).node(); },
       "The same memory without the tape.");
   cls.def("item", &item, "The one element as a Python number.");
   cls.def(
-      "numpy", [](const NodePtr& n) { return tensor_to_numpy(n->data); },
+      "numpy", [](const NodePtr& n) { return tensor_to_numpy(n->data()); },
       "The values as a NumPy array that shares their memory.");
   cls.def(
       "__array__",
       [](const NodePtr& n, const py::object& dtype, const py::object&) {
-        py::object array = tensor_to_numpy(n->data);
+        py::object array = tensor_to_numpy(n->data());
         return dtype.is_none() ? array : array.attr("astype")(dtype);
       },
       py::arg("dtype") = py::none(), py::arg("copy") = py::none());
   cls.attr("__array_ufunc__") = py::none();  // array + variable is ours
   cls.def("__float__", [](const NodePtr& n) { return scalar(*n); });
-  cls.def("__len__", [](const NodePtr& n) { return n->data.size(0); });
+  cls.def("__len__", [](const NodePtr& n) { return n->data().size(0); });
   cls.def("__repr__", &repr);
   cls.def("__reduce_ex__",
           [](const NodePtr& n, int) { return reduce_variable(n); });
   cls.def("__copy__", [](const NodePtr& n) {
-    return Variable(n->data, n->requires_grad).node();
+    return Variable(n->data(), n->requires_grad).node();
   });
 }
 
@@ -365,6 +368,11 @@ std::vector<nn::Variable> variables_of(py::handle iterable,
     fail(Kind::kType, where,
          "params is an iterable of Variables, such as "
          "net.parameters(), not one Variable");
+  if (py::isinstance<Module>(iterable) ||
+      is_instance_of(iterable, "torch.nn", "Module"))
+    fail(Kind::kType, where, "params is a ",
+         std::string(py::str(py::type::of(iterable).attr("__name__"))),
+         ", a net: give net.parameters()");
   std::vector<Variable> out;
   for (py::handle each : iterable) {
     py::object item = py::reinterpret_borrow<py::object>(each);

@@ -104,6 +104,7 @@ template <class T>
 std::shared_ptr<T> part(const py::object& object, const char* slot,
                         const char* what) {
   if (object.is_none()) return nullptr;
+  if (PyType_Check(object.ptr())) (void)child_in(object, slot);
   if (!py::isinstance<T>(object))
     fail(Kind::kType, slot, "a ", Py_TYPE(object.ptr())->tp_name, " is not a ",
          what);

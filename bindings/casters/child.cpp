@@ -2,8 +2,10 @@
 
 #include "casters/tensor.h"
 #include "casters/value.h"
+#include "errors.h"
 #include "lifetime.h"
 #include "ptutils/common/names.h"
+#include "ptutils/module/nesting.h"
 #include "ptutils/nn/autograd.h"
 
 namespace ptutils::bindings {
@@ -40,6 +42,20 @@ void flatten_into(const Value& value, const std::string& prefix, Dict& out) {
         out);
 }
 
+/// What the child's code raises says which child it is.
+template <class F>
+auto of_child(F&& call) {
+  try {
+    return call();
+  } catch (py::error_already_set& error) {
+    std::string path = ptutils::detail::ChildPath::now();
+    if (path.empty() || !error.matches(PyExc_Exception)) throw;
+    std::string text = str(path, ": ", std::string(py::str(error.value())));
+    py::raise_from(error, error_class(kind_of(error)), text.c_str());
+    throw py::error_already_set();
+  }
+}
+
 }  // namespace
 
 bool is_instance_of(py::handle object, const char* module, const char* name) {
@@ -63,7 +79,8 @@ std::string Foreign::class_name() const {
 
 Value Foreign::state_dict(bool copy) {
   py::gil_scoped_acquire gil;
-  Value state = to_value(handle().attr("state_dict")(), class_name());
+  py::object given = of_child([&] { return handle().attr("state_dict")(); });
+  Value state = to_value(given, class_name());
   return copy ? state.clone() : state;
 }
 
@@ -99,6 +116,10 @@ void Foreign::check_state(const Value& state, const std::string& prefix,
 
 void Foreign::load_partial(const Value& state) {
   py::gil_scoped_acquire gil;
+  of_child([&] { load(state); });
+}
+
+void Foreign::load(const Value& state) {
   // Cloned: an optimizer keeps the very tensors that it is given.
   if (is_torch_module(handle())) {
     Dict flat;
@@ -174,6 +195,11 @@ ModulePtr child_in(py::handle object, std::string_view where) {
   if (is_foreign(object))
     return std::make_shared<Foreign>(
         py::reinterpret_borrow<py::object>(object));
+  if (PyType_Check(object.ptr())) {
+    std::string name = py::str(object.attr("__name__"));
+    fail(Kind::kType, where, name, " is a class; give an instance: ", name,
+         "(…)");
+  }
   fail(Kind::kType, where, "a ", type_name(object),
        " is neither a ptutils.Module nor an object with state_dict and "
        "load_state_dict");

@@ -30,9 +30,13 @@ class Foreign : public Module, public PyHolder {
   void check_state(const Value& state, const std::string& prefix, bool strict,
                    Mismatch& out) override;
   void load_partial(const Value& state) override;
+  bool loads_itself() const override { return true; }
   Value call(const Value& arguments) override;
   Value to_config() override;
   void train(bool mode) override;
+
+ private:
+  void load(const Value& state);
 };
 
 /// The object's class is, or derives from, MODULE.NAME of a library that is

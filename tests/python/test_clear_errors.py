@@ -328,3 +328,28 @@ def test_an_interrupt_before_the_command_begins_is_status_130(monkeypatch, capsy
     monkeypatch.setattr(cli, "_parser", interrupted)
     assert cli.main(["ls"]) == 130
     assert capsys.readouterr().err == "ptutils: interrupted\n"
+
+
+def test_a_class_is_no_instance() -> None:
+    text = r"CrossEntropyLoss is a class; give an instance: CrossEntropyLoss\(…\)"
+    with pytest.raises(WrongType, match=text):
+        pt.Model(nn.Linear(2, 2), criterion=nn.CrossEntropyLoss)
+    with pytest.raises(WrongType, match="Linear is a class; give an instance"):
+        nn.Sequential(nn.Linear)
+
+
+def test_an_error_in_a_net_names_the_layer() -> None:
+    x = np.ones((2, 3), np.float32)
+    inner = nn.Sequential(nn.ReLU(), nn.Linear(5, 2))
+    for net, where in (
+        (nn.Sequential(nn.Linear(3, 4), inner), "in layer 1.1"),
+        (inner, "in layer 1"),
+    ):
+        with pytest.raises(WrongValue, match=rf"in_features=5 \({where}\)$"):
+            net(x)
+
+
+@pytest.mark.parametrize("net", [nn.Linear(2, 2), torch.nn.Linear(2, 2)])
+def test_an_optimizer_takes_parameters_not_a_net(net: object) -> None:
+    with pytest.raises(WrongType, match=r"is a Linear, a net: give net.parameters"):
+        pt.optim.Adam(net, lr=0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,3 +149,25 @@ def test_a_subclass_need_not_call_super_init():
     assert float(Mine(2.0)(LOGITS, TARGET)) == float(
         nn.CrossEntropyLoss()(LOGITS, TARGET)
     )
+
+
+@pytest.mark.parametrize(
+    ("logits", "target", "options"),
+    [
+        ([[np.nan]], 0, {"weight": [0.0], "label_smoothing": 0.1, "reduction": "none"}),
+        ([[1.0, 2.0]], 0, {"weight": [0.0, 1.0], "label_smoothing": 0.1}),
+        ([[-np.inf, 2.0]], 0, {"weight": [0.0, 1.0], "reduction": "sum"}),
+    ],
+)
+def test_a_weight_of_zero_is_torchs(
+    logits: Any, target: int, options: dict[str, Any]
+) -> None:
+    theirs = {**options, "weight": torch.tensor(options["weight"])}
+    x = torch.tensor(logits, requires_grad=True)
+    wanted = torch.nn.CrossEntropyLoss(**theirs)(x, torch.tensor([target]))
+    wanted.sum().backward()
+    v = nn.Variable(np.array(logits, np.float32), requires_grad=True)
+    loss = nn.CrossEntropyLoss(**options)(v, np.array([target]))
+    loss.sum().backward()
+    np.testing.assert_array_equal(loss.numpy(), wanted.detach().numpy())
+    np.testing.assert_array_equal(v.grad.numpy(), x.grad.numpy())

@@ -230,3 +230,64 @@ def test_what_contains_itself_is_shown_as_dots():
         "    c: ...",
     ]
     assert "..." in s._repr_html_()
+
+
+class Trained(pt.Module):
+    def __init__(self) -> None:
+        self.a = np.zeros(3)
+        self.net = torch.nn.Linear(3, 2)
+        self.opt = torch.optim.SGD(self.net.parameters(), lr=0.1, momentum=0.9)
+        self.z = 1
+
+
+class Refuses:
+    def state_dict(self) -> dict[str, int]:
+        return {"x": 1}
+
+    def load_state_dict(self, state: object) -> None:
+        raise OSError("not today")
+
+
+def test_nothing_is_loaded_when_a_foreign_child_refuses() -> None:
+    module = Trained()
+    module.part = pt.Module()
+    module.part.last = Refuses()
+    before = module.state_dict()
+    state = module.state_dict()
+    state["a"], state["z"] = np.ones(3), 9
+    state["net"]["weight"] = state["net"]["weight"] + 1
+    state["opt"]["param_groups"][0]["lr"] = 7.0
+    with pytest.raises(OSError, match="part.last: not today") as caught:
+        module.load_state_dict(state)
+    assert str(caught.value.__cause__) == "not today"
+    assert pt._core._identical(module.state_dict(), before)
+    del module.part
+    state["opt"]["param_groups"] *= 2
+    del state["part"]
+    with pytest.raises(ValueError, match="opt: loaded state dict has a different"):
+        module.load_state_dict(state)
+    del before["part"]
+    assert pt._core._identical(module.state_dict(), before)
+
+
+def test_an_error_of_a_childs_state_names_the_child() -> None:
+    class Odd(Refuses):
+        state_dict = 5  # type: ignore[assignment]
+
+    module = pt.Module()
+    module.part = pt.Module()
+    module.part.odd = Odd()
+    with pytest.raises(TypeError, match="part.odd: 'int' object is not callable"):
+        module.state_dict()
+
+
+def test_two_attributes_of_one_name_in_the_state_are_an_error() -> None:
+    for first, second in (("a", "a.b"), ("a.b", "a")):
+        for value in ({"b": 3}, pt.Module()):
+            module = pt.Module()
+            if isinstance(value, pt.Module):
+                value.c = 1
+            setattr(module, first, value if first == "a" else 1)
+            setattr(module, second, value if second == "a" else 1)
+            with pytest.raises(ValueError, match="one of them with dots"):
+                module.state_dict()

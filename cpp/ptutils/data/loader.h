@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ptutils/data/dataset.h"
@@ -66,7 +68,8 @@ class PTUTILS_API Loader : public Module {
 /// Value with the sample's structure, tensors stacked; its buffers are used
 /// again once nobody holds them. An error of a sample ("… (in sample 37)") does
 /// not advance the position: the next call tries that batch again.
-/// For one thread at a time.
+/// Several threads may draw from it, each batch goes to one of them (next_of);
+/// its position may be read and set, and it may be closed, meanwhile.
 class PTUTILS_API DataLoader : public Loader {
  public:
   struct Options {
@@ -90,6 +93,14 @@ class PTUTILS_API DataLoader : public Loader {
   Meta meta() const override;       // data set and sampler are not its state
   Value to_config() override;
   bool next(Value& batch) override;
+  /// One way through an epoch that several threads share.
+  struct Pass {
+    std::atomic<bool> ended = false;
+    std::uint64_t failed = 0;  // the thread that got an error may try again
+  };
+  /// next() for threads that share `pass`: all of them see its end; an error
+  /// goes to one, and the others see an end too.
+  bool next_of(Pass& pass, Value& batch);
   std::int64_t length() const override;
   void rewind() override;
   void close() override;  ///< stops the threads; next() starts them again
@@ -99,6 +110,7 @@ class PTUTILS_API DataLoader : public Loader {
   int workers() const;  ///< threads in use
   std::int64_t epoch() const;
   std::int64_t batch() const;  ///< batches given of this epoch
+  std::pair<std::int64_t, std::int64_t> position() const;  ///< both
   /// The indices of the samples of an epoch, in order, i64.
   Tensor order(std::int64_t epoch) const;
   void set_position(std::int64_t epoch, std::int64_t batch);

@@ -4,9 +4,27 @@
 #include <unordered_set>
 
 #include "ptutils/module/callbacks.h"
+#include "ptutils/module/nesting.h"
 #include "ptutils/module/state_visit.h"
 
 namespace ptutils {
+
+namespace detail {
+
+namespace {
+constexpr int kMaxNesting = 500;
+thread_local int nesting = 0;
+}  // namespace
+
+Nesting::Nesting(const Module& module) {
+  if (nesting >= kMaxNesting)
+    fail(Kind::kValue, module.class_name(), "modules nested deeper than ",
+         kMaxNesting, ": does it contain itself?");
+  ++nesting;
+}
+Nesting::~Nesting() { --nesting; }
+
+}  // namespace detail
 
 namespace {
 
@@ -22,6 +40,7 @@ class ChildCollector final : public Fields {
 void collect_modules(Module& module, const std::string& prefix,
                      std::unordered_set<const Module*>& seen,
                      std::vector<std::pair<std::string, ModulePtr>>& out) {
+  detail::Nesting guard(module);
   for (auto& [name, child] : module.named_children()) {
     if (!seen.insert(child.get()).second) continue;
     std::string full = prefix.empty() ? name : prefix + "." + name;
@@ -32,6 +51,7 @@ void collect_modules(Module& module, const std::string& prefix,
 
 void repr_tree(Module& module, const std::string& name, int depth,
                std::unordered_set<const Module*>& seen, std::string& out) {
+  detail::Nesting guard(module);
   out += std::string(static_cast<std::size_t>(depth) * 2, ' ');
   if (!name.empty()) out += name + ": ";
   std::string type = module.class_name();

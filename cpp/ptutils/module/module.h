@@ -117,6 +117,10 @@ class PTUTILS_API Module {
   /// Loads what `state` has and leaves the rest alone (after check_state).
   virtual void load_partial(const Value& state);
 
+  /// Whether only loading tells if it takes a state (it has its own say, in
+  /// another language): then its state is loaded before that of the others.
+  virtual bool loads_itself() const { return false; }
+
   /// __call__. The base throws Kind::kNotImplemented, naming the class.
   virtual Value call(const Value& arguments);
 

@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
+#include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
 #include "ptutils/module/state_part.h"
 #include "ptutils/module/state_visit.h"
@@ -16,9 +19,17 @@ namespace detail {
 
 namespace {
 thread_local std::vector<const Module*> active;
+thread_local std::vector<std::string> path;
+thread_local bool natives_only = false;
 }  // namespace
 
-Active::Active(const Module* module) { active.push_back(module); }
+ChildPath::ChildPath(std::string_view name) { path.emplace_back(name); }
+ChildPath::~ChildPath() { path.pop_back(); }
+std::string ChildPath::now() { return join(path, ".", path.size()); }
+
+Active::Active(const Module* module) : nesting_(*module) {
+  active.push_back(module);
+}
 Active::~Active() { active.pop_back(); }
 bool Active::has(const Module* module) {
   return std::find(active.begin(), active.end(), module) != active.end();
@@ -102,6 +113,7 @@ const Value* StateIndex::find(std::string_view name) {
 }  // namespace detail
 
 using detail::Active;
+using detail::ChildPath;
 using detail::is_state;
 using detail::StateIndex;
 
@@ -127,6 +139,7 @@ class StateWriter final : public Fields {
     note(name);
     Module* module = slot.get();
     if (!module || !wanted(name) || Active::has(module)) return;
+    ChildPath here(name);
     Value state = module->state_dict(copy_);
     if (state.is_dict() && state.as_dict().empty()) return;
     put(name, std::move(state));
@@ -157,22 +170,34 @@ class StateWriter final : public Fields {
   }
   void put(std::string_view name, Value value) {
     Dict* at = &out;
-    for (auto dot = name.find('.'); dot != std::string_view::npos;
-         dot = name.find('.')) {
-      Value& group = (*at)[name.substr(0, dot)];
+    for (auto dot = name.find('.'), from = std::size_t{0};
+         dot != std::string_view::npos;
+         from = dot + 1, dot = name.find('.', from)) {
+      std::string prefix(name.substr(0, dot));
+      Value& group = (*at)[name.substr(from, dot - from)];
       if (group.is_null()) {
         Dict made;
         made.kind = DictKind::kState;
         group = Value(std::move(made));
+        groups_.insert(prefix);
+      } else if (!groups_.contains(prefix)) {
+        twice(prefix);
       }
       at = &group.as_dict(name);
-      name = name.substr(dot + 1);
     }
-    at->set(std::string(name), std::move(value));
+    std::string last(name.substr(name.rfind('.') + 1));
+    if (at->find(last)) twice(name);
+    at->set(std::move(last), std::move(value));
+  }
+  [[noreturn]] static void twice(std::string_view name) {
+    fail(Kind::kValue, name,
+         "two attributes, one of them with dots in its name, are this one name "
+         "of the state: rename one");
   }
   const Meta& meta_;
   bool copy_;
   std::vector<std::string> names_;  // seen; kept where Meta includes some
+  std::set<std::string> groups_;    // dotted, that names with dots made
 };
 
 class StateLoader final : public Fields {
@@ -183,6 +208,7 @@ class StateLoader final : public Fields {
     Module* module = slot.get();
     if (!module || Active::has(module)) return;
     if (!is_state(meta_, name.substr(0, name.find('.')))) return;
+    if (detail::natives_only && module->loads_itself()) return;
     if (const Value* found = state_.find(name)) module->load_partial(*found);
   }
   void value(std::string_view name, ValueSlot& slot) override {
@@ -195,7 +221,88 @@ class StateLoader final : public Fields {
   StateIndex state_;
 };
 
+/// What children that load themselves had, in case that a later one refuses.
+class Undo {
+ public:
+  void load(ModulePtr module, const Value& state) {
+    kept_.emplace_back(module, module->state_dict(true));
+    loading_ = true;
+    module->load_partial(state);
+    loading_ = false;
+  }
+  void run() noexcept {
+    for (; !kept_.empty(); kept_.pop_back(), loading_ = false) try {
+        auto& [module, state] = kept_.back();
+        module->load_partial(state);
+      } catch (const std::exception& error) {
+        if (loading_) continue;  // it takes nothing: that is the error
+        log::warning("load_state_dict: a child could not be put back: ",
+                     error.what());
+      }
+  }
+
+ private:
+  std::vector<std::pair<ModulePtr, Value>> kept_;
+  bool loading_ = false;  // the last of them
+};
+
+/// Loads the children that load themselves, at any depth, and nothing else.
+class SelfLoader final : public Fields {
+ public:
+  SelfLoader(const Meta& meta, const Dict& state, Undo& undo)
+      : meta_(meta), state_(state), undo_(undo) {}
+  void child(std::string_view name, ChildSlot& slot) override {
+    Module* module = slot.get();
+    if (!module || Active::has(module)) return;
+    if (!is_state(meta_, name.substr(0, name.find('.')))) return;
+    const Value* found = state_.find(name);
+    if (!found) return;
+    ChildPath here(name);
+    if (module->loads_itself()) {
+      undo_.load(slot.share(), *found);
+    } else if (found->is_dict()) {
+      walk(*module, found->as_dict(), undo_);
+    }
+  }
+  void value(std::string_view, ValueSlot&) override {}
+
+  static void walk(Module& module, const Dict& state, Undo& undo) {
+    Active guard(&module);
+    Meta choices = module.meta();
+    SelfLoader loader(choices, state, undo);
+    module.visit(loader);
+  }
+
+ private:
+  const Meta& meta_;
+  StateIndex state_;
+  Undo& undo_;
+};
+
+class NativesOnly {
+ public:
+  NativesOnly() : before_(std::exchange(detail::natives_only, true)) {}
+  ~NativesOnly() { detail::natives_only = before_; }
+  NativesOnly(const NativesOnly&) = delete;
+  NativesOnly& operator=(const NativesOnly&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace
+
+void detail::load_checked(Module& module, const Value& state) {
+  Undo undo;
+  try {
+    if (state.is_dict()) SelfLoader::walk(module, state.as_dict(), undo);
+    NativesOnly rest;
+    module.load_partial(state);
+  } catch (...) {
+    undo.run();
+    throw;
+  }
+}
 
 Value Module::state_dict(bool copy) {
   Active guard(this);
@@ -210,7 +317,7 @@ void Module::load_state_dict(const Value& state) {
   Mismatch found;
   check_state(state, "", true, found);
   if (!found.empty()) detail::fail_load(*this, state, {}, std::move(found));
-  load_partial(state);
+  detail::load_checked(*this, state);
 }
 
 void Module::load_partial(const Value& state) {

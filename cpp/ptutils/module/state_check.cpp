@@ -45,6 +45,7 @@ class StateChecker final : public Fields {
     if (!is_state(meta_, name.substr(0, name.find('.')))) return;
     seen_.insert(std::string(name));
     const Value* found = index_.find(name);
+    detail::ChildPath here(name);
     if (!found) {
       Value state = module->state_dict(false);
       bool empty = state.is_dict() && state.as_dict().empty();

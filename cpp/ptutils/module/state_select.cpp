@@ -8,6 +8,7 @@
 #include "ptutils/common/names.h"
 #include "ptutils/common/regex.h"
 #include "ptutils/module/state_part.h"
+#include "ptutils/module/state_visit.h"
 
 // A part of a state: by names, globs, a regular expression, under other names.
 
@@ -207,7 +208,7 @@ Loaded Module::load_state_dict(const Value& state, const LoadOptions& options) {
   if (partial || !options.strict) found.missing.clear();
   if (!options.strict) found.unexpected.clear();
   if (!found.empty()) detail::fail_load(*this, state, plan, std::move(found));
-  load_partial(part);
+  detail::load_checked(*this, part);
   if (!options.strict) log_left_alone(*this, left);
   return left;
 }

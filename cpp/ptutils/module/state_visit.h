@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ptutils/module/module.h"
+#include "ptutils/module/nesting.h"
 
 // What taking, checking and loading a state share.
 
@@ -20,7 +21,14 @@ class Active {
   Active(const Active&) = delete;
   Active& operator=(const Active&) = delete;
   static bool has(const Module* module);
+
+ private:
+  Nesting nesting_;
 };
+
+/// Loads a state that was checked. Children that judge their state themselves
+/// come first: where one refuses, those before it are put back.
+void load_checked(Module& module, const Value& state);
 
 /// Whether the class's Meta lets the name into a state.
 bool is_state(const Meta& meta, std::string_view name);

@@ -87,7 +87,6 @@ void Adam::step() {
                               false,
                               0};
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (!parameters_[i].has_grad()) continue;
     Moments& m = moments_[i];
     detail::update(parameters_[i], [&](const Tensor& w, const Tensor& g) {
       if (m.step == 0) {

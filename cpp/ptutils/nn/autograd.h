@@ -1,9 +1,13 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ptutils/module/module.h"
@@ -16,32 +20,62 @@ namespace ptutils::nn {
 class Variable;
 
 namespace detail {
-struct PTUTILS_API Node {  // one result of an operation, or a leaf
+/// One result of an operation, or a leaf. Threads may read and replace its data
+/// and gradient while backward() runs on another.
+class PTUTILS_API Node {
+ public:
   Node() = default;
   ~Node();  // frees a long tape without recursion
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  Tensor data;
-  Tensor grad;  // valid when has_grad; else memory for the next one
-  bool has_grad = false;
-  bool requires_grad = false;
+  Tensor data() const;
+  void set_data(Tensor data);
+  bool has_grad() const;
+  std::optional<Tensor> grad() const;
+  void set_grad(Tensor grad);
+  void zero_grad();    ///< keeps the memory for the next one
+  Tensor take_grad();  ///< neither gradient nor memory is left
+  void drop_grad();
+  bool takes(const Tensor& gradient) const;  ///< of the data's shape and dtype
+
+  std::atomic<bool> requires_grad = false;
   bool leaf = true;         // a result whose `backward` is gone is not one
   std::uint64_t visit = 0;  // the last backward() that met it
   std::vector<std::shared_ptr<Node>> inputs;
-  /// Adds to the inputs' gradients from this node's (accumulate, begin_grad).
-  /// Holds no Variable: it reaches them by `inputs`. Freed by backward().
+  /// Adds to the inputs' gradients from this node's (accumulate, GradMemory).
+  /// Holds no Variable: it reaches them by `inputs`. The backward() that takes
+  /// it may use them; nobody else does then.
   std::function<void(Node&)> backward;
+
+ private:
+  friend class GradMemory;
+  mutable std::mutex slots_;  // held to copy or swap handles
+  Tensor data_;
+  std::optional<Tensor> grad_;  // valid when has_grad_; else memory for one
+  bool has_grad_ = false;
+  std::mutex adding_;  // held while a gradient is added
 };
 
 /// Hands a gradient of `node` over: kept when it is the first and nobody else
 /// holds its memory, else copied or added.
 PTUTILS_API void accumulate(Node& node, Tensor gradient);
-/// For kernels that write a gradient themselves: node.grad has contiguous
-/// memory and counts as present; 0 when it is to be written, 1 to be added to.
-PTUTILS_API double begin_grad(Node& node);
-/// The gradient of a result, which is not needed any more.
-PTUTILS_API Tensor take_grad(Node& node);
+/// For kernels that write a gradient themselves, one after the other: they
+/// write memory(), contiguous, and then call done().
+class PTUTILS_API GradMemory {
+ public:
+  explicit GradMemory(Node& node);
+  double beta() const { return present_ ? 1 : 0; }  ///< of what is there
+  const Tensor& memory();
+  void keep(Tensor gradient) { memory_.emplace(std::move(gradient)); }
+  void done();
+
+ private:
+  Node& node_;
+  std::optional<Tensor> memory_, unfit_;  // let go of after the lock
+  bool present_ = false;
+  std::unique_lock<std::mutex> adding_;
+};
 }  // namespace detail
 
 /// A tensor that may carry a gradient: a handle, copies are the same variable.
@@ -56,12 +90,12 @@ class PTUTILS_API Variable {
       : node_(std::move(node)) {}
 
   bool defined() const { return node_ != nullptr; }
-  const Tensor& data() const { return node_->data; }
-  void set_data(Tensor data) const { node_->data = std::move(data); }
+  Tensor data() const { return node_->data(); }  ///< a handle
+  void set_data(Tensor data) const { node_->set_data(std::move(data)); }
   bool requires_grad() const { return node_->requires_grad; }
-  bool has_grad() const { return node_->has_grad; }
+  bool has_grad() const { return node_->has_grad(); }
   /// Kind::kState when there is none.
-  const Tensor& grad() const;
+  Tensor grad() const;
   /// Of the data's shape and dtype (Kind::kValue); aliased where it can be.
   void set_grad(Tensor grad) const;
   void zero_grad() const;  ///< keeps the memory for the next accumulation

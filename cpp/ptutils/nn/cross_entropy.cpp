@@ -61,7 +61,8 @@ double one_row(const double* x, std::int64_t n, std::int64_t target,
   for (std::int64_t j = 0; j < n; ++j) {
     double part = share + (j == target ? 1 - smoothing : 0);
     part *= weight[static_cast<std::size_t>(j)];
-    if (part != 0) loss += part * (log_sum - x[j]);  // 0 times -inf is 0 here
+    // As torch, which sums over all classes only where it smooths.
+    if (j == target || smoothing > 0) loss += part * (log_sum - x[j]);
     grad[j] = -part;
     given += part;
   }
@@ -95,21 +96,25 @@ Rows all_rows(const Tensor& logits, const Tensor& target,
 
 Variable by_rows(const Variable& logits, const Tensor& target,
                  const CrossEntropyOptions& options) {
-  Rows rows = all_rows(logits.data(), target, options);
-  DType dtype = logits.data().dtype();
+  Tensor x = logits.data();
+  Rows rows = all_rows(x, target, options);
+  DType dtype = x.dtype();
   Tensor loss = rows.losses;
   if (options.reduction != Reduction::kNone) loss = ptutils::sum(rows.losses);
   if (options.reduction == Reduction::kMean) {
-    mul_(loss, 1 / rows.total);
+    // Without any weight, torch's target term is 0 / 0.
+    double scale = rows.total == 0 ? std::nan("") : 1 / rows.total;
+    mul_(loss, scale);
     // The mean of nothing is NaN, but depends on nothing: as torch's.
-    if (rows.any) mul_(rows.dlogits, 1 / rows.total);
+    if (rows.any) mul_(rows.dlogits, scale);
   }
   return Variable::make(
       cast(loss, dtype), {logits}, [dlogits = rows.dlogits](Node& node) {
         // One gradient for all rows, or one a row.
-        Tensor outer = cast(node.grad, DType::kF64).reshape({-1, 1});
+        Tensor g = node.take_grad();
+        Tensor outer = cast(g, DType::kF64).reshape({-1, 1});
         accumulate(*node.inputs[0],
-                   cast(ptutils::mul(dlogits, outer), node.grad.dtype()));
+                   cast(ptutils::mul(dlogits, outer), g.dtype()));
       });
 }
 
@@ -138,17 +143,18 @@ std::string_view name(Reduction reduction) {
 
 Variable cross_entropy(const Variable& logits, const Tensor& target,
                        const CrossEntropyOptions& options) {
-  check_shapes(logits.data(), target);
-  check_options(options, logits.data().size(1));
+  Tensor x = logits.data();
+  check_shapes(x, target);
+  check_options(options, x.size(1));
   Tensor classes = cast(target, DType::kI64).to_contiguous();
   if (!is_plain(classes, options)) return by_rows(logits, classes, options);
   // The gradient falls out of the forward pass, so it is kept from there.
   auto result = nn_kernels::cross_entropy(
-      logits.data(), classes, logits.requires_grad() && grad_enabled());
+      x, classes, logits.requires_grad() && grad_enabled());
   return Variable::make(
       std::move(result.loss), {logits},
       [dlogits = std::move(result.dlogits)](Node& node) mutable {
-        double outer = node.grad.item_f64();
+        double outer = node.take_grad().item_f64();
         if (outer != 1) mul_(dlogits, outer);
         accumulate(*node.inputs[0], std::move(dlogits));
       });

@@ -1,4 +1,5 @@
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "ptutils/nn/autograd.h"
@@ -10,9 +11,8 @@ namespace ptutils::nn {
 namespace {
 
 using detail::accumulate;
-using detail::begin_grad;
+using detail::GradMemory;
 using detail::Node;
-using detail::take_grad;
 
 bool wants(const Node& node, std::size_t input) {
   return node.inputs.size() > input && node.inputs[input]->requires_grad;
@@ -23,7 +23,7 @@ class Saved {
  public:
   explicit Saved(const Tensor& tensor)
       : storage_(tensor.storage()), writes_(storage_->writes()) {}
-  const Tensor& of(const Tensor& now) const {
+  Tensor of(Tensor now) const {
     if (now.storage() != storage_ || storage_->writes() != writes_)
       fail(Kind::kState, "Variable.backward", "a tensor of shape ",
            now.shape_str(),
@@ -60,7 +60,7 @@ Tensor reduce_to(Tensor g, const Tensor& like) {
 
 void give(Node& node, std::size_t input, Tensor g) {
   Node& to = *node.inputs[input];
-  accumulate(to, reduce_to(std::move(g), to.data));
+  accumulate(to, reduce_to(std::move(g), to.data()));
 }
 
 Tensor as_rows(const Tensor& t, std::int64_t columns) {
@@ -81,7 +81,7 @@ void check_floating(const Tensor& t, std::string_view where) {
 Variable add(const Variable& a, const Variable& b) {
   return Variable::make(ptutils::add(a.data(), b.data()), {a, b},
                         [](Node& node) {
-                          Tensor g = take_grad(node);
+                          Tensor g = node.take_grad();
                           if (wants(node, 0)) give(node, 0, g);
                           if (wants(node, 1)) give(node, 1, std::move(g));
                         });
@@ -90,7 +90,7 @@ Variable add(const Variable& a, const Variable& b) {
 Variable sub(const Variable& a, const Variable& b) {
   return Variable::make(ptutils::sub(a.data(), b.data()), {a, b},
                         [](Node& node) {
-                          Tensor g = take_grad(node);
+                          Tensor g = node.take_grad();
                           if (wants(node, 0)) give(node, 0, g);
                           if (!wants(node, 1)) return;
                           g = owned(std::move(g));
@@ -100,34 +100,40 @@ Variable sub(const Variable& a, const Variable& b) {
 }
 
 Variable mul(const Variable& a, const Variable& b) {
+  Tensor left = a.data(), right = b.data();
   return Variable::make(
-      ptutils::mul(a.data(), b.data()), {a, b},
-      [saved = std::array{Saved(a.data()), Saved(b.data())}](Node& node) {
+      ptutils::mul(left, right), {a, b},
+      [saved = std::array{Saved(left), Saved(right)}](Node& node) {
+        Tensor g = node.take_grad();
         for (std::size_t i : {0, 1}) {
           if (!wants(node, i)) continue;
-          const Tensor& other = saved[1 - i].of(node.inputs[1 - i]->data);
-          give(node, i, ptutils::mul(node.grad, other));
+          Tensor other = saved[1 - i].of(node.inputs[1 - i]->data());
+          give(node, i, ptutils::mul(g, other));
         }
       });
 }
 
 Variable matmul(const Variable& a, const Variable& b) {
-  if (a.data().dim() != 2 || b.data().dim() != 2)
+  Tensor left = a.data(), right = b.data();
+  if (left.dim() != 2 || right.dim() != 2)
     fail(Kind::kValue, "ptutils.nn.matmul", "two matrices, not shapes ",
-         a.data().shape_str(), " and ", b.data().shape_str());
+         left.shape_str(), " and ", right.shape_str());
   return Variable::make(
-      ptutils::matmul(a.data(), b.data()), {a, b},
-      [saved_a = Saved(a.data()), saved_b = Saved(b.data())](Node& node) {
+      ptutils::matmul(left, right), {a, b},
+      [saved_a = Saved(left), saved_b = Saved(right)](Node& node) {
+        Tensor g = node.take_grad();
         Node &left = *node.inputs[0], &right = *node.inputs[1];
         if (left.requires_grad) {
-          const Tensor& b = saved_b.of(right.data);
-          double beta = begin_grad(left);
-          gemm(node.grad, false, b, true, 1, beta, left.grad);
+          Tensor b = saved_b.of(right.data());
+          GradMemory to(left);
+          gemm(g, false, b, true, 1, to.beta(), to.memory());
+          to.done();
         }
         if (right.requires_grad) {
-          const Tensor& a = saved_a.of(left.data);
-          double beta = begin_grad(right);
-          gemm(a, true, node.grad, false, 1, beta, right.grad);
+          Tensor a = saved_a.of(left.data());
+          GradMemory to(right);
+          gemm(a, true, g, false, 1, to.beta(), to.memory());
+          to.done();
         }
       });
 }
@@ -136,8 +142,8 @@ Variable relu(const Variable& a) {
   Tensor out = ptutils::relu(a.data());
   Saved saved(out);
   return Variable::make(std::move(out), {a}, [saved](Node& node) {
-    Tensor g = owned(take_grad(node));
-    nn_kernels::relu_backward_(g, saved.of(node.data));
+    Tensor g = owned(node.take_grad());
+    nn_kernels::relu_backward_(g, saved.of(node.data()));
     accumulate(*node.inputs[0], std::move(g));
   });
 }
@@ -145,30 +151,31 @@ Variable relu(const Variable& a) {
 Variable reshape(const Variable& a, Dims shape) {
   return Variable::make(
       a.data().reshape(std::move(shape)), {a}, [](Node& node) {
-        Tensor g = take_grad(node).reshape(node.inputs[0]->data.shape());
+        Tensor g = node.take_grad().reshape(node.inputs[0]->data().shape());
         accumulate(*node.inputs[0], std::move(g));
       });
 }
 
 Variable sum(const Variable& a) {
   return Variable::make(ptutils::sum(a.data()), {a}, [](Node& node) {
-    const Tensor& x = node.inputs[0]->data;
+    Tensor x = node.inputs[0]->data();
     accumulate(*node.inputs[0],
-               Tensor::full(x.shape(), node.grad.item_f64(), x.dtype()));
+               Tensor::full(x.shape(), node.take_grad().item_f64(), x.dtype()));
   });
 }
 
 Variable mean(const Variable& a) {
   return Variable::make(ptutils::mean(a.data()), {a}, [](Node& node) {
-    const Tensor& x = node.inputs[0]->data;
-    double share = node.grad.item_f64() / static_cast<double>(x.numel());
+    Tensor x = node.inputs[0]->data();
+    double share = node.take_grad().item_f64() / static_cast<double>(x.numel());
     accumulate(*node.inputs[0], Tensor::full(x.shape(), share, x.dtype()));
   });
 }
 
 namespace {
 
-void check_linear(const Tensor& x, const Tensor& w, const Variable& bias) {
+void check_linear(const Tensor& x, const Tensor& w,
+                  const std::optional<Tensor>& bias) {
   constexpr std::string_view where = "ptutils.nn.Linear";
   if (w.dim() != 2)
     fail(Kind::kValue, where, "weight has shape ", w.shape_str(),
@@ -180,25 +187,26 @@ void check_linear(const Tensor& x, const Tensor& w, const Variable& bias) {
     fail(Kind::kType, where, "x is ", name(x.dtype()), ", weight ",
          name(w.dtype()), ": cast x to ", name(w.dtype()));
   check_floating(x, where);
-  if (bias.defined() && (bias.data().shape() != Dims{w.size(0)} ||
-                         bias.data().dtype() != w.dtype()))
-    fail(Kind::kValue, where, "bias is ", bias.data().shape_str(), " ",
-         name(bias.data().dtype()), ", not (", w.size(0), ",) ",
-         name(w.dtype()));
+  if (!bias) return;
+  if (bias->shape() != Dims{w.size(0)} || bias->dtype() != w.dtype())
+    fail(Kind::kValue, where, "bias is ", bias->shape_str(), " ",
+         name(bias->dtype()), ", not (", w.size(0), ",) ", name(w.dtype()));
 }
 
 }  // namespace
 
 Variable linear(const Variable& x, const Variable& weight,
                 const Variable& bias) {
-  const Tensor& w = weight.data();
-  check_linear(x.data(), w, bias);
-  Tensor rows = as_rows(x.data(), w.size(1));
+  Tensor in = x.data(), w = weight.data();
+  std::optional<Tensor> b;
+  if (bias.defined()) b = bias.data();
+  check_linear(in, w, b);
+  Tensor rows = as_rows(in, w.size(1));
   Tensor out = Tensor::empty({rows.size(0), w.size(0)}, w.dtype());
   gemm(rows, false, w, true, 1, 0, out);
-  if (bias.defined()) nn_kernels::bias_add_(out, bias.data());
-  if (x.data().dim() != 2) {
-    Dims shape = x.data().shape();
+  if (b) nn_kernels::bias_add_(out, *b);
+  if (in.dim() != 2) {
+    Dims shape = in.shape();
     shape.back() = w.size(0);
     out = out.reshape(std::move(shape));
   }
@@ -208,16 +216,20 @@ Variable linear(const Variable& x, const Variable& weight,
       std::move(out), std::move(inputs),
       [saved_x = Saved(rows), saved_w = Saved(w), rows](Node& node) {
         Node &in = *node.inputs[0], &weight = *node.inputs[1];
-        Tensor g = as_rows(node.grad, weight.data.size(0));
+        Tensor w = weight.data();
+        Tensor g = as_rows(node.take_grad(), w.size(0));
         if (in.requires_grad) {
-          const Tensor& w = saved_w.of(weight.data);
-          double beta = begin_grad(in);
-          gemm(g, false, w, false, 1, beta, in.grad.reshape(rows.shape()));
+          w = saved_w.of(std::move(w));
+          GradMemory to(in);
+          gemm(g, false, w, false, 1, to.beta(),
+               to.memory().reshape(rows.shape()));
+          to.done();
         }
         if (weight.requires_grad) {
           saved_x.of(rows);
-          double beta = begin_grad(weight);
-          gemm(g, true, rows, false, 1, beta, weight.grad);
+          GradMemory to(weight);
+          gemm(g, true, rows, false, 1, to.beta(), to.memory());
+          to.done();
         }
         if (wants(node, 2)) accumulate(*node.inputs[2], ptutils::sum(g, {0}));
       });
@@ -228,14 +240,15 @@ Variable dropout(const Variable& x, double p) {
     fail(Kind::kValue, "ptutils.nn.dropout", "p=", p,
          " is no probability: it lies in 0 to 1");
   if (p == 0) return x;
-  check_floating(x.data(), "ptutils.nn.dropout");
-  auto result = nn_kernels::dropout(x.data(), p, default_random());
-  return Variable::make(std::move(result.out), {x},
-                        [mask = std::move(result.mask), p](Node& node) {
-                          accumulate(
-                              *node.inputs[0],
-                              nn_kernels::dropout_backward(node.grad, mask, p));
-                        });
+  Tensor in = x.data();
+  check_floating(in, "ptutils.nn.dropout");
+  auto result = nn_kernels::dropout(in, p, default_random());
+  return Variable::make(
+      std::move(result.out), {x},
+      [mask = std::move(result.mask), p](Node& node) {
+        accumulate(*node.inputs[0],
+                   nn_kernels::dropout_backward(node.take_grad(), mask, p));
+      });
 }
 
 }  // namespace ptutils::nn

@@ -93,7 +93,7 @@ Value Flatten::to_config() {
 }
 
 Variable Flatten::forward(const Variable& x) {
-  const Dims& shape = x.data().shape();
+  Dims shape = x.data().shape();
   // A 0-d input counts as one of one element, as in torch.
   auto dims = std::max<std::int64_t>(1, x.data().dim());
   std::int64_t first = position(start_dim_, dims, "start_dim");

@@ -89,6 +89,7 @@ class PTUTILS_API Dropout : public Module {
 class PTUTILS_API Sequential : public Module {
  public:
   explicit Sequential(std::vector<ModulePtr> layers = {});
+  ~Sequential() override;  // frees a deep chain without recursion
   std::string class_name() const override { return "ptutils.nn.Sequential"; }
   void fields(Fields& f) override;
   Value to_config() override;  ///< {func, layers: […]}
@@ -98,6 +99,8 @@ class PTUTILS_API Sequential : public Module {
   void append(ModulePtr layer);
 
  private:
+  Variable through(std::size_t index, const Variable& x);
+
   std::vector<ModulePtr> layers_;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -58,12 +59,14 @@ std::vector<Slot> carried(const std::vector<nn::Variable>& before,
   return out;
 }
 
-/// Calls f(data, gradient) for a parameter that has a gradient, on contiguous
-/// memory; what f wrote is the parameter's afterwards.
+/// Calls f(data, gradient) on contiguous memory, if the parameter has a
+/// gradient; what f wrote is the parameter's afterwards.
 template <class F>
 void update(const nn::Variable& parameter, F&& f) {
-  const Tensor& data = parameter.data();
-  const Tensor& gradient = parameter.grad();
+  std::optional<Tensor> found = parameter.node()->grad();
+  if (!found) return;
+  const Tensor& gradient = *found;
+  Tensor data = parameter.data();
   if (data.shape() != gradient.shape() || data.dtype() != gradient.dtype())
     fail(Kind::kState, "Optimizer.step", "a gradient ", gradient.shape_str(),
          " for a parameter that is now ", data.shape_str(),

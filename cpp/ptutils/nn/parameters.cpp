@@ -1,5 +1,6 @@
 #include <unordered_set>
 
+#include "ptutils/module/nesting.h"
 #include "ptutils/nn/layers.h"
 
 namespace ptutils::nn {
@@ -12,6 +13,7 @@ class Collector {
  public:
   void walk(ptutils::Module& module, const std::string& prefix) {
     if (!modules_.insert(&module).second) return;
+    ptutils::detail::Nesting guard(module);
     if (auto* layer = dynamic_cast<Module*>(&module))
       for (auto& [name, parameter] : layer->own_parameters())
         if (parameter.defined() && nodes_.insert(parameter.node().get()).second)

@@ -69,7 +69,6 @@ void SGD::step() {
                              options_.dampening, options_.weight_decay,
                              options_.nesterov,  false};
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (!parameters_[i].has_grad()) continue;
     detail::update(parameters_[i], [&](const Tensor& w, const Tensor& g) {
       if (options_.momentum == 0) return nn_kernels::sgd_(w, g, w, how);
       how.first_step = !momentum_[i];

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <mutex>
 #include <numeric>
 
 #include "support.h"
@@ -223,4 +224,76 @@ TEST_CASE("seeds beyond int64 are kept in the state") {
   other.rewind();
   other.set_position(0, 0);
   CHECK(epoch_of(other) == wanted);
+}
+
+TEST_CASE("threads share a pass: each batch goes to one, the end to all") {
+  for (std::optional<std::int64_t> workers :
+       {std::optional<std::int64_t>(0), std::optional<std::int64_t>(1),
+        std::optional<std::int64_t>(2), std::optional<std::int64_t>()}) {
+    DataLoader loader(std::make_shared<Numbers>(600),
+                      options(2, true, workers));
+    DataLoader::Pass pass;
+    std::mutex mutex;
+    std::vector<std::int64_t> all;
+    auto draw = [&] {
+      Value batch;
+      while (loader.next_of(pass, batch)) {
+        auto got = seen(batch).indices;
+        std::lock_guard lock(mutex);
+        all.insert(all.end(), got.begin(), got.end());
+      }
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back(draw);
+    std::pair<std::int64_t, std::int64_t> last{0, 0};
+    while (!pass.ended) {  // it is saved and closed meanwhile
+      auto now = loader.position();
+      CHECK(last <= now);
+      last = now;
+      (void)loader.state_dict();
+      (void)loader.workers();
+      loader.close();
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::sort(all.begin(), all.end());
+    std::vector<std::int64_t> wanted(600);
+    std::iota(wanted.begin(), wanted.end(), 0);
+    CHECK(all == wanted);
+    CHECK(loader.position() == std::pair<std::int64_t, std::int64_t>(1, 0));
+  }
+}
+
+TEST_CASE("a position set while threads draw counts from the next batch on") {
+  DataLoader loader(std::make_shared<Numbers>(600), options(2, false, 2));
+  std::thread other([&] {
+    Value batch;
+    while (loader.epoch() < 5) (void)loader.next(batch);
+  });
+  for (int i = 0; i < 50; ++i) loader.set_position(0, 200);
+  loader.set_position(7, 3);
+  other.join();
+  CHECK(loader.epoch() == 7);
+}
+
+TEST_CASE("an error of a shared pass reaches one thread and ends the others") {
+  auto numbers = std::make_shared<Numbers>(100);
+  numbers->on_get = [](std::int64_t i) {
+    if (i == 50) ptutils::fail(Kind::kValue, "Numbers", "no");
+  };
+  DataLoader loader(numbers, options(2, false, 0));
+  DataLoader::Pass pass;
+  std::atomic<int> errors = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      Value batch;
+      try {
+        while (loader.next_of(pass, batch)) {
+        }
+      } catch (const ptutils::Error&) {
+        ++errors;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(errors == 1);
 }

@@ -1,3 +1,6 @@
+#include <atomic>
+#include <thread>
+
 #include "nn/check.h"
 
 using namespace ptutils;
@@ -221,4 +224,52 @@ TEST_CASE("a Variable travels in a Value") {
   CHECK(nn::to_value(x).is_opaque());
   CHECK(nn::to_value(Variable(f64({1}))).is_tensor());
   CHECK_ERROR(nn::variable_in(Value("text")), Kind::kType, "string");
+}
+
+TEST_CASE("threads share a leaf: gradients add up, handles may be replaced") {
+  Variable w(Tensor::full({8, 8}, 1), true);
+  constexpr int kThreads = 3, kTimes = 100;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i)
+    threads.emplace_back([&] {
+      for (int k = 0; k < kTimes; ++k) fn::sum(fn::matmul(w, w)).backward();
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(near(w.grad(), std::vector<double>(64, kThreads * kTimes * 16), 0));
+
+  threads.clear();
+  std::atomic<bool> done = false;
+  for (int i = 0; i < 2; ++i)
+    threads.emplace_back([&] {
+      while (!done) fn::sum(fn::add(w, w)).backward();
+    });
+  for (int k = 0; k < 300; ++k) {
+    if (k % 3 == 0) w.set_data(Tensor::full({8, 8}, 1));
+    if (k % 3 == 1) (void)w.node()->take_grad();
+    if (auto grad = w.node()->grad(); k % 3 == 2 && grad)
+      CHECK(grad->shape() == Dims{8, 8});
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_CASE("of several backward() through one tape a single one has it") {
+  Variable w(f64({2}), true);
+  for (int k = 0; k < 100; ++k) {
+    Variable middle = fn::mul(w, w), loss = fn::sum(fn::mul(middle, middle));
+    std::atomic<int> refused = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i)
+      threads.emplace_back([&] {
+        try {
+          loss.backward();
+        } catch (const Error&) {
+          ++refused;
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(refused == 2);
+    CHECK(near(w.grad(), {32}, 0));
+    w.zero_grad();
+  }
 }

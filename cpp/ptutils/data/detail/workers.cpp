@@ -141,6 +141,10 @@ Workers::~Workers() {
   Crew::dismiss(std::move(crew_), grace);
 }
 
+void Workers::stop() {
+  if (crew_->mine()) shared_->stop();
+}
+
 void Workers::seek(std::shared_ptr<const Plan> plan, std::int64_t batch) {
   std::vector<Slot> dropped(static_cast<std::size_t>(shared_->ahead));
   {
@@ -171,10 +175,7 @@ Workers::Taken Workers::take(double timeout) {
       bool stopping = s.stopping;
       std::int64_t batch = s.taken;
       lock.unlock();
-      if (stopping)
-        fail(Kind::kState, "DataLoader",
-             "its threads were stopped, since the "
-             "process ends");
+      if (stopping) return {{}, nullptr, true};
       fail(Kind::kState, "DataLoader", "batch ", batch,
            " took longer than "
            "timeout=",

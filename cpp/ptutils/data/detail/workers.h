@@ -13,7 +13,7 @@ class Crew;
 
 /// Threads that load the batches of a plan, each into its slot of a ring, for
 /// one consumer that takes them in order. Its methods are for the consumer's
-/// thread; the shutdown list may stop it from any other.
+/// thread; any other may stop it, as the shutdown list does.
 class Workers {
  public:
   /// nullptr when not one thread could be started (or the process ends).
@@ -26,17 +26,21 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   std::chrono::milliseconds grace{0};
+  /// From any thread: take() returns, and gives nothing any more.
+  void stop();
 
   /// Loads from this batch on; what was loaded so far is dropped. A null plan:
   /// loads nothing.
   void seek(std::shared_ptr<const Plan> plan, std::int64_t batch);
+  bool seeked = false;  ///< the consumer's note: they are where it is
 
   struct Taken {
     Value batch;
     std::exception_ptr error;
+    bool stopped = false;  // the threads were: no batch
   };
   /// Waits for the next batch; Kind::kState after `timeout` seconds (0: no
-  /// limit) or when the threads were stopped. Then nothing has changed.
+  /// limit). Then nothing has changed.
   Taken take(double timeout);
 
   int threads() const { return threads_; }

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <mutex>
+
+#include "ptutils/data/detail/batch_job.h"
+#include "ptutils/data/detail/turn.h"
+#include "ptutils/data/detail/workers.h"
+#include "ptutils/data/loader.h"
+
+namespace ptutils::data {
+namespace detail {
+
+/// Where a loader is. What moves it while a thread draws counts at the next
+/// batch.
+struct Position {
+  std::uint64_t seed = 0;
+  std::int64_t epoch = 0;
+  std::int64_t batch = 0;
+  std::uint64_t moves = 0;
+};
+
+/// Kind::kValue where it is none.
+void check_position(std::int64_t epoch, std::int64_t batch);
+std::optional<Origin> origin_of(const std::string& output);
+std::int64_t size_of(const Dataset& dataset);
+std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o);
+/// The sampler's order, in our own memory, every index checked once an epoch.
+Tensor checked_order(Sampler& sampler, std::int64_t n, std::uint64_t seed,
+                     std::int64_t epoch);
+
+}  // namespace detail
+
+struct DataLoader::Impl {
+  Impl(std::shared_ptr<Dataset> dataset, Options options_);
+
+  using Position = detail::Position;
+  Position now() const;
+  /// Changes it. Never waits for a thread that draws: that may need what the
+  /// caller holds.
+  template <class F>
+  void move(F&& change);
+  void set_position(std::int64_t epoch, std::int64_t batch);
+  std::shared_ptr<detail::Workers> current() const;
+  void stop_workers(std::chrono::milliseconds grace);
+  void set_job(std::shared_ptr<Dataset> dataset,
+               std::shared_ptr<const detail::Collate> collate);
+
+  // For the thread that has the turn.
+  void invalidate();
+  void refresh();
+  void plan_epoch();
+  bool threaded() const;
+  int wanted_threads() const;
+  std::shared_ptr<detail::Workers> ensure_workers();
+  bool advance(Value& batch);
+  void label(Value& batch) const;
+  Value load();
+  Value load_here();
+  void measure(std::chrono::steady_clock::duration took);
+
+  std::shared_ptr<const detail::BatchJob> job;
+  std::shared_ptr<Sampler> sampler;
+  Options options;
+  bool is_python;
+
+  mutable std::mutex mutex;  // held for no longer than it takes to copy these:
+  Position position;
+  std::optional<Origin> output;
+  std::shared_ptr<detail::Workers> workers;
+
+  detail::Turn turn;  // to draw a batch; what follows is its holder's
+  Position at;
+  std::shared_ptr<const detail::Plan> plan;  // of `at`; null: not made yet
+  const Dataset* planned_dataset = nullptr;
+  const Sampler* planned_sampler = nullptr;
+  detail::RecycleBin bin{2};
+  bool worth_threads = false;  // measured, where num_workers says nothing
+  int slow_batches = 0;
+};
+
+template <class F>
+void DataLoader::Impl::move(F&& change) {
+  {
+    std::lock_guard lock(mutex);
+    change(position);
+    ++position.moves;
+  }
+  if (!turn.try_take()) return;  // its holder follows
+  invalidate();
+  turn.give();
+}
+
+}  // namespace ptutils::data
