@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
@@ -142,6 +143,10 @@ struct DataLoader::Impl {
   void invalidate();
   void stop_workers(std::chrono::milliseconds grace);
   void set_position(std::int64_t epoch_, std::int64_t batch_);
+  std::int64_t samples() const;
+  std::int64_t given() const;
+  void set_given(std::int64_t count);
+  void check_samples();
   void refresh();
   void plan_epoch();
   bool threaded() const;
@@ -162,6 +167,9 @@ struct DataLoader::Impl {
   std::uint64_t seed;
   std::int64_t epoch = 0;
   std::int64_t batch = 0;
+  std::int64_t skipped = 0;  // samples before the first batch of the epoch
+  std::string label = "DataLoader";
+  std::optional<std::int64_t> samples_before;  // of a state that is loaded
 
   std::shared_ptr<const detail::Plan> plan;  // of `epoch`; null: not made yet
   const Dataset* planned_dataset = nullptr;
@@ -217,7 +225,40 @@ void DataLoader::Impl::set_position(std::int64_t epoch_, std::int64_t batch_) {
          batch_, "; both count from 0");
   epoch = epoch_;
   batch = batch_;
+  skipped = 0;
   invalidate();
+}
+
+/// Those that an epoch gives.
+std::int64_t DataLoader::Impl::samples() const {
+  return sampler->count(size_of(*job->dataset));
+}
+
+std::int64_t DataLoader::Impl::given() const {
+  return batch == 0 ? skipped
+                    : std::min(skipped + batch * options.batch_size, samples());
+}
+
+/// Behind so many samples, whatever the size of the batches that they were in.
+void DataLoader::Impl::set_given(std::int64_t count) {
+  if (count < 0) fail(Kind::kValue, kWhere, "no position at sample ", count);
+  if (count == given()) return;
+  set_position(epoch, count / options.batch_size);
+  skipped = count % options.batch_size;
+}
+
+/// After a load: a place in the order of other data is none in this.
+void DataLoader::Impl::check_samples() {
+  const auto before = std::exchange(samples_before, std::nullopt);
+  if (!before || !job->dataset) return;
+  const std::int64_t now = size_of(*job->dataset);
+  if (*before == now) return;
+  const bool begun = batch > 0 || skipped > 0;
+  log::warning(label, ": has ", now, " samples, and had ", *before,
+               " when the state was saved: ",
+               begun ? str("epoch ", epoch, " begins again with those of now")
+                     : "epochs are of those of now from here on");
+  if (begun) set_position(epoch, 0);
 }
 
 /// Follows what was changed through fields().
@@ -236,6 +277,9 @@ void DataLoader::Impl::plan_epoch() {
   std::int64_t n = size_of(*job->dataset);
   auto made = std::make_shared<detail::Plan>();
   made->order = checked_order(*sampler, n, seed, epoch);
+  if (skipped > 0)
+    made->order = made->order.slice(0, std::min(skipped, made->order.numel()),
+                                    made->order.numel());
   made->batch_size = options.batch_size;
   made->batches = batches_of(made->order.numel(), options);
   made->epoch = epoch;
@@ -351,6 +395,49 @@ void DataLoader::fields(Fields& f) {
         ptutils::detail::load(batch, v, "batch");
         set_position(impl_->epoch, batch);
       });
+  f(
+      "given", [this] { return Value(impl_->given()); },
+      [this](const Value& v) {
+        std::int64_t given = 0;
+        ptutils::detail::load(given, v, "given");
+        impl_->set_given(given);
+      });
+  f(
+      "samples",
+      [this] {
+        return impl_->job->dataset ? Value(size_of(*impl_->job->dataset))
+                                   : Value();
+      },
+      [this](const Value& v) {
+        if (v.is_int()) impl_->samples_before = v.as_int();
+      });
+}
+
+namespace {
+
+/// A state from before "given" and "samples": what it says of them.
+Value completed(const Value& state, std::int64_t batch_size) {
+  if (!state.is_dict() || state.as_dict().contains("given")) return state;
+  const Value* batch = state.as_dict().find("batch");
+  if (!batch || !batch->is_int()) return state;
+  Value out = state;
+  out.as_dict().set("given", batch->as_int() * batch_size);
+  if (!out.as_dict().contains("samples")) out.as_dict().set("samples", Value());
+  return out;
+}
+
+}  // namespace
+
+void DataLoader::check_state(const Value& state, const std::string& prefix,
+                             bool strict, Mismatch& out) {
+  Loader::check_state(completed(state, impl_->options.batch_size), prefix,
+                      strict, out);
+}
+
+void DataLoader::load_partial(const Value& state) {
+  impl_->samples_before.reset();
+  Loader::load_partial(completed(state, impl_->options.batch_size));
+  impl_->check_samples();
 }
 
 Value DataLoader::to_config() {
@@ -398,8 +485,17 @@ bool DataLoader::next(Value& batch) {
 }
 
 std::int64_t DataLoader::length() const {
-  return batches_of(impl_->sampler->count(size_of(*impl_->job->dataset)),
-                    impl_->options);
+  return batches_of(impl_->samples(), impl_->options);
+}
+
+std::int64_t DataLoader::remaining() const {
+  const Impl& s = *impl_;
+  const std::int64_t left = std::max<std::int64_t>(s.samples() - s.skipped, 0);
+  return std::max<std::int64_t>(batches_of(left, s.options) - s.batch, 0);
+}
+
+void DataLoader::set_label(std::string label) {
+  impl_->label = std::move(label);
 }
 
 void DataLoader::rewind() { impl_->set_position(impl_->epoch, 0); }
