@@ -58,8 +58,7 @@ class WorkQueue {
       return pending == 0 ||
              (pending < limits_.count && bytes_ + bytes <= limits_.bytes);
     };
-    wait(changed_, lock,
-         [&] { return stopping_ || has_room() || give_up(); });
+    wait(changed_, lock, [&] { return stopping_ || has_room() || give_up(); });
     if (stopping_) return Push::kStopped;
     if (!has_room()) return Push::kGivenUp;
     ++pushed_;

@@ -176,8 +176,7 @@ std::vector<Change> Session::restore(const RunRecord& before,
   }
   load_checked(held_back(state), changes);
   if (options_.dataprovider)
-    set_steps_left(
-        options_.dataprovider->provide(Value("train"))->remaining());
+    set_steps_left(options_.dataprovider->provide(Value("train"))->remaining());
   history_ = store_->load_history();
   attempt_ = before.attempts.back().attempt;
   bool again = repeats_steps(before, from);

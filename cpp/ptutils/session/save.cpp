@@ -25,8 +25,7 @@ void Session::flush_history(bool at_once) {
   if (!at_once && now() - last_flush_ < kFlushSeconds) return;
   last_flush_ = now();
   Value columns = history_.take_new();
-  if (!columns.is_null())
-    patiently([&] { store_->save_history(columns); });
+  if (!columns.is_null()) patiently([&] { store_->save_history(columns); });
 }
 
 /// Another process may keep the database locked for longer than a call of it
@@ -202,8 +201,8 @@ void Session::raise_edits() {
 }
 
 /// Waits until what was queued is durable, then lets older checkpoints go and
-/// names the best one in the record. Unless it is to `wait`: another time, where
-/// another process keeps the database locked.
+/// names the best one in the record. Unless it is to `wait`: another time,
+/// where another process keeps the database locked.
 void Session::settle_saves(bool wait) {
   if (!saves_unsettled_ || (!wait && options_.dbinterface->is_locked())) return;
   auto settle = [this] {

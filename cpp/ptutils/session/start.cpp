@@ -92,6 +92,7 @@ bool Session::begin(Mode mode) {
     begun_ = false;
     heartbeat_.reset();
     // Put back what the record said; the lease is free again.
+    bool given_back = true;
     try {
       if (before) {
         store_->write(*before);
@@ -99,12 +100,17 @@ bool Session::begin(Mode mode) {
         options_.dbinterface->remove("run/" + options_.exp_id);
       }
     } catch (const std::exception& e) {
+      given_back = false;
       log::warning(options_.exp_id,
                    ": the lease was not given back: ", e.what());
     }
     store_->release();
     std::lock_guard lock(status_mutex_);
     status_ = before ? before->status : Status();
+    if (!given_back) {  // the record says that it began
+      status_.state = Status::State::kComplete;
+      status_.outcome = Status::Outcome::kFailure;
+    }
     throw;
   }
   if (!begun_) return false;

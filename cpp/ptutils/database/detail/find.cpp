@@ -50,10 +50,10 @@ void add_conditions(Plan& plan, const Value& query) {
 }
 
 Cursor run_plan(Connection& db, const Plan& plan) {
-  Cursor rows = db.query_once(
-      str("SELECT seq, skeleton, ", db.has_sums ? "sum" : "NULL",
-          ", id FROM documents", plan.where, " ORDER BY seq"),
-      true);
+  Cursor rows =
+      db.query_once(str("SELECT seq, skeleton, ", db.has_sums ? "sum" : "NULL",
+                        ", id FROM documents", plan.where, " ORDER BY seq"),
+                    true);
   for (std::size_t i = 0; i < plan.arguments.size(); ++i) {
     int index = static_cast<int>(i) + 1;
     if (auto* text = std::get_if<std::string>(&plan.arguments[i]))
@@ -75,8 +75,7 @@ void for_each_match(Connection& db, const Plan& plan, const Take& take) {
     LazyTensors tensors(store, seq, id, placeholders);
     Value document = parse_document(db, rows, id, tensors);
     if (!plan.query.matches(document)) continue;
-    if (!take(seq, id, std::move(document), std::move(placeholders)))
-      return;
+    if (!take(seq, id, std::move(document), std::move(placeholders))) return;
   }
 }
 
@@ -139,12 +138,12 @@ std::vector<Value> find_documents(Connection& db, const Value& query,
 
 std::vector<std::string> find_ids(Connection& db, const Value& query) {
   std::vector<std::string> ids;
-  for_each_match(db, Plan(query),
-                 [&](std::int64_t, std::string& id, const Value&,
-                     const Placeholders&) {
-                   ids.push_back(std::move(id));
-                   return true;
-                 });
+  for_each_match(
+      db, Plan(query),
+      [&](std::int64_t, std::string& id, const Value&, const Placeholders&) {
+        ids.push_back(std::move(id));
+        return true;
+      });
   return ids;
 }
 

@@ -89,8 +89,7 @@ StoredTensors TensorStore::list(std::int64_t document, std::string_view id) {
     const std::size_t size = bytes_of(stored);
     if (!stored.blob) {
       auto bytes = row.bytes(4);
-      if (bytes.size() != size || size > kSmall)
-        damaged("it has another size");
+      if (bytes.size() != size || size > kSmall) damaged("it has another size");
       stored.small = Tensor::empty(stored.shape, stored.dtype);
       if (size) std::memcpy(stored.small.bytes(), bytes.data(), size);
     }
@@ -251,8 +250,7 @@ const StoredTensor* Placeholders::find(const Tensor& tensor) const {
   return entry == entries_.end() ? nullptr : &entry->second.stored;
 }
 
-void Placeholders::fill(Value& value, std::string_view id,
-                        TensorStore& store) {
+void Placeholders::fill(Value& value, std::string_view id, TensorStore& store) {
   if (value.is_list()) {
     for (Value& item : value.as_list().items) fill(item, id, store);
   } else if (value.is_dict()) {
@@ -275,7 +273,8 @@ Tensor LazyTensors::operator()(const std::string& name) {
   listed_ = true;
   auto found = stored_.find(name);
   if (found == stored_.end())
-    fail_damaged(store_.connection(), id_, str("array '", name, "' is missing"));
+    fail_damaged(store_.connection(), id_,
+                 str("array '", name, "' is missing"));
   return placeholders_.make(found->second);
 }
 
