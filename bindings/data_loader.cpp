@@ -337,6 +337,9 @@ void def_loader(py::module_& m) {
   def_torch_attributes(cls);
   cls.def("__len__",
           [](DataLoader& self) { return self.DataLoader::length(); });
+  cls.def_property_readonly("_remaining", [](const DataLoader& self) {
+    return self.DataLoader::remaining();
+  });
   cls.def("__iter__", [](const py::object& self) { return Iteration(self); });
   cls.def("__next__", [](const py::object& self) {
     DataLoader::Pass alone;

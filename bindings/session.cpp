@@ -318,6 +318,7 @@ void def_session_loop(py::classh<Session, Module, PySession>& cls) {
   });
   cls.def("_set_aim", &Session::set_aim);
   cls.def("_set_steps_per_epoch", &Session::set_steps_per_epoch);
+  cls.def("_set_steps_left", &Session::set_steps_left);
   cls.def_property_readonly("_step_in_epoch", [](const Session& s) {
     return s.progress().step_in_epoch;
   });

@@ -53,16 +53,40 @@ class Source:
         except TypeError:
             return 0
 
+    def remaining(self) -> int:
+        """Batches of this epoch that are still to come; -1 when unknown."""
+        return max(self.length() - self.batch, 0) if self.length() else -1
+
+    def samples(self) -> int | None:
+        """How many the loader's data set has, where it says so."""
+        try:
+            return len(self.loader.dataset)
+        except (AttributeError, TypeError, NotImplementedError):
+            return None
+
     def state(self) -> dict[str, Any]:
         length = self.length()
+        state = {"batch": self.batch, "start": self._start, "samples": self.samples()}
         if self.batch == 0 or (length and self.batch >= length):
-            return {"batch": 0, "start": None}
-        return {"batch": self.batch, "start": self._start}
+            state.update(batch=0, start=None)
+        return state
 
     def load(self, state: dict[str, Any]) -> None:
         self.batch = state["batch"]
         self._start = state["start"]
         self.moved = True
+        before, now = state.get("samples"), self.samples()
+        if None in (before, now) or before == now:
+            return
+        what = "the epoch begins again with those of now"
+        if not self.batch:
+            what = "epochs are of those of now from here on"
+        _core._log(
+            30,
+            f"the loop's data set has {now} samples, and had {before} when the "
+            f"state was saved: {what}",
+        )
+        self.batch = 0
 
     def epoch(self) -> Iterator[Any]:
         """The batches from the position to the end of the epoch."""
@@ -117,15 +141,19 @@ class Source:
 class NativeSource(Source):
     """A loader of ours: its position is its own state."""
 
+    def remaining(self) -> int:
+        left: int = self.loader._remaining
+        return left
+
     def state(self) -> dict[str, Any]:
         state = dict(self.loader.state_dict())
-        if state["batch"] >= self.length() > 0:  # the epoch's last was given
-            state["epoch"], state["batch"] = state["epoch"] + 1, 0
+        if self.remaining() == 0 and self.length():  # the epoch's last was given
+            state.update(epoch=state["epoch"] + 1, batch=0, given=0)
         return state
 
     def load(self, state: dict[str, Any]) -> None:
         self.loader.load_state_dict(state)
-        self.batch = state["batch"]
+        self.batch = self.loader.batch
         self.moved = True
 
     def epoch(self) -> Iterator[Any]:

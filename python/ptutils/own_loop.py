@@ -81,6 +81,8 @@ def loop(
     self._set_steps_per_epoch(source.length())
     self._restore_waiting()
     self._set_loader_state(source.state, source.load)
+    if source.moved:  # to where an earlier process was
+        self._set_steps_left(source.remaining())
     vars(self)["_looped"] = True
     with Ending(self), _looping(self), contextlib.closing(source):
         if not self._stays_stopped():

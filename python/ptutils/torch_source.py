@@ -165,7 +165,7 @@ class TorchSource(Source):
     def load(self, state: dict[str, Any]) -> None:
         super().load(state)
         self._set_generators(state["own"])
-        self._saved = state.get("indices") or {}
+        self._saved = (state.get("indices") or {}) if self.batch else {}
         self._wants_workers = state.get("workers", False)
 
     def begin(self) -> Iterator[Any]:

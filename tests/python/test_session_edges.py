@@ -384,3 +384,23 @@ def test_a_run_whose_database_is_removed_ends_with_an_error(tmp_path):
     s.callbacks.on("end_of_validation", remove)
     with pytest.raises(OSError, match="removed, moved or replaced"):
         s.run()
+
+
+def test_a_full_disk_at_the_first_save_is_a_failure_in_the_record_too(tmp_path):
+    script = """
+        import resource, signal
+        import numpy as np
+        import ptutils as pt
+        from ptutils import nn
+        from test_session import session
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        s = session("a.db")
+        s.big = nn.Linear(1000, 1000)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, -1))
+        try:
+            s.run()
+        except OSError as error:
+            assert "free space" in str(error), error
+        print(s.status.outcome, pt.open("a.db")["run"].status.outcome)
+    """
+    assert "failure failure" in run_script(script, tmp_path)

@@ -35,6 +35,13 @@ class WorkQueue {
   };
   /// Works on a group, all or none; called on the thread.
   using Work = std::function<void(const std::vector<Item>& group)>;
+  /// Ends a wait; asked now and then.
+  using GiveUp = std::function<bool()>;
+  struct Waiting {
+    std::uint64_t items;
+    std::size_t bytes;
+  };
+  enum class Push { kTaken, kStopped, kGivenUp };
 
   WorkQueue(Work work, Limits limits)
       : work_(std::move(work)), limits_(limits) {}
@@ -42,37 +49,42 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  /// False when it was stopped: the item is not taken.
-  bool push(Item item) {
+  /// The item is taken, or not.
+  Push push(Item item, const GiveUp& give_up = never) {
     const std::size_t bytes = item.bytes();
     std::unique_lock lock(mutex_);
-    wait(changed_, lock, [&] {
+    auto has_room = [&] {
       std::uint64_t pending = pushed_ - done_;
-      return stopping_ || pending == 0 ||
+      return pending == 0 ||
              (pending < limits_.count && bytes_ + bytes <= limits_.bytes);
-    });
-    if (stopping_) return false;
+    };
+    wait(changed_, lock, [&] { return stopping_ || has_room() || give_up(); });
+    if (stopping_) return Push::kStopped;
+    if (!has_room()) return Push::kGivenUp;
     ++pushed_;
     bytes_ += bytes;
     last_of_id_[item.id] = pushed_;
     waiting_.push_back(std::move(item));
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     changed_.notify_all();
-    return true;
+    return Push::kTaken;
   }
 
   /// Until everything pushed so far (with this id) is done or has failed.
-  void wait_all() {
+  /// False: given up.
+  bool wait_all(const GiveUp& give_up = never) {
     std::unique_lock lock(mutex_);
-    const std::uint64_t target = pushed_;
-    wait(changed_, lock, [&] { return done_ >= target; });
+    return wait_until(lock, pushed_, give_up);
   }
-  void wait_for(const std::string& id) {
+  bool wait_for(const std::string& id, const GiveUp& give_up = never) {
     std::unique_lock lock(mutex_);
     auto found = last_of_id_.find(id);
-    if (found == last_of_id_.end()) return;
-    const std::uint64_t target = found->second;
-    wait(changed_, lock, [&] { return done_ >= target; });
+    return found == last_of_id_.end() ||
+           wait_until(lock, found->second, give_up);
+  }
+  Waiting waiting() {
+    std::lock_guard lock(mutex_);
+    return {pushed_ - done_, bytes_};
   }
 
   Failure take_failure() {
@@ -93,6 +105,14 @@ class WorkQueue {
   }
 
  private:
+  static bool never() { return false; }
+
+  bool wait_until(std::unique_lock<std::mutex>& lock, std::uint64_t target,
+                  const GiveUp& give_up) {
+    wait(changed_, lock, [&] { return done_ >= target || give_up(); });
+    return done_ >= target;
+  }
+
   void run() {
     for (;;) {
       std::vector<Item> group;

@@ -1,5 +1,6 @@
 #include "ptutils/data/loader.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "ptutils/data/detail/loader_impl.h"
@@ -29,6 +30,17 @@ std::uint64_t thread_number() {
   static std::atomic<std::uint64_t> threads{0};
   thread_local const std::uint64_t number = ++threads;
   return number;
+}
+
+/// A state from before "given" and "samples": what it says of them.
+Value completed(const Value& state, std::int64_t batch_size) {
+  if (!state.is_dict() || state.as_dict().contains("given")) return state;
+  const Value* batch = state.as_dict().find("batch");
+  if (!batch || !batch->is_int()) return state;
+  Value out = state;
+  out.as_dict().set("given", batch->as_int() * batch_size);
+  if (!out.as_dict().contains("samples")) out.as_dict().set("samples", Value());
+  return out;
 }
 
 }  // namespace
@@ -88,7 +100,7 @@ void DataLoader::fields(Fields& f) {
         std::int64_t epoch = 0;
         ptutils::detail::load(epoch, v, "epoch");
         check_position(epoch, 0);
-        impl_->move([epoch](Position& p) { p.epoch = epoch; });
+        impl_->move([epoch](Position& p) { p.epoch = epoch, p.skipped = 0; });
       });
   f(
       "batch", [now] { return Value(now.batch); },
@@ -96,8 +108,36 @@ void DataLoader::fields(Fields& f) {
         std::int64_t batch = 0;
         ptutils::detail::load(batch, v, "batch");
         check_position(0, batch);
-        impl_->move([batch](Position& p) { p.batch = batch; });
+        impl_->move([batch](Position& p) { p.batch = batch, p.skipped = 0; });
       });
+  f(
+      "given", [this, now] { return Value(impl_->given(now)); },
+      [this](const Value& v) {
+        std::int64_t given = 0;
+        ptutils::detail::load(given, v, "given");
+        impl_->set_given(given);
+      });
+  f(
+      "samples",
+      [this] {
+        return impl_->job->dataset ? Value(size_of(*impl_->job->dataset))
+                                   : Value();
+      },
+      [this](const Value& v) {
+        if (v.is_int()) impl_->samples_before = v.as_int();
+      });
+}
+
+void DataLoader::check_state(const Value& state, const std::string& prefix,
+                             bool strict, Mismatch& out) {
+  Loader::check_state(completed(state, impl_->options.batch_size), prefix,
+                      strict, out);
+}
+
+void DataLoader::load_partial(const Value& state) {
+  impl_->samples_before.reset();
+  Loader::load_partial(completed(state, impl_->options.batch_size));
+  impl_->check_samples();
 }
 
 Value DataLoader::to_config() {
@@ -146,12 +186,23 @@ bool DataLoader::next_of(Pass& pass, Value& batch) {
 }
 
 std::int64_t DataLoader::length() const {
-  return batches_of(impl_->sampler->count(size_of(*impl_->job->dataset)),
-                    impl_->options);
+  return batches_of(impl_->samples(), impl_->options);
+}
+
+std::int64_t DataLoader::remaining() const {
+  const Position now = impl_->now();
+  const std::int64_t left =
+      std::max<std::int64_t>(impl_->samples() - now.skipped, 0);
+  return std::max<std::int64_t>(batches_of(left, impl_->options) - now.batch,
+                                0);
+}
+
+void DataLoader::set_label(std::string label) {
+  impl_->label = std::move(label);
 }
 
 void DataLoader::rewind() {
-  impl_->move([](Position& p) { p.batch = 0; });
+  impl_->move([](Position& p) { p.batch = 0, p.skipped = 0; });
 }
 
 void DataLoader::close() {

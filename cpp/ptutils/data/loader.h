@@ -58,14 +58,19 @@ class PTUTILS_API Loader : public Module {
   virtual bool next(Value& batch) = 0;
   /// Batches an epoch; < 0 unknown.
   virtual std::int64_t length() const { return -1; }
+  /// Those of the epoch that are still to come; < 0 unknown.
+  virtual std::int64_t remaining() const { return -1; }
   /// Ends a begun epoch without counting it (position back to its start).
   virtual void rewind() {}
   virtual void close() {}
 };
 
 /// sampler -> batches of indices -> worker threads -> recycled buffers -> the
-/// consumer, in order. State: seed, epoch, batches given in it. A batch is a
-/// Value with the sample's structure, tensors stacked; its buffers are used
+/// consumer, in order. State: seed, epoch, batches and samples given in it, and
+/// of how many samples. Loaded with another batch size, it goes on behind the
+/// last sample that was given; with another number of samples the epoch begins
+/// again (a warning says so). States without these two load as well. A batch is
+/// a Value with the sample's structure, tensors stacked; its buffers are used
 /// again once nobody holds them. An error of a sample ("… (in sample 37)") does
 /// not advance the position: the next call tries that batch again.
 /// Several threads may draw from it, each batch goes to one of them (next_of);
@@ -89,8 +94,11 @@ class PTUTILS_API DataLoader : public Loader {
   DataLoader(std::shared_ptr<Dataset> dataset, Options options);
   ~DataLoader() override;
   std::string class_name() const override { return "ptutils.data.DataLoader"; }
-  void fields(Fields& f) override;  // seed, epoch, batch
+  void fields(Fields& f) override;  // seed, epoch, batch, given, samples
   Meta meta() const override;       // data set and sampler are not its state
+  void check_state(const Value& state, const std::string& prefix, bool strict,
+                   Mismatch& out) override;
+  void load_partial(const Value& state) override;
   Value to_config() override;
   bool next(Value& batch) override;
   /// One way through an epoch that several threads share.
@@ -102,6 +110,7 @@ class PTUTILS_API DataLoader : public Loader {
   /// goes to one, and the others see an end too.
   bool next_of(Pass& pass, Value& batch);
   std::int64_t length() const override;
+  std::int64_t remaining() const override;
   void rewind() override;
   void close() override;  ///< stops the threads; next() starts them again
 
@@ -111,6 +120,8 @@ class PTUTILS_API DataLoader : public Loader {
   std::int64_t epoch() const;
   std::int64_t batch() const;  ///< batches given of this epoch
   std::pair<std::int64_t, std::int64_t> position() const;  ///< both
+  /// What messages call its data set: the phase.
+  void set_label(std::string label);
   /// The indices of the samples of an epoch, in order, i64.
   Tensor order(std::int64_t epoch) const;
   void set_position(std::int64_t epoch, std::int64_t batch);

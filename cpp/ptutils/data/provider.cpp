@@ -100,6 +100,9 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
                                                     std::move(mine))});
   }
   impl_ = std::move(made);
+  for (Impl::Phase& phase : impl_->phases)
+    if (auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader))
+      loader->set_label("data set '" + phase.name + "'");
   set_seed(options.seed);
 }
 

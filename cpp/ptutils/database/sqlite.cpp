@@ -76,21 +76,22 @@ std::string SQLiteInterface::save(const Value& document, bool background) {
     detail::Document ready = detail::make_document(document, path_);
     std::string id = ready.id;
     if (background) {
-      open.queue.push(std::move(ready));
+      open.push(std::move(ready));
       return id;
     }
-    open.queue.wait_all();
-    open.write(
-        true, [&](detail::Connection& db) { detail::put_document(db, ready); });
-    return id;
+    open.wait_all();
+    return open.write(Store::From::kCaller, [&](detail::Connection& db) {
+      detail::put_document(db, ready);
+      return id;
+    });
   });
 }
 
 bool SQLiteInterface::insert(const Value& document) {
   return write([&](Store& open) {
     const detail::Document ready = detail::make_document(document, path_);
-    open.queue.wait_all();
-    return open.write(true, [&](detail::Connection& db) {
+    open.wait_all();
+    return open.write(Store::From::kCaller, [&](detail::Connection& db) {
       if (detail::has_document(db, ready.id)) return false;
       detail::put_document(db, ready);
       return true;
@@ -107,7 +108,7 @@ std::vector<Value> SQLiteInterface::find(const Value& query,
 
 Value SQLiteInterface::load_from_id(const std::string& id) {
   Store& open = store();
-  open.queue.wait_for(id);
+  open.wait_for(id);
   open.queue.raise_error();
   std::vector<Value> found = find(Dict{{"_id", id}});
   if (found.empty())
@@ -124,8 +125,8 @@ bool SQLiteInterface::update(const Value& query, const Value& set,
     if (!changes.is_dict())
       fail(Kind::kType, "SQLiteInterface", path_,
            ": update sets a dict of fields, not ", set.repr());
-    open.queue.wait_for(id);
-    return open.write(true, [&](detail::Connection& db) {
+    open.wait_for(id);
+    return open.write(Store::From::kCaller, [&](detail::Connection& db) {
       return detail::update_document(db, compiled, id, changes, unset);
     });
   });
@@ -133,8 +134,8 @@ bool SQLiteInterface::update(const Value& query, const Value& set,
 
 bool SQLiteInterface::remove(const std::string& id) {
   return write([&](Store& open) {
-    open.queue.wait_for(id);
-    return open.write(true, [&](detail::Connection& db) {
+    open.wait_for(id);
+    return open.write(Store::From::kCaller, [&](detail::Connection& db) {
       return detail::remove_document(db, id);
     });
   });
@@ -143,8 +144,8 @@ bool SQLiteInterface::remove(const std::string& id) {
 std::int64_t SQLiteInterface::remove_many(const Value& query) {
   return write([&](Store& open) {
     check_query(query);
-    open.queue.wait_all();
-    return open.write(true, [&](detail::Connection& db) {
+    open.wait_all();
+    return open.write(Store::From::kCaller, [&](detail::Connection& db) {
       std::int64_t count = 0;
       for (const std::string& id : detail::find_ids(db, query))
         count += detail::remove_document(db, id);
@@ -153,9 +154,14 @@ std::int64_t SQLiteInterface::remove_many(const Value& query) {
   });
 }
 
+bool SQLiteInterface::is_locked() {
+  Store* known = store_.load();
+  return known->generation == fork_generation() && known->is_locked();
+}
+
 void SQLiteInterface::sync() {
   Store& open = store();
-  open.queue.wait_all();
+  open.wait_all();
   open.queue.raise_error();
   open.check_file();
 }
@@ -172,7 +178,7 @@ void SQLiteInterface::close() {
 
 Value SQLiteInterface::execute(const std::string& sql, const Value& params) {
   Store& open = store();
-  open.queue.wait_all();
+  open.wait_all();
   open.queue.raise_error();
   return open.execute(sql, params);
 }

@@ -16,7 +16,8 @@ struct SQLiteOptions {
   /// than the limit waits until the queue is empty.
   std::size_t max_pending = 4096;
   std::size_t max_pending_bytes = std::size_t{1} << 30;
-  /// How long a write waits for other processes that write.
+  /// How long a call waits for other processes that write. Background saves
+  /// wait in the queue for as long as it takes; close() gives them this long.
   double busy_seconds = 10;
 };
 
@@ -33,8 +34,16 @@ struct SQLiteOptions {
 /// when they wait; find shows them once they are written. What takes an _id
 /// (load_from_id, update, remove) waits for a save of that _id; save,
 /// remove_many and execute wait for all. One that fails is dropped, and its
-/// error is thrown by the next call of any method. Where the file was removed
-/// or replaced meanwhile, every save and sync is an error (Kind::kIO).
+/// error is thrown by the next call of any method. While another process keeps
+/// the file locked they stay in the queue; calls that wait for them are then
+/// errors after busy_seconds (Kind::kBusy), and can be made again. Where the
+/// file was removed or replaced meanwhile, the next save or sync closes it, and
+/// that one and all others are errors (Kind::kIO).
+///
+/// Rows and arrays carry checksums (XXH3), compared when they are read: damage
+/// is an error (Kind::kFormat) that names the document, the others can be read.
+/// Rows that a version without them wrote (schema 1) are taken as they are. A
+/// damaged index may still hide a document from find; execute reads raw.
 ///
 /// Thread-safe: writers take turns, reading goes on beside them. After a fork
 /// the child opens its own connections at first use; saves that were waiting
@@ -62,6 +71,7 @@ class PTUTILS_API SQLiteInterface : public DBInterface {
   bool remove(const std::string& id) override;
   std::int64_t remove_many(const Value& query) override;
   void sync() override;
+  bool is_locked() override;
   void close() override;
   std::string location() const override { return path_; }
   bool read_only() const { return options_.read_only; }

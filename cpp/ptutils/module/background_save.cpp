@@ -54,7 +54,9 @@ class Saver {
             const WriteOptions& options) {
     raise_error();
     const std::size_t bytes = bytes_to_copy(value, str("save ", path.string()));
-    if (!queue_.push({path.string(), value.clone(), options, bytes}))
+    using Push = WorkQueue<FileToSave>::Push;
+    if (queue_.push({path.string(), value.clone(), options, bytes}) !=
+        Push::kTaken)
       fail(Kind::kState, "save", path.string(),
            ": the process ends; save without background=True");
   }

@@ -60,6 +60,9 @@ class PTUTILS_API DBInterface : public Module {
   virtual std::int64_t remove_many(const Value& query);
   /// Every save so far is durable when it returns; throws the first error.
   virtual void sync() = 0;
+  /// Background saves wait for another process that keeps the store locked;
+  /// they are not lost, and calls that wait for them may be Kind::kBusy.
+  virtual bool is_locked() { return false; }
   /// Ends connections and the background queue (after sync). Idempotent.
   virtual void close() = 0;
   /// What identifies the store in messages, passwords hidden.

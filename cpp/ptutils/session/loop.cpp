@@ -60,6 +60,7 @@ void Session::run() {
          "dataprovider; for a loop of your own: with Session(…) as s: "
          "for batch in s.loop(loader)");
   require_idle();
+  Stepping stepping(*this);
   if (begun_ || begin())
     train_loop(0);
   else
@@ -73,6 +74,7 @@ void Session::require_idle() {
 }
 
 void Session::resume() {
+  Stepping stepping(*this);
   if (begin(Mode::kResume))
     train_loop(0);
   else
@@ -80,6 +82,7 @@ void Session::resume() {
 }
 
 void Session::restart() {
+  Stepping stepping(*this);
   begin(Mode::kRestart);
   train_loop(0);
 }
@@ -87,6 +90,7 @@ void Session::restart() {
 void Session::step(std::int64_t n) {
   if (n < 1) fail(Kind::kValue, "Session.step", "n is ", n, "; at least 1");
   require_idle();
+  Stepping stepping(*this);
   if (begun_ || begin()) train_loop(n);
 }
 
@@ -167,6 +171,7 @@ bool Session::goes_on() const {
 
 void Session::begin_step() {
   require_own_process();
+  step_thread_ = std::this_thread::get_id();
   phase_ = Phase::kGiven;
 }
 
@@ -317,7 +322,7 @@ void Session::finish(bool complete) {
   raise(kEnd);
   read_pending();
   if (complete) warn_of_best();
-  settle_saves();
+  settle_saves(true);
   flush_history(true);  // what was logged since the last step
   if (paused)
     end_run(Status::State::kPaused, Status::Outcome::kNone);
@@ -344,10 +349,16 @@ void Session::abort(const std::string& exception) noexcept {
       std::lock_guard lock(status_mutex_);
       status_.exception = exception;
     }
+    if (SignalGuard::received() != 0 && options_.dbinterface->is_locked())
+      fail(Kind::kBusy, options_.dbinterface->location(),
+           "another process keeps it locked");
     flush_history(true);
     end_run(Status::State::kComplete, Status::Outcome::kFailure);
   } catch (const std::exception& e) {
+    heartbeat_.reset();
     begun_ = false;
+    end_save_requests();
+    signals_.reset();
     store_->release();
     exit_pause_.reset();
     log::error(options_.exp_id,
@@ -368,14 +379,40 @@ void Session::end_run(Status::State state, Status::Outcome outcome) {
   seconds_before_ = status().seconds;
   started_ = 0;
   begun_ = false;
-  signals_.reset();
+  end_save_requests();
   if (options_.model) options_.model->observer = nullptr;
-  options_.dbinterface->sync();
-  settle_best();
+  struct LetGo {
+    Session& session;
+    ~LetGo() {
+      session.signals_.reset();
+      session.store_->release();
+      session.exit_pause_.reset();
+    }
+  } let_go{*this};
+  const std::exception_ptr unsaved = sync_at_end();
   ended_config_ = effective_config();
   if (!lost_) write_record();
-  store_->release();
-  exit_pause_.reset();
+  if (unsaved && outcome != Status::Outcome::kFailure)
+    std::rethrow_exception(unsaved);
+}
+
+/// A run whose last saves are not stored has failed, whatever it was to be; its
+/// record is small, and may still find room.
+std::exception_ptr Session::sync_at_end() {
+  try {
+    patiently([this] { options_.dbinterface->sync(); });
+    settle_best();
+    return nullptr;
+  } catch (const std::exception& e) {
+    if (options_.dbinterface->is_locked()) throw;
+    log::error(options_.exp_id, ": not all is stored: ", e.what());
+    record_.best = stored_best_;
+    std::lock_guard lock(status_mutex_);
+    status_.state = Status::State::kComplete;
+    status_.outcome = Status::Outcome::kFailure;
+    if (status_.exception.empty()) status_.exception = e.what();
+    return std::current_exception();
+  }
 }
 
 /// A metric that never came is a misspelt one.

@@ -85,20 +85,21 @@ void apply_to_optimizer_state(const Change& change, Value& state) {
 }
 
 /// Another batch size: the loaders go on behind the last sample that was given.
-void rescale_positions(const Change& change, Value& state) {
-  if (change.path != "dataprovider.batch_size" || !change.before.is_int() ||
-      !change.after.is_int() || change.after.as_int() < 1)
+/// They know which one, but from states of earlier versions, which count
+/// batches alone.
+void add_positions(const Change& change, Value& state) {
+  if (change.path != "dataprovider.batch_size" || !change.before.is_int())
     return;
-  auto rescale = [&](Value* count) {
-    if (count && count->is_int())
-      *count = Value(count->as_int() * change.before.as_int() /
-                     change.after.as_int());
-  };
   Value* loaders = part_of(state, "dataprovider");
   if (!loaders || !loaders->is_dict()) return;
-  for (auto& [phase, loader] : loaders->as_dict())
-    if (loader.is_dict()) rescale(loader.as_dict().find("batch"));
-  rescale(part_of(state, "progress.step_in_epoch"));
+  for (auto& [phase, loader] : loaders->as_dict()) {
+    if (!loader.is_dict() || loader.as_dict().contains("given")) continue;
+    const Value* batch = loader.as_dict().find("batch");
+    if (!batch || !batch->is_int()) continue;
+    const std::int64_t given = batch->as_int() * change.before.as_int();
+    loader.as_dict().set("given", given);
+    loader.as_dict().set("samples", Value());
+  }
 }
 
 }  // namespace
@@ -171,9 +172,11 @@ std::vector<Change> Session::restore(const RunRecord& before,
   auto changes = changed_values(given ? *given : saved.at("config"));
   for (const Change& change : changes) {
     apply_to_optimizer_state(change, state);
-    rescale_positions(change, state);
+    add_positions(change, state);
   }
   load_checked(held_back(state), changes);
+  if (options_.dataprovider)
+    set_steps_left(options_.dataprovider->provide(Value("train"))->remaining());
   history_ = store_->load_history();
   attempt_ = before.attempts.back().attempt;
   bool again = repeats_steps(before, from);

@@ -261,6 +261,12 @@ void Session::set_steps_per_epoch(std::int64_t n) {
   progress_.steps_per_epoch = std::max<std::int64_t>(n, 0);
 }
 
+void Session::set_steps_left(std::int64_t n) {
+  if (n >= 0 && progress_.steps_per_epoch > 0)
+    progress_.step_in_epoch =
+        std::max<std::int64_t>(progress_.steps_per_epoch - n, 0);
+}
+
 void Session::set_loader_state(std::function<Value()> get,
                                std::function<void(const Value&)> set) {
   get_loader_state_ = std::move(get);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -37,7 +39,12 @@ class SignalGuard;
 ///     finish (last save, status)
 ///
 /// A user's own loop does the same with begin_step / end_step / finish around
-/// its own code. Not thread-safe; one session runs at a time in a process.
+/// its own code. Not thread-safe, but for status(), latest(), pause(), stop()
+/// and save(); one session runs at a time in a process.
+///
+/// While another process keeps the database locked, the run goes on, and what
+/// it saves waits in the database's queue; when that is full, or the run is at
+/// its end, it waits. A signal then ends it with an error (Kind::kBusy).
 class PTUTILS_API Session : public Module {
  public:
   struct Options {
@@ -74,7 +81,9 @@ class PTUTILS_API Session : public Module {
   /// n training steps, beginning (or going on with) the run.
   void step(std::int64_t n = 1);
   /// Saves a checkpoint now; within a step, when the step has ended (a state
-  /// in the middle of one could not be gone on from).
+  /// in the middle of one could not be gone on from). From another thread than
+  /// the one that runs: waits until that is done, at most a minute
+  /// (Kind::kBusy; it is saved at the step's end all the same).
   void save();
 
   /// A metric of the current step; without '/' it is "train/NAME". Scalars of
@@ -137,6 +146,9 @@ class PTUTILS_API Session : public Module {
   /// What the run aims at, when train_params does not say (own loops).
   void set_aim(std::int64_t num_epochs, std::int64_t num_steps);
   void set_steps_per_epoch(std::int64_t n);
+  /// Of this epoch, by a loader that was put back with other data or another
+  /// batch size than the state was saved with. < 0: it does not know.
+  void set_steps_left(std::int64_t n);
   /// The state of a loop that is not the data provider's: saved as "loader".
   void set_loader_state(std::function<Value()> get,
                         std::function<void(const Value&)> set);
@@ -153,6 +165,27 @@ class PTUTILS_API Session : public Module {
     kStarting,  // its batch is not taken yet
     kUpdating,  // the model has the batch: no state can be gone on from
     kGiven,     // a user's loop has the batch: a state counts the step
+  };
+  /// While the calling thread may be within a step.
+  class Stepping {
+   public:
+    explicit Stepping(Session& session)
+        : session_(session),
+          before_(session.step_thread_.exchange(std::this_thread::get_id())) {}
+    ~Stepping() { session_.step_thread_ = before_; }
+    Stepping(const Stepping&) = delete;
+    Stepping& operator=(const Stepping&) = delete;
+
+   private:
+    Session& session_;
+    std::thread::id before_;
+  };
+  /// Saves that other threads ask for and wait for.
+  struct SaveRequests {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::int64_t asked = 0, served = 0;
+    bool over = false;  // the run, without them
   };
   /// A flag that is set while this lives.
   class While {
@@ -226,13 +259,18 @@ class PTUTILS_API Session : public Module {
   void save_due(bool epoch_ended);
   void flush_history(bool now);
   void checkpoint(Value best = {});  // {metric, value, step}, or null
-  void settle_saves();
+  void save_by_step_thread();
+  void serve_saves(std::int64_t asked);
+  void end_save_requests();
+  void patiently(const std::function<void()>& call);
+  void settle_saves(bool wait);
   void settle_best();
   void record_changes();
   void raise(Callbacks::TriggerId trigger, const Value& metrics = {});
   void update_status();
-  void write_record();
+  void write_record(bool patient = true);
   void end_run(Status::State state, Status::Outcome outcome);
+  std::exception_ptr sync_at_end();
   void check_lease() const;
   double seconds() const;      // run so far, all attempts
   Progress at_now() const;     // progress_ with the seconds
@@ -291,12 +329,15 @@ class PTUTILS_API Session : public Module {
   std::int64_t first_step_ = 0;  // of this process, for the rate
   int signal_ = 0;
   std::int64_t moves_ = 0;  // states loaded since the run began
-  bool begun_ = false;
+  std::atomic<bool> begun_{false};
+  // The thread that takes steps, or none; save() of others waits for it.
+  std::atomic<std::thread::id> step_thread_{};
+  SaveRequests save_requests_;
   bool has_run_ = false;  // this object is not as it was built
   Phase phase_ = Phase::kBetween;
   bool looping_ = false;  // within train_loop
   bool ending_step_ = false;
-  bool save_asked_ = false;
+  std::atomic<bool> save_asked_{false};
   bool restoring_ = false;
   bool show_progress_ = true;
 };

@@ -40,13 +40,16 @@ void merge(const Value& extra, Value& metadata) {
 /// waited for here.
 bool Session::left_to_parent() noexcept {
   if (!begun_ || generation_ == fork_generation()) return false;
-  begun_ = looping_ = false;
+  begun_ = false;
+  looping_ = false;
   phase_ = Phase::kBetween;
   (void)heartbeat_.release();  // its thread does not exist here
   (void)exit_pause_.release();
   // That thread may have held them when the process was forked.
   new (&status_mutex_) std::mutex;
   new (&flush_mutex_) std::mutex;
+  new (&save_requests_) SaveRequests;
+  step_thread_ = std::thread::id();
   signals_.reset();
   store_->release();
   return true;
@@ -82,13 +85,14 @@ bool Session::begin(Mode mode) {
   std::optional<RunRecord> before = store_->acquire(mine);
   bool is_first = false;
   try {
-    begun_ = true;
     generation_ = fork_generation();
+    begun_ = true;
     is_first = prepare(before, mode);
   } catch (...) {
     begun_ = false;
     heartbeat_.reset();
     // Put back what the record said; the lease is free again.
+    bool given_back = true;
     try {
       if (before) {
         store_->write(*before);
@@ -96,12 +100,17 @@ bool Session::begin(Mode mode) {
         options_.dbinterface->remove("run/" + options_.exp_id);
       }
     } catch (const std::exception& e) {
+      given_back = false;
       log::warning(options_.exp_id,
                    ": the lease was not given back: ", e.what());
     }
     store_->release();
     std::lock_guard lock(status_mutex_);
     status_ = before ? before->status : Status();
+    if (!given_back) {  // the record says that it began
+      status_.state = Status::State::kComplete;
+      status_.outcome = Status::Outcome::kFailure;
+    }
     throw;
   }
   if (!begun_) return false;
@@ -201,6 +210,7 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
       latest = latest_;
     }
     report->show(now_status, latest);
+    if (options_.dbinterface->is_locked()) return;  // not to be waited for here
     flush_history(false);
     if (!lost_ && !store_->beat(now_status, latest)) lost_ = true;
   });

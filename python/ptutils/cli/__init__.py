@@ -8,12 +8,13 @@ by Ctrl-C, 143 paused by SIGTERM.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 
 from .. import __version__
-from .common import Reported, Terminal
+from .common import OutputError, Reported, Terminal
 
 _EPILOG = "An argument that is an existing path is a file, else an exp_id."
 
@@ -144,8 +145,24 @@ def _dispatch(args: argparse.Namespace, terminal: Terminal) -> int:
     return command(args, terminal)
 
 
+def _open_streams() -> None:
+    """Closed ones (``>&-``) take what is printed and drop it; what a stream's
+    encoding has not is printed as an escape."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still to be printed, and could not be at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
+    _open_streams()
     terminal = Terminal(False)
     try:
         args = _parser().parse_args(argv)
@@ -159,8 +176,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.note("interrupted")
         return 130
     except BrokenPipeError:  # `ptutils ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except OutputError as error:  # `ptutils show > /dev/full`
+        _drop_output()
+        terminal.note(str(error))
+        return 1
     except Exception as error:
         if args.debug:
             raise

@@ -28,6 +28,22 @@ class Reported(Exception):
         self.status = status
 
 
+class OutputError(Exception):
+    """Standard output cannot be written."""
+
+
+def say(text: str) -> None:
+    """Prints it on stdout, now."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"standard output could not be written: {error.strerror}"
+        ) from None
+
+
 class Terminal:
     """Answers on stdout, notes and errors on stderr."""
 
@@ -39,7 +55,7 @@ class Terminal:
         if self.as_json:
             text = json.dumps(plain(data), ensure_ascii=False, indent=1)
         if text:
-            print(text)
+            say(text)
 
     def note(self, text: str) -> None:
         """Something on the way, on stderr."""
@@ -50,7 +66,10 @@ class Terminal:
         """One message: ours as they are, others with their type."""
         text = message(error, "; --debug shows more")
         if self.as_json:
-            print(json.dumps({"error": text, "type": type(error).__name__}))
+            try:
+                say(json.dumps({"error": text, "type": type(error).__name__}))
+            except OutputError as full:
+                self.note(str(full))
         self.note(text)
 
     @property
@@ -115,7 +134,17 @@ def _setting() -> str | None:
 
 def database(args: argparse.Namespace) -> str:
     """--db, else $PTUTILS_DB, else ptutils.yaml, else runs.db."""
-    return args.db or os.environ.get("PTUTILS_DB") or _setting() or "runs.db"
+    where: str
+    where = args.db or os.environ.get("PTUTILS_DB") or _setting() or "runs.db"
+    try:
+        where.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(where).decode(errors="backslashreplace")
+        raise WrongValue(
+            f"[{shown}] the path of a database is UTF-8: rename the file, or open "
+            "it by a link with another name"
+        ) from None
+    return where
 
 
 def open_runs(args: argparse.Namespace) -> Runs:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core, _listing, _text
 from ..errors import WrongValue
 from . import filing
-from .common import Terminal, load_config, one_run, open_runs, plain
+from .common import Terminal, load_config, one_run, open_runs, plain, say
 
 if TYPE_CHECKING:
     import argparse
@@ -71,12 +71,12 @@ def show(args: argparse.Namespace, terminal: Terminal) -> int:
         terminal.answer(data, "")
         return 0
     if not asked:
-        print(_summary(run, runs.sizes()))
+        say(_summary(run, runs.sizes()))
         return 0
     parts = [_SECTIONS[name](run)[1] for name in asked]
     if len(asked) > 1:
         parts = [f"# {name}\n{part}\n" for name, part in zip(asked, parts, strict=True)]
-    print("\n".join(parts).rstrip())
+    say("\n".join(parts).rstrip())
     return 0
 
 

@@ -48,6 +48,38 @@ TEST_CASE("order and random streams do not depend on the workers") {
   CHECK(epoch_of(loader) != wanted[0]);
 }
 
+TEST_CASE("with another batch size a loader goes on with the next sample") {
+  DataLoader whole(std::make_shared<Numbers>(50), options(8, true, 0));
+  Value batch;
+  for (int i = 0; i < 3; ++i) REQUIRE(whole.next(batch));
+  const Tensor all = whole.order(0);
+  for (std::int64_t size : {1, 7, 24, 40}) {
+    DataLoader other(std::make_shared<Numbers>(50), options(size, true, 0));
+    other.load_state_dict(whole.state_dict());
+    CHECK(other.state_dict().as_dict().at("given").as_int() == 24);
+    CHECK(other.remaining() == (26 + size - 1) / size);
+    DataLoader again(std::make_shared<Numbers>(50), options(size, true, 2));
+    again.load_state_dict(other.state_dict());
+    std::vector<Seen> rest = epoch_of(other);
+    CHECK(rest == epoch_of(again));
+    std::vector<std::int64_t> indices;
+    for (const Seen& b : rest)
+      indices.insert(indices.end(), b.indices.begin(), b.indices.end());
+    const auto* order = all.data<std::int64_t>();
+    CHECK(indices == std::vector<std::int64_t>(order + 24, order + 50));
+  }
+}
+
+TEST_CASE("an epoch of another number of samples begins again") {
+  DataLoader whole(std::make_shared<Numbers>(50), options(8, true, 0));
+  Value batch;
+  for (int i = 0; i < 3; ++i) REQUIRE(whole.next(batch));
+  DataLoader other(std::make_shared<Numbers>(20), options(8, true, 0));
+  other.load_state_dict(whole.state_dict());
+  CHECK(other.batch() == 0);
+  CHECK(other.remaining() == 3);
+}
+
 TEST_CASE("a loader saved at any batch of two epochs goes on with the next") {
   constexpr int kBatches = 7;
   for (std::int64_t workers : {0, 2}) {
@@ -61,8 +93,9 @@ TEST_CASE("a loader saved at any batch of two epochs goes on with the next") {
     Value batch;
     for (std::size_t done = 0; done <= all.size(); ++done) {
       Value state = running.state_dict();
-      CHECK(state.as_dict().keys() ==
-            std::vector<std::string>{"seed", "epoch", "batch"});
+      CHECK(state.as_dict().keys() == std::vector<std::string>{"seed", "epoch",
+                                                               "batch", "given",
+                                                               "samples"});
       DataLoader fresh(std::make_shared<Numbers>(50), options(8, true, 1));
       for (DataLoader* loader : {&fresh, &kept}) {
         loader->load_state_dict(state);

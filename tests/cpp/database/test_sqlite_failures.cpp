@@ -132,15 +132,15 @@ TEST_CASE("a limit on the file's size is a clear error, nothing is lost") {
 TEST_CASE("a newer schema, another program's database, other files") {
   Folder folder;
   std::string path = folder / "runs.db";
-  SQLiteInterface(path).execute("PRAGMA user_version=2");
+  SQLiteInterface(path).execute("PRAGMA user_version=3");
   for (bool read_only : {false, true}) {
     SQLiteOptions options;
     options.read_only = read_only;
     auto error = error_of([&] { SQLiteInterface db(path, options); });
     CHECK(error.kind == Kind::kState);
     CHECK(
-        error.has("written by a newer ptutils (schema 2); this one reads up "
-                  "to 1: upgrade ptutils"));
+        error.has("written by a newer ptutils (schema 3); this one reads up "
+                  "to 2: upgrade ptutils"));
   }
   SQLiteInterface(folder / "foreign.db").execute("PRAGMA application_id=5");
   auto foreign = error_of([&] { SQLiteInterface db(folder / "foreign.db"); });

@@ -123,7 +123,8 @@ inline std::shared_ptr<Session> make(const std::string& db,
 }
 
 /// The same experiment from parts, its data without a configuration.
-inline std::shared_ptr<Session> make_of_parts(const std::string& db) {
+inline std::shared_ptr<Session> make_of_parts(
+    const std::string& db, std::shared_ptr<DBInterface> opened = nullptr) {
   setup();
   seed(3);
   auto net = std::make_shared<nn::Sequential>(std::vector<ModulePtr>{
@@ -143,7 +144,7 @@ inline std::shared_ptr<Session> make_of_parts(const std::string& db) {
   options.dataprovider = std::make_shared<data::DataProvider>(
       data::DataProvider::Datasets{{"train", arrays(40)}, {"val", arrays(12)}},
       loading);
-  options.dbinterface = open_database(db);
+  options.dbinterface = opened ? std::move(opened) : open_database(db);
   options.train_params = Dict{{"num_epochs", 2}};
   options.validation_params = Dict{{"val", Dict{}}};
   auto session = std::make_shared<Session>(std::move(options));

@@ -1,3 +1,8 @@
+#include <sqlite3.h>
+
+#include <csignal>
+#include <thread>
+
 #include "session/support.h"
 
 // What the world does to a run.
@@ -67,6 +72,95 @@ TEST_CASE("A handler that fails before the first step gives the lease back") {
     session->run();
     CHECK(session->status().outcome == Status::Outcome::kSuccess);
   }
+}
+
+namespace {
+
+/// The database of a run, locked by another from a step on, for a time.
+struct LockedRun {
+  explicit LockedRun(const std::string& path) {
+    SQLiteOptions options;
+    options.busy_seconds = 0.2;
+    session =
+        make_of_parts(path, std::make_shared<SQLiteInterface>(path, options));
+    REQUIRE(sqlite3_open(path.c_str(), &other) == SQLITE_OK);
+    sqlite3_busy_timeout(other, 5000);
+    at_step(*session, 3, [this] { run("BEGIN IMMEDIATE"); });
+  }
+  ~LockedRun() { sqlite3_close(other); }
+  void run(const char* sql) {
+    CHECK(sqlite3_exec(other, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  }
+  std::shared_ptr<Session> session;
+  sqlite3* other = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("A run waits for a locked database, and all is stored in order") {
+  Folder folder;
+  const std::string path = folder / "runs.db";
+  LockedRun locked(path);
+  at_step(*locked.session, 5, [&] { locked.session->save(); });
+  at_step(*locked.session, 7, [&] { locked.session->save(); });
+  std::int64_t reached = 0;
+  std::thread releases([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    reached = locked.session->status().step;
+    locked.run("ROLLBACK");
+  });
+  locked.session->run();
+  releases.join();
+  CHECK(reached == 20);  // the run's end alone waited
+  CHECK(locked.session->status().outcome == Status::Outcome::kSuccess);
+  Run run = ptutils::open(path)["parts"];
+  CHECK(run.status().outcome == Status::Outcome::kSuccess);
+  auto records = run.history().records("train/loss");
+  REQUIRE(records.size() == 20);
+  for (std::size_t i = 0; i < 20; ++i)
+    CHECK(records[i].step == static_cast<std::int64_t>(i) + 1);
+}
+
+TEST_CASE("A signal ends the wait for a locked database, in bounded time") {
+  Folder folder;
+  LockedRun locked(folder / "runs.db");
+  std::chrono::steady_clock::time_point begin;
+  std::thread interrupts([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+    begin = std::chrono::steady_clock::now();
+    raise(SIGINT);
+  });
+  CHECK_THROWS_WITH_AS(locked.session->run(),
+                       doctest::Contains("keeps it locked"), Error);
+  interrupts.join();
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));
+  locked.run("ROLLBACK");
+}
+
+TEST_CASE("save() from another thread waits for the end of the step") {
+  Folder folder;
+  auto session = make(folder / "runs.db", {{"train_params.num_epochs", 5},
+                                           {"save_params", Dict{}}});
+  std::vector<std::int64_t> saved;
+  std::thread other([&] {
+    while (!session->begun())
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    try {
+      for (;;) {
+        session->save();
+        saved.push_back(session->status().step);
+      }
+    } catch (const Error& error) {
+      CHECK(error.kind() == Kind::kState);  // it is over
+    }
+  });
+  session->run();
+  other.join();
+  CHECK(!saved.empty());
+  auto straight = make(folder / "straight.db", {{"train_params.num_epochs", 5},
+                                                {"save_params", Dict{}}});
+  straight->run();
+  check_same(*session, *straight);
 }
 
 TEST_CASE("pause() and status() from another thread") {

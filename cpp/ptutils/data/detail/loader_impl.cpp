@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
@@ -166,7 +167,44 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::current() const {
 
 void DataLoader::Impl::set_position(std::int64_t epoch, std::int64_t batch) {
   detail::check_position(epoch, batch);
-  move([&](Position& p) { p.epoch = epoch, p.batch = batch; });
+  move([&](Position& p) { p.epoch = epoch, p.batch = batch, p.skipped = 0; });
+}
+
+/// Those that an epoch gives.
+std::int64_t DataLoader::Impl::samples() const {
+  return sampler->count(detail::size_of(*job->dataset));
+}
+
+std::int64_t DataLoader::Impl::given(const Position& p) const {
+  return p.batch == 0
+             ? p.skipped
+             : std::min(p.skipped + p.batch * options.batch_size, samples());
+}
+
+/// Behind so many samples, whatever the size of the batches that they were in.
+void DataLoader::Impl::set_given(std::int64_t count) {
+  if (count < 0) fail(Kind::kValue, kWhere, "no position at sample ", count);
+  if (count == given(now())) return;
+  move([&](Position& p) {
+    p.batch = count / options.batch_size;
+    p.skipped = count % options.batch_size;
+  });
+}
+
+/// After a load: a place in the order of other data is none in this.
+void DataLoader::Impl::check_samples() {
+  const auto before = std::exchange(samples_before, std::nullopt);
+  if (!before || !job->dataset) return;
+  const std::int64_t have = detail::size_of(*job->dataset);
+  if (*before == have) return;
+  const Position here = now();
+  const bool begun = here.batch > 0 || here.skipped > 0;
+  log::warning(
+      label, ": has ", have, " samples, and had ", *before,
+      " when the state was saved: ",
+      begun ? str("epoch ", here.epoch, " begins again with those of now")
+            : "epochs are of those of now from here on");
+  if (begun) set_position(here.epoch, 0);
 }
 
 /// What was loaded ahead is of no use any more.
@@ -209,6 +247,9 @@ void DataLoader::Impl::plan_epoch() {
   std::int64_t n = detail::size_of(*job->dataset);
   auto made = std::make_shared<detail::Plan>();
   made->order = checked_order(*sampler, n, at.seed, at.epoch);
+  if (at.skipped > 0)
+    made->order = made->order.slice(
+        0, std::min(at.skipped, made->order.numel()), made->order.numel());
   made->batch_size = options.batch_size;
   made->batches = detail::batches_of(made->order.numel(), options);
   made->epoch = at.epoch;
@@ -279,19 +320,19 @@ bool DataLoader::Impl::advance(Value& batch) {
   bool more = at.batch < plan->batches;
   if (more) {
     batch = load();
-    label(batch);
+    mark_origin(batch);
   } else {
     invalidate();
   }
   std::lock_guard lock(mutex);
   if (position.moves != at.moves) return more;
   position.batch = more ? at.batch + 1 : 0;
-  if (!more) ++position.epoch;
+  if (!more) ++position.epoch, position.skipped = 0;
   return more;
 }
 
 /// As which library's arrays the tensors go out.
-void DataLoader::Impl::label(Value& batch) const {
+void DataLoader::Impl::mark_origin(Value& batch) const {
   std::optional<Origin> asked;
   {
     std::lock_guard lock(mutex);

@@ -17,6 +17,7 @@ struct Position {
   std::uint64_t seed = 0;
   std::int64_t epoch = 0;
   std::int64_t batch = 0;
+  std::int64_t skipped = 0;  // samples before the first batch of the epoch
   std::uint64_t moves = 0;
 };
 
@@ -41,6 +42,10 @@ struct DataLoader::Impl {
   template <class F>
   void move(F&& change);
   void set_position(std::int64_t epoch, std::int64_t batch);
+  std::int64_t samples() const;
+  std::int64_t given(const Position& position) const;
+  void set_given(std::int64_t count);
+  void check_samples();
   std::shared_ptr<detail::Workers> current() const;
   void stop_workers(std::chrono::milliseconds grace);
   void set_job(std::shared_ptr<Dataset> dataset,
@@ -54,7 +59,7 @@ struct DataLoader::Impl {
   int wanted_threads() const;
   std::shared_ptr<detail::Workers> ensure_workers();
   bool advance(Value& batch);
-  void label(Value& batch) const;
+  void mark_origin(Value& batch) const;
   Value load();
   Value load_here();
   void measure(std::chrono::steady_clock::duration took);
@@ -63,6 +68,8 @@ struct DataLoader::Impl {
   std::shared_ptr<Sampler> sampler;
   Options options;
   bool is_python;
+  std::string label = "DataLoader";
+  std::optional<std::int64_t> samples_before;  // of a state that is loaded
 
   mutable std::mutex mutex;  // held for no longer than it takes to copy these:
   Position position;

@@ -80,7 +80,8 @@ void close_inherited(Handles& all) {
            ": is no SQLite database; give the path of another file");
     case SQLITE_CORRUPT:
       fail(Kind::kFormat, "SQLiteInterface", label, ": is damaged (", message,
-           "); `sqlite3 FILE .recover` saves what can be read");
+           "); take the file from a copy, or save what can be read by "
+           "`sqlite3 FILE .recover`");
     case SQLITE_NOMEM:
       fail(Kind::kMemory, "SQLiteInterface", label, ": no memory");
     case SQLITE_TOOBIG:
@@ -133,16 +134,17 @@ Cursor Connection::query(const char* sql) {
   if (!statement) {
     int code = sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT,
                                   &statement, nullptr);
-    if (code != SQLITE_OK) raise(code);
+    if (code != SQLITE_OK) raise_ours(code);
   }
   return Cursor(*this, statement, false);
 }
 
-Cursor Connection::query_once(const std::string& sql) {
+Cursor Connection::query_once(const std::string& sql, bool ours) {
   sqlite3_stmt* statement = nullptr;
   const char* tail = nullptr;
   int code = sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()),
                                 &statement, &tail);
+  if (code != SQLITE_OK && ours) raise_ours(code);
   if (code != SQLITE_OK) raise(code);
   Cursor cursor(*this, statement, true);
   if (!statement)
@@ -254,7 +256,7 @@ std::size_t BlobReader::open(std::int64_t row) {
   int code = blob_ ? sqlite3_blob_reopen(blob_, row)
                    : sqlite3_blob_open(connection_.handle(), "main", table_,
                                        column_, row, 0, &blob_);
-  if (code != SQLITE_OK) connection_.raise(code);
+  if (code != SQLITE_OK) connection_.raise_ours(code);
   return static_cast<std::size_t>(sqlite3_blob_bytes(blob_));
 }
 

@@ -62,10 +62,11 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   void exec(const char* sql);
-  /// Compiled once and kept; for SQL of static lifetime.
+  /// Compiled once and kept; for SQL of ours, of static lifetime. One that
+  /// cannot be compiled tells of a damaged schema.
   Cursor query(const char* sql);
-  /// Compiled for this use alone.
-  Cursor query_once(const std::string& sql);
+  /// Compiled for this use alone: a user's, or (`ours`) as of query().
+  Cursor query_once(const std::string& sql, bool ours = false);
   std::int64_t integer(const char* sql);
   std::int64_t last_id() const { return sqlite3_last_insert_rowid(db_); }
   std::int64_t changes() const { return sqlite3_changes64(db_); }
@@ -81,10 +82,20 @@ class Connection {
     sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     return moved != 0;
   }
+  /// Closes without the checkpoint that would remove the log's files.
+  void keep_log() {
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
   /// Throws what a result code means to a user: what happened, what to do.
   [[noreturn]] void raise(int code) const;
+  /// Of SQL of ours, where nothing is wrong but the file.
+  [[noreturn]] void raise_ours(int code) const {
+    raise(code == SQLITE_ERROR ? SQLITE_CORRUPT : code);
+  }
   sqlite3* handle() const { return db_; }
   const std::string& label() const { return label_; }
+  /// Rows have the column `sum`: not in a file of schema 1 that is only read.
+  bool has_sums = true;
 
  private:
   sqlite3* db_ = nullptr;

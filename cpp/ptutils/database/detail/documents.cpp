@@ -1,6 +1,7 @@
 #include "ptutils/database/detail/documents.h"
 
 #include "ptutils/common/process.h"
+#include "ptutils/database/detail/row_sum.h"
 
 namespace ptutils::detail {
 namespace {
@@ -28,22 +29,34 @@ std::string checked_id(const Value& id, const std::string& where) {
   return id.as_string();
 }
 
+// exp_id and kind are only copies, for the indices.
+std::int64_t row_sum(std::int64_t seq, std::string_view id,
+                     std::string_view skeleton) {
+  return RowSum().add(seq).add(id).add(skeleton).value();
+}
+
 void write_row(Connection& db, std::int64_t seq, const Document& document) {
-  Cursor row =
-      db.query("UPDATE documents SET exp_id=?, kind=?, skeleton=? WHERE seq=?");
+  Cursor row = db.query(
+      "UPDATE documents SET exp_id=?, kind=?, skeleton=?, sum=? WHERE seq=?");
   bind(row, 1, document.exp_id);
   bind(row, 2, document.kind);
-  row.bind(3, document.flat.skeleton).bind(4, seq).run();
+  row.bind(3, document.flat.skeleton);
+  row.bind(4, row_sum(seq, document.id, document.flat.skeleton));
+  row.bind(5, seq).run();
 }
 
 std::int64_t add_row(Connection& db, const Document& document) {
+  const std::int64_t seq =
+      db.integer("SELECT ifnull(max(seq), 0) + 1 FROM documents");
   Cursor row = db.query(
-      "INSERT INTO documents(id, exp_id, kind, skeleton) VALUES(?, ?, ?, ?)");
-  row.bind(1, document.id);
-  bind(row, 2, document.exp_id);
-  bind(row, 3, document.kind);
-  row.bind(4, document.flat.skeleton).run();
-  return db.last_id();
+      "INSERT INTO documents(seq, id, exp_id, kind, skeleton, sum) "
+      "VALUES(?, ?, ?, ?, ?, ?)");
+  row.bind(1, seq).bind(2, document.id);
+  bind(row, 3, document.exp_id);
+  bind(row, 4, document.kind);
+  row.bind(5, document.flat.skeleton);
+  row.bind(6, row_sum(seq, document.id, document.flat.skeleton)).run();
+  return seq;
 }
 
 std::optional<std::int64_t> seq_of(Connection& db, const std::string& id) {
@@ -127,6 +140,14 @@ Document make_document(const Value& value, const std::string& where) {
   return out;
 }
 
+Value parse_document(Connection& db, const Cursor& row, std::string_view id,
+                     LazyTensors& tensors) {
+  if (!row.is_null(2) &&
+      row.integer(2) != row_sum(row.integer(0), id, row.text(1)))
+    fail_damaged(db, id, "its checksum does not fit");
+  return unflatten(row.text(1), std::ref(tensors), db.label());
+}
+
 bool has_document(Connection& db, const std::string& id) {
   return seq_of(db, id).has_value();
 }
@@ -160,12 +181,12 @@ bool update_document(Connection& db, const Query& query, const std::string& id,
                      const Value& set, const std::vector<std::string>& unset) {
   TensorStore store(db);
   Placeholders placeholders;
-  Cursor row = db.query("SELECT seq, skeleton FROM documents WHERE id=?");
+  Cursor row = db.query("SELECT seq, skeleton, sum FROM documents WHERE id=?");
   row.bind(1, id);
   if (!row.step()) return false;
   const std::int64_t seq = row.integer(0);
-  LazyTensors tensors(store, seq, placeholders);
-  Value document = unflatten(row.text(1), std::ref(tensors), db.label());
+  LazyTensors tensors(store, seq, id, placeholders);
+  Value document = parse_document(db, row, id, tensors);
   if (!query.matches(document)) return false;
   apply_changes(document, id, set, unset, db.label());
   Document changed = make_document(document, db.label());

@@ -28,6 +28,10 @@ struct Document {
 /// _id where there is none.
 Document make_document(const Value& value, const std::string& where);
 
+/// The document of a row (seq, skeleton, sum), its checksum compared.
+Value parse_document(Connection& db, const Cursor& row, std::string_view id,
+                     LazyTensors& tensors);
+
 bool has_document(Connection& db, const std::string& id);
 
 /// Stores it, in place of one with its _id. In a transaction.

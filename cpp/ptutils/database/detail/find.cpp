@@ -50,8 +50,10 @@ void add_conditions(Plan& plan, const Value& query) {
 }
 
 Cursor run_plan(Connection& db, const Plan& plan) {
-  Cursor rows = db.query_once("SELECT seq, id, skeleton FROM documents" +
-                              plan.where + " ORDER BY seq");
+  Cursor rows =
+      db.query_once(str("SELECT seq, skeleton, ", db.has_sums ? "sum" : "NULL",
+                        ", id FROM documents", plan.where, " ORDER BY seq"),
+                    true);
   for (std::size_t i = 0; i < plan.arguments.size(); ++i) {
     int index = static_cast<int>(i) + 1;
     if (auto* text = std::get_if<std::string>(&plan.arguments[i]))
@@ -69,15 +71,16 @@ void for_each_match(Connection& db, const Plan& plan, const Take& take) {
   while (rows.step()) {
     std::int64_t seq = rows.integer(0);
     Placeholders placeholders;
-    LazyTensors tensors(store, seq, placeholders);
-    Value document = unflatten(rows.text(2), std::ref(tensors), db.label());
+    std::string id(rows.text(3));
+    LazyTensors tensors(store, seq, id, placeholders);
+    Value document = parse_document(db, rows, id, tensors);
     if (!plan.query.matches(document)) continue;
-    if (!take(seq, rows.text(1), std::move(document), std::move(placeholders)))
-      return;
+    if (!take(seq, id, std::move(document), std::move(placeholders))) return;
   }
 }
 
 struct Match {
+  std::string id;
   std::vector<Value> keys;
   Value document;
   Placeholders placeholders;
@@ -88,10 +91,10 @@ std::vector<Match> collect(Connection& db, const Plan& plan, const Sort& sort,
   std::vector<Match> matches;
   if (enough == 0) return matches;
   for_each_match(db, plan,
-                 [&](std::int64_t seq, std::string_view, Value document,
+                 [&](std::int64_t seq, std::string& id, Value document,
                      Placeholders placeholders) {
                    auto keys = sort.keys(document, seq);
-                   matches.push_back({std::move(keys),
+                   matches.push_back({std::move(id), std::move(keys),
                                       projection.apply(std::move(document)),
                                       std::move(placeholders)});
                    return matches.size() < enough;
@@ -127,7 +130,7 @@ std::vector<Value> find_documents(Connection& db, const Value& query,
   TensorStore store(db);
   std::vector<Value> out;
   for (std::size_t i = skip; i < matches.size() && i - skip < limit; ++i) {
-    matches[i].placeholders.fill(matches[i].document, store);
+    matches[i].placeholders.fill(matches[i].document, matches[i].id, store);
     out.push_back(std::move(matches[i].document));
   }
   return out;
@@ -135,12 +138,12 @@ std::vector<Value> find_documents(Connection& db, const Value& query,
 
 std::vector<std::string> find_ids(Connection& db, const Value& query) {
   std::vector<std::string> ids;
-  for_each_match(db, Plan(query),
-                 [&](std::int64_t, std::string_view id, const Value&,
-                     const Placeholders&) {
-                   ids.emplace_back(id);
-                   return true;
-                 });
+  for_each_match(
+      db, Plan(query),
+      [&](std::int64_t, std::string& id, const Value&, const Placeholders&) {
+        ids.push_back(std::move(id));
+        return true;
+      });
   return ids;
 }
 

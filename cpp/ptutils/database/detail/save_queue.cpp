@@ -17,9 +17,18 @@ SaveQueue::SaveQueue(Write write, std::size_t max_count, std::size_t max_bytes)
     : queue_(std::move(write),
              {max_count, max_bytes, kGroupCount, kGroupBytes}) {}
 
-void SaveQueue::push(Document document) {
-  if (!queue_.push(std::move(document)))
+bool SaveQueue::push(Document document, const GiveUp& give_up) {
+  using Push = WorkQueue<Document>::Push;
+  const Push pushed = queue_.push(std::move(document), give_up);
+  if (pushed == Push::kStopped)
     fail(Kind::kState, "SQLiteInterface", "closed while a save waited");
+  return pushed == Push::kTaken;
+}
+
+std::string SaveQueue::waiting() {
+  const auto waiting = queue_.waiting();
+  return str(waiting.items, waiting.items == 1 ? " save (" : " saves (",
+             (waiting.bytes + 999'999) / 1'000'000, " MB)");
 }
 
 void SaveQueue::raise_error() {

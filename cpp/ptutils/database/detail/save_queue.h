@@ -13,9 +13,16 @@ class SaveQueue {
 
   SaveQueue(Write write, std::size_t max_count, std::size_t max_bytes);
 
-  void push(Document document);
-  void wait_all() { queue_.wait_all(); }
-  void wait_for(const std::string& id) { queue_.wait_for(id); }
+  using GiveUp = WorkQueue<Document>::GiveUp;
+
+  /// These return false when `give_up` ended their waiting.
+  bool push(Document document, const GiveUp& give_up);
+  bool wait_all(const GiveUp& give_up) { return queue_.wait_all(give_up); }
+  bool wait_for(const std::string& id, const GiveUp& give_up) {
+    return queue_.wait_for(id, give_up);
+  }
+  /// "3 saves (12 MB)", that wait.
+  std::string waiting();
   /// Throws the first error since the last call, with how many followed.
   void raise_error();
   /// Writes what waits, then ends the thread. Idempotent; push fails after it.

@@ -15,15 +15,16 @@ constexpr int kBusyMilliseconds = 10000;
 // its text, 0 for any other type, NULL where it has none.
 // tensors: either a blob, or (up to 64 bytes) the bytes themselves.
 // blobs: by content; in chunks, as one value may not exceed 1 GB.
+// sum: see row_sum.h. Those of schema 1 have none, in rows of then not either.
 constexpr const char* kSchema = R"sql(
 CREATE TABLE documents(
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, exp_id, kind,
-  skeleton TEXT NOT NULL);
+  skeleton TEXT NOT NULL, sum INTEGER);
 CREATE INDEX documents_exp_id ON documents(exp_id, kind);
 CREATE INDEX documents_kind ON documents(kind);
 CREATE TABLE tensors(
   document INTEGER NOT NULL, name TEXT NOT NULL, dtype TEXT NOT NULL,
-  shape TEXT NOT NULL, blob INTEGER, bytes BLOB,
+  shape TEXT NOT NULL, blob INTEGER, bytes BLOB, sum INTEGER,
   PRIMARY KEY(document, name)) WITHOUT ROWID;
 CREATE INDEX tensors_blob ON tensors(blob) WHERE blob IS NOT NULL;
 CREATE TABLE blobs(
@@ -54,6 +55,7 @@ bool check_schema_within(Connection& db) {
   if (version < 1)
     fail(Kind::kFormat, "SQLiteInterface", db.label(), ": has no schema (",
          version, "); its file is damaged");
+  db.has_sums = version > 1;
   return true;
 }
 
@@ -62,10 +64,17 @@ bool check_schema(Connection& db) {
   return check_schema_within(db);
 }
 
+// Makes it, or adds what schema 1 had not.
 void make_schema(Connection& db) {
   Transaction transaction(db, "BEGIN IMMEDIATE");
-  if (check_schema_within(db)) return;  // another process was first
-  db.exec(kSchema);
+  if (check_schema_within(db) && db.has_sums) return;  // another was first
+  if (db.has_sums) {
+    db.exec(kSchema);
+  } else {
+    db.exec("ALTER TABLE documents ADD COLUMN sum INTEGER");
+    db.exec("ALTER TABLE tensors ADD COLUMN sum INTEGER");
+    db.has_sums = true;
+  }
   db.exec(str("PRAGMA application_id=", kApplicationId).c_str());
   db.exec(str("PRAGMA user_version=", kSchemaVersion).c_str());
   transaction.commit();
@@ -148,8 +157,17 @@ std::unique_ptr<Connection> open_writer(const Place& place) {
   db->exec("PRAGMA synchronous=FULL");
   db->exec("PRAGMA cache_size=-16384");
   db->exec("PRAGMA journal_size_limit=67108864");
-  if (!ours) make_schema(*db);
+  if (!ours || !db->has_sums) make_schema(*db);
   return db;
+}
+
+void close_moved(std::unique_ptr<Connection> writer) {
+  writer->set_busy_timeout(1000);
+  // Through handles, not the path; an empty log belongs to nobody. It is not
+  // removed: who opened the new file may use it by now.
+  sqlite3_wal_checkpoint_v2(writer->handle(), "main",
+                            SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  writer->keep_log();
 }
 
 Reader::Reader(Place place) : place_(std::move(place)) { open(); }

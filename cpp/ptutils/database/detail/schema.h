@@ -10,7 +10,7 @@
 namespace ptutils::detail {
 
 /// PRAGMA user_version of what this ptutils writes, and reads up to.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 struct Place {
   std::string file;   ///< absolute path
@@ -20,6 +20,10 @@ struct Place {
 
 /// Opens for writing, and makes the database when it does not exist.
 std::unique_ptr<Connection> open_writer(const Place& place);
+
+/// Closes a database whose file is no longer at its path. Its log, which stayed
+/// there, goes into its file, lest another that took its place be read with it.
+void close_moved(std::unique_ptr<Connection> writer);
 
 /// Opens for reading.
 class Reader {

@@ -23,25 +23,37 @@ struct SQLiteInterface::Store {
   Store(detail::Place place, const SQLiteOptions& options);
   ~Store();
 
-  /// body(connection) in a write transaction; waits for other writers.
+  /// body(connection) in a write transaction; waits for other writers, the
+  /// caller for busy_seconds, the queue's thread as long as they are.
+  enum class From { kCaller, kQueue };
   template <class F>
-  auto write(bool interruptible, F&& body);
+  auto write(From from, F&& body);
   /// body(connection) on one snapshot.
   template <class F>
   auto read(F&& body);
   /// Statements that may not stand in a transaction.
   Value execute(const std::string& sql, const Value& params);
+  /// Background saves. Kind::kBusy where another process keeps the database
+  /// locked for busy_seconds of the wait; they stay in the queue.
+  void push(detail::Document document);
+  void wait_all();
+  void wait_for(const std::string& id);
+  /// The queue waits for another process.
+  bool is_locked() const { return locked_since.load() != Clock::time_point(); }
   void check_open() const;
-  /// Kind::kIO when the file was removed or replaced: what is written to it
-  /// then is gone with its last connection.
+  /// Kind::kIO when the file was removed or replaced.
   void check_file();
   /// Writes what waits and closes; throws the queue's error.
   void close();
 
+  using Clock = std::chrono::steady_clock;
   const std::uint64_t generation = fork_generation();
   const detail::Place place;
-  const std::chrono::duration<double> busy;
+  const Clock::duration busy;
   std::atomic<bool> closed{false};
+  std::atomic<bool> abandoned{false};  // the file is no longer at its path
+  std::atomic<Clock::time_point> locked_since{};  // for the queue; or epoch
+  std::atomic<Clock::time_point> last_try{Clock::time_point::max()};
 
   detail::Turn write_turn, read_turn;
   std::unique_ptr<detail::Connection> writer;  // by write_turn and the gate
@@ -51,42 +63,59 @@ struct SQLiteInterface::Store {
 
  private:
   [[noreturn]] void fail_closed() const;
-  void check_writer() const;  // check_file, by the turn and the gate
+  [[noreturn]] void fail_locked();
+  bool has_moved() const;  // by the turn and the gate
+  [[noreturn]] void abandon();
+  detail::SaveQueue::GiveUp patience() const;
+  void wait_for_lock();
+  Value execute_here(const std::string& sql, const Value& params);
+  template <class F>
+  auto try_write(From from, bool& moved, F&& body);
+
+  Clock::time_point last_said;  // of the queue's thread
 };
 
+/// One attempt: nothing where another process has the lock, or `moved`.
 template <class F>
-auto SQLiteInterface::Store::write(bool interruptible, F&& body) {
-  const auto deadline = std::chrono::steady_clock::now() + busy;
+auto SQLiteInterface::Store::try_write(From from, bool& moved, F&& body) {
+  using Result = decltype(body(*writer));
+  detail::Turn::Holder turn(write_turn, from == From::kCaller);
+  detail::ForkGate gate;
+  if (!writer) fail_closed();
+  std::optional<detail::Transaction> transaction;
+  std::optional<Result> result;
+  try {
+    transaction.emplace(*writer, "BEGIN IMMEDIATE");
+  } catch (const Error& error) {
+    if (error.kind() != Kind::kBusy) throw;
+    return result;
+  }
+  if (from == From::kQueue) locked_since = Clock::time_point();
+  // Before, lest a log grow beside another file; after, as what was committed
+  // may be nowhere.
+  if ((moved = has_moved())) return result;
+  result = body(*writer);
+  transaction->commit();
+  if ((moved = has_moved())) result.reset();
+  return result;
+}
+
+template <class F>
+auto SQLiteInterface::Store::write(From from, F&& body) {
+  const auto deadline = Clock::now() + busy;
+  if (from == From::kQueue && is_locked() && deadline - busy >= last_try.load())
+    fail_locked();  // for the rest of them, too, at once
   for (;;) {
-    {
-      detail::Turn::Holder turn(write_turn, interruptible);
-      detail::ForkGate gate;
-      if (!writer) fail_closed();
-      std::optional<detail::Transaction> transaction;
-      try {
-        transaction.emplace(*writer, "BEGIN IMMEDIATE");
-      } catch (const Error& error) {
-        // Tried again with nothing held, so that Ctrl-C and a fork come
-        // through.
-        if (error.kind() != Kind::kBusy ||
-            std::chrono::steady_clock::now() >= deadline)
-          throw;
-      }
-      if (transaction) {
-        if constexpr (std::is_void_v<decltype(body(*writer))>) {
-          body(*writer);
-          transaction->commit();
-          check_writer();
-          return;
-        } else {
-          auto result = body(*writer);
-          transaction->commit();
-          check_writer();
-          return result;
-        }
-      }
+    bool moved = false;
+    // Nothing is held after an attempt: Ctrl-C and a fork come through.
+    if (auto result = try_write(from, moved, body)) return *result;
+    if (moved) abandon();
+    if (from == From::kQueue) {
+      wait_for_lock();
+    } else {
+      if (Clock::now() >= deadline) fail_locked();
+      check_interrupt();
     }
-    if (interruptible) check_interrupt();
   }
 }
 

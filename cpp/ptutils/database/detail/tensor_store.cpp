@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ptutils/common/hash.h"
+#include "ptutils/database/detail/row_sum.h"
 
 namespace ptutils::detail {
 namespace {
@@ -22,7 +23,7 @@ std::string shape_text(const Dims& shape) {
   return out;
 }
 
-Dims parse_shape(std::string_view text, const std::string& where) {
+std::optional<Dims> parse_shape(std::string_view text) {
   Dims shape;
   const char* at = text.data();
   const char* end = at + text.size();
@@ -30,41 +31,65 @@ Dims parse_shape(std::string_view text, const std::string& where) {
     std::int64_t size = -1;
     auto [next, error] = std::from_chars(at, end, size);
     if (error != std::errc() || size < 0 || (next != end && *next != ','))
-      fail(Kind::kFormat, "SQLiteInterface", where, ": a tensor's shape is '",
-           text.substr(0, 60), "'; the file is damaged");
+      return std::nullopt;
     shape.push_back(size);
     at = next == end ? end : next + 1;
   }
   return shape;
 }
 
-[[noreturn]] void damaged(const Connection& db, std::string_view what) {
-  fail(Kind::kFormat, "SQLiteInterface", db.label(), ": ", what,
-       "; the file is damaged");
+// Of the text of a row as it is, before anything is made of it. A null blob's
+// number is none that SQLite gives.
+std::int64_t tensor_sum(std::int64_t document, std::string_view name,
+                        std::string_view dtype, std::string_view shape,
+                        std::optional<std::int64_t> blob,
+                        std::span<const std::byte> bytes) {
+  RowSum sum;
+  sum.add(document).add(name).add(dtype).add(shape);
+  return sum.add(blob.value_or(0)).add(bytes).value();
+}
+
+std::size_t bytes_of(const StoredTensor& stored) {
+  return static_cast<std::size_t>(
+             count_elements(stored.shape, item_size(stored.dtype))) *
+         item_size(stored.dtype);
+}
+
+std::span<const std::byte> bytes_in(const Tensor& tensor) {
+  return {tensor.bytes(), tensor.nbytes()};
 }
 
 }  // namespace
 
-StoredTensors TensorStore::list(std::int64_t document) {
+StoredTensors TensorStore::list(std::int64_t document, std::string_view id) {
   StoredTensors out;
   Cursor row = db_.query(
-      "SELECT name, dtype, shape, blob, bytes FROM tensors WHERE document=?");
+      db_.has_sums
+          ? "SELECT name, dtype, shape, blob, bytes, sum FROM tensors "
+            "WHERE document=?"
+          : "SELECT name, dtype, shape, blob, bytes, NULL FROM tensors "
+            "WHERE document=?");
   row.bind(1, document);
   while (row.step()) {
+    auto damaged = [&](std::string_view what) {
+      fail_damaged(db_, id, str("array '", row.text(0), "': ", what));
+    };
     StoredTensor stored;
+    if (!row.is_null(3)) stored.blob = row.integer(3);
+    if (!row.is_null(5) &&
+        row.integer(5) != tensor_sum(document, row.text(0), row.text(1),
+                                     row.text(2), stored.blob, row.bytes(4)))
+      damaged("its checksum does not fit");
     auto dtype = parse_dtype(row.text(1));
-    if (!dtype) damaged(db_, str("unknown dtype '", row.text(1), "'"));
+    if (!dtype) damaged(str("unknown dtype '", row.text(1), "'"));
     stored.dtype = *dtype;
-    stored.shape = parse_shape(row.text(2), db_.label());
-    std::size_t size = static_cast<std::size_t>(
-                           count_elements(stored.shape, item_size(*dtype))) *
-                       item_size(*dtype);
-    if (!row.is_null(3)) {
-      stored.blob = row.integer(3);
-    } else {
+    auto shape = parse_shape(row.text(2));
+    if (!shape) damaged(str("its shape is '", row.text(2).substr(0, 60), "'"));
+    stored.shape = *shape;
+    const std::size_t size = bytes_of(stored);
+    if (!stored.blob) {
       auto bytes = row.bytes(4);
-      if (bytes.size() != size || size > kSmall)
-        damaged(db_, "a small tensor has another size");
+      if (bytes.size() != size || size > kSmall) damaged("it has another size");
       stored.small = Tensor::empty(stored.shape, stored.dtype);
       if (size) std::memcpy(stored.small.bytes(), bytes.data(), size);
     }
@@ -77,7 +102,7 @@ void TensorStore::put(std::int64_t document, const std::string& name,
                       const Tensor& tensor) {
   StoredTensor stored{tensor.dtype(), tensor.shape(), std::nullopt,
                       tensor.to_contiguous()};
-  std::span<const std::byte> bytes(stored.small.bytes(), tensor.nbytes());
+  std::span<const std::byte> bytes = bytes_in(stored.small);
   if (bytes.size() > kSmall) stored.blob = put_blob(bytes);
   put_row(document, name, stored);
 }
@@ -91,15 +116,19 @@ void TensorStore::put_row(std::int64_t document, const std::string& name,
                           const StoredTensor& stored) {
   std::string shape = shape_text(stored.shape);
   Cursor row = db_.query(
-      "INSERT INTO tensors(document, name, dtype, shape, blob, bytes) "
-      "VALUES(?, ?, ?, ?, ?, ?)");
+      "INSERT INTO tensors(document, name, dtype, shape, blob, bytes, sum) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?)");
   row.bind(1, document).bind(2, name).bind(3, ptutils::name(stored.dtype));
   row.bind(4, shape);
-  if (stored.blob)
+  std::span<const std::byte> bytes;
+  if (stored.blob) {
     row.bind(5, *stored.blob);
-  else
-    row.bind(6, std::span<const std::byte>(stored.small.bytes(),
-                                           stored.small.nbytes()));
+  } else {
+    bytes = bytes_in(stored.small);
+    row.bind(6, bytes);
+  }
+  row.bind(7, tensor_sum(document, name, ptutils::name(stored.dtype), shape,
+                         stored.blob, bytes));
   row.run();
 }
 
@@ -177,17 +206,19 @@ void TensorStore::collect() {
   forgotten_.clear();
 }
 
-Tensor TensorStore::load(const StoredTensor& stored) {
+Tensor TensorStore::load(const StoredTensor& stored, std::string_view id) {
   if (!stored.blob) return stored.small.clone();
-  std::int64_t items = count_elements(stored.shape, item_size(stored.dtype));
-  std::size_t size = static_cast<std::size_t>(items) * item_size(stored.dtype);
+  const std::size_t size = bytes_of(stored);
+  std::string hash;
   {
     // Before memory is taken: a damaged row may claim any shape.
-    Cursor sum =
-        db_.query("SELECT total(length(bytes)) FROM chunks WHERE blob=?");
-    sum.bind(1, *stored.blob);
-    if (!sum.step() || sum.integer(0) != static_cast<std::int64_t>(size))
-      damaged(db_, "a tensor's bytes are missing or too many");
+    Cursor blob = db_.query(
+        "SELECT hash, (SELECT total(length(bytes)) FROM chunks WHERE blob=?1) "
+        "FROM blobs WHERE id=?1");
+    blob.bind(1, *stored.blob);
+    if (!blob.step() || blob.integer(1) != static_cast<std::int64_t>(size))
+      fail_damaged(db_, id, "bytes of an array are missing or too many");
+    hash = blob.text(0);
   }
   Tensor out = Tensor::empty(stored.shape, stored.dtype);
   BlobReader reader(db_, "chunks", "bytes");
@@ -196,10 +227,12 @@ Tensor TensorStore::load(const StoredTensor& stored) {
   std::span<std::byte> rest(out.bytes(), size);
   while (chunk.step()) {
     std::size_t part = reader.open(chunk.integer(0));
-    if (part > rest.size()) damaged(db_, "a tensor has too many bytes");
+    if (part > rest.size()) fail_damaged(db_, id, "an array has other bytes");
     reader.read(rest.first(part));
     rest = rest.subspan(part);
   }
+  if (!rest.empty() || hash_hex(bytes_in(out)) != hash)
+    fail_damaged(db_, id, "the bytes of an array are not those of their hash");
   return out;
 }
 
@@ -207,10 +240,7 @@ Tensor Placeholders::make(const StoredTensor& stored) {
   if (!stored.blob) return stored.small;
   // The address is unique and valid, the size is only claimed.
   auto address = std::make_shared<std::max_align_t>();
-  std::size_t size = static_cast<std::size_t>(count_elements(
-                         stored.shape, item_size(stored.dtype))) *
-                     item_size(stored.dtype);
-  auto storage = Storage::wrap(address.get(), size, address, true);
+  auto storage = Storage::wrap(address.get(), bytes_of(stored), address, true);
   entries_[storage.get()] = {stored, storage, std::nullopt};
   return Tensor::view_bytes(storage, stored.dtype, stored.shape);
 }
@@ -220,17 +250,17 @@ const StoredTensor* Placeholders::find(const Tensor& tensor) const {
   return entry == entries_.end() ? nullptr : &entry->second.stored;
 }
 
-void Placeholders::fill(Value& value, TensorStore& store) {
+void Placeholders::fill(Value& value, std::string_view id, TensorStore& store) {
   if (value.is_list()) {
-    for (Value& item : value.as_list().items) fill(item, store);
+    for (Value& item : value.as_list().items) fill(item, id, store);
   } else if (value.is_dict()) {
-    for (auto& [_, item] : value.as_dict()) fill(item, store);
+    for (auto& [_, item] : value.as_dict()) fill(item, id, store);
   } else if (value.is_tensor()) {
     Tensor& tensor = value.as_tensor();
     auto entry = entries_.find(tensor.storage().get());
     if (entry == entries_.end()) return;
     auto& loaded = entry->second.loaded;
-    if (!loaded) loaded = store.load(entry->second.stored);
+    if (!loaded) loaded = store.load(entry->second.stored, id);
     Tensor filled = *loaded;
     filled.origin = tensor.origin;
     filled.numpy_scalar = tensor.numpy_scalar;
@@ -239,12 +269,12 @@ void Placeholders::fill(Value& value, TensorStore& store) {
 }
 
 Tensor LazyTensors::operator()(const std::string& name) {
-  if (!listed_) stored_ = store_.list(document_);
+  if (!listed_) stored_ = store_.list(document_, id_);
   listed_ = true;
   auto found = stored_.find(name);
   if (found == stored_.end())
-    fail(Kind::kFormat, "SQLiteInterface", "array '", name, "' of document ",
-         document_, " is not in the file; it is damaged");
+    fail_damaged(store_.connection(), id_,
+                 str("array '", name, "' is missing"));
   return placeholders_.make(found->second);
 }
 

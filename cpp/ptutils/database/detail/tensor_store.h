@@ -26,8 +26,10 @@ using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
 class TensorStore {
  public:
   explicit TensorStore(Connection& connection) : db_(connection) {}
+  const Connection& connection() const { return db_; }
 
-  StoredTensors list(std::int64_t document);
+  /// `id`: what messages call the document.
+  StoredTensors list(std::int64_t document, std::string_view id);
   /// Stores the bytes once: equal bytes share a blob.
   void put(std::int64_t document, const std::string& name,
            const Tensor& tensor);
@@ -40,7 +42,8 @@ class TensorStore {
   void forget(std::int64_t document, const std::string& name);
   /// Deletes those forgotten blobs that nothing names any more.
   void collect();
-  Tensor load(const StoredTensor& stored);
+  /// The bytes, as their hash says they were. `id`: the document that asks.
+  Tensor load(const StoredTensor& stored, std::string_view id);
 
  private:
   std::int64_t put_blob(std::span<const std::byte> bytes);
@@ -59,8 +62,8 @@ class Placeholders {
   Tensor make(const StoredTensor& stored);
   /// What it stands for; nullptr for any other tensor.
   const StoredTensor* find(const Tensor& tensor) const;
-  /// Reads those that are left in `value`, each once.
-  void fill(Value& value, TensorStore& store);
+  /// Reads those that are left in `value`, a document's, each once.
+  void fill(Value& value, std::string_view id, TensorStore& store);
 
  private:
   struct Entry {
@@ -75,9 +78,12 @@ class Placeholders {
 /// read when the first is asked for.
 class LazyTensors {
  public:
-  LazyTensors(TensorStore& store, std::int64_t document,
+  LazyTensors(TensorStore& store, std::int64_t document, std::string id,
               Placeholders& placeholders)
-      : store_(store), document_(document), placeholders_(placeholders) {}
+      : store_(store),
+        document_(document),
+        id_(std::move(id)),
+        placeholders_(placeholders) {}
 
   Tensor operator()(const std::string& name);
   const StoredTensors& stored() const { return stored_; }
@@ -85,6 +91,7 @@ class LazyTensors {
  private:
   TensorStore& store_;
   std::int64_t document_;
+  std::string id_;
   Placeholders& placeholders_;
   bool listed_ = false;
   StoredTensors stored_;
