@@ -384,3 +384,24 @@ def test_a_run_whose_database_is_removed_ends_with_an_error(tmp_path):
     s.callbacks.on("end_of_validation", remove)
     with pytest.raises(OSError, match="removed, moved or replaced"):
         s.run()
+
+
+def other(path, hidden, features=8, **options):
+    net = pt.nn.Sequential(pt.nn.Linear(features, hidden), pt.nn.Linear(hidden, 2))
+    s = session(path, callbacks=[], **options)
+    s.model.net = net
+    s.model.optimizer = pt.optim.SGD(net.parameters(), lr=0.1)
+    return s
+
+
+def test_a_run_that_failed_before_its_first_step_is_begun_anew(tmp_path, caplog):
+    with pytest.raises(pt.errors.WrongValue, match="in_features=3"):
+        other(tmp_path / "a.db", 4, features=3).run()
+    s = other(tmp_path / "a.db", 5).run()
+    assert s.status.state == "complete" and s.attempt == 1
+    assert [r for r in caplog.messages if "begins anew" in r] == [
+        "run: has trained nothing yet, and is not as it was then: it begins anew"
+    ]
+    with pytest.raises(pt.errors.WrongState, match=r"(?s)structure.*restart\(\)"):
+        other(tmp_path / "a.db", 6).run()
+    assert other(tmp_path / "a.db", 6).restart().attempt == 2

@@ -107,7 +107,9 @@ void Session::fail_structure(const std::vector<Change>& changes) const {
   fail(Kind::kState, options_.exp_id, "exists in ",
        options_.dbinterface->location(),
        " with another structure:", describe(changes),
-       "\n  choose another exp_id, or give back the structure it has");
+       "\n  choose another exp_id, or give back the structure it has; to begin "
+       "this one anew from step 0: Session.restart(), ptutils run --restart "
+       "(what is stored is kept)");
 }
 
 /// Loads it whole; what changed in the configuration may be why it cannot be.
@@ -159,6 +161,14 @@ void Session::restore_waiting() {
   for (const std::string& name : waiting_parts_.keys())
     log::warning(options_.exp_id, ": the saved '", name,
                  "' has no attribute here: set it before the loop begins");
+}
+
+/// Whether more of the run is stored than what it was to begin with, in this
+/// object or in the database.
+bool Session::has_begun(const RunRecord& before,
+                        const CheckpointInfo& from) const {
+  return has_run_ || from.step > 0 || before.status.step > 0 ||
+         !store_->load_history().empty();
 }
 
 /// Returns what the user has changed since: edits, where the run goes on.

@@ -153,6 +153,7 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   signal_ = 0;
   started_ = 0;
   phase_ = Phase::kBetween;
+  of_step_ = Dict();
   ending_step_ = save_asked_ = false;
   waiting_parts_ = Dict();
   unvalidated_.clear();
@@ -169,8 +170,17 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   record_ = before.value_or(RunRecord());
   record_.exp_id = options_.exp_id;
   if (!before) record_.created = now();
+  std::vector<Change> changes;
+  if (from) try {
+      changes = restore(*before, *from);
+    } catch (const Error& e) {
+      if (mode != Mode::kAuto || has_begun(*before, *from)) throw;
+      log::warning(options_.exp_id,
+                   ": has trained nothing yet, and is not as it was then: it "
+                   "begins anew");
+      from.reset();
+    }
   if (from) {
-    auto changes = restore(*before, *from);
     if (is_over(*before, mode)) {
       begun_ = false;
       give_back(*before);
