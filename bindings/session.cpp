@@ -13,7 +13,6 @@
 #include "ptutils/session/progress.h"
 #include "ptutils/session/settings.h"
 #include "ptutils/session/signals.h"
-#include "ptutils/session/streams.h"
 
 // Model and Session. What concerns torch, notebooks and the own loop is policy,
 // in python/ptutils.
@@ -410,32 +409,6 @@ void def_foreign_ops(py::module_& m) {
   });
 }
 
-void def_streams(py::module_& m) {
-  m.def("_add_random_stream",
-        [](const std::string& name, const py::object& seed,
-           const py::object& get, const py::object& set) {
-          py::handle s = py::object(seed).release();
-          py::handle g = py::object(get).release();
-          py::handle t = py::object(set).release();
-          add_random_stream({name,
-                             [s](std::uint64_t value) {
-                               py::gil_scoped_acquire gil;
-                               s(value);
-                             },
-                             [g] {
-                               py::gil_scoped_acquire gil;
-                               return to_value(g(), "streams");
-                             },
-                             [t](const Value& v) {
-                               py::gil_scoped_acquire gil;
-                               t(to_python(v));
-                             }});
-        });
-  m.def("_seed_streams", &seed_streams);
-  m.def("_save_streams", &save_streams);
-  m.def("_load_streams", &load_streams);
-}
-
 }  // namespace
 
 void def_session(py::module_& m) {
@@ -484,15 +457,13 @@ void def_session(py::module_& m) {
         to_python(o.validation_params), to_python(o.save_params));
     return py::cast<std::shared_ptr<Session>>(made);
   });
-  auto detector =
-      bind_module<NaNDetector, Callback, PyModule<NaNDetector>, true>(
-          m, "NaNDetector", "ptutils.callbacks",
-          "Ends the run when a metric of a training step is NaN, or a loss "
-          "infinite (a metric that has 'loss' in its name). It looks at what "
-          "the model's step returns, or the loop gives to log(); not at those "
-          "of other phases ('val/…').");
+  bind_module<NaNDetector, Callback, PyModule<NaNDetector>, true>(
+      m, "NaNDetector", "ptutils.callbacks",
+      "Ends the run when a metric of a training step is NaN, or a loss "
+      "infinite (a metric that has 'loss' in its name). It looks at what "
+      "the model's step returns, or the loop gives to log(); not at those "
+      "of other phases ('val/…').");
   def_foreign_ops(m);
-  def_streams(m);
   m.def("_progress_line", [](const std::string& exp_id, const Status& status,
                              const Value& latest) {
     return progress_line(exp_id, status, latest);

@@ -79,8 +79,7 @@ def test_a_best_metric_that_no_batch_gives_is_a_problem(folder: Path) -> None:
     option = ["-o", "save_params.keep_best=val/acuracy"]
     done = ptutils_(folder, "check", "experiment.yaml", *option)
     assert done.returncode == 1, done.stderr
-    said = "no batch and no validation gives 'val/acuracy'; did you mean val/accuracy?"
-    assert said in done.stdout
+    assert "gives 'val/acuracy'; did you mean val/accuracy?" in done.stdout
     done = ptutils_(
         folder, "check", "experiment.yaml", "-o", "save_params.keep_best=''"
     )
