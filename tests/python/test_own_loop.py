@@ -267,3 +267,19 @@ def test_ctrl_c_says_where_it_paused_unless_warnings_are_off(tmp_path, capfd):
         assert "paused" not in interrupted()
     finally:
         logger.setLevel(before)
+
+
+def test_a_loop_that_failed_in_its_first_step_is_begun_anew_with_another_net(tmp_path):
+    def run(hidden, fail=False):
+        net = torch.nn.Linear(hidden, 1)
+        with pt.Session("own", dbinterface=tmp_path / "a.db", net=net) as s:
+            for _ in s.loop([1, 2]):
+                if fail:
+                    raise Stopped
+        return s
+
+    with pytest.raises(Stopped):
+        run(3, fail=True)
+    assert run(4).attempt == 1
+    with pytest.raises(pt.errors.WrongState, match="does not fit"):
+        run(5)

@@ -400,7 +400,7 @@ def test_a_run_that_failed_before_its_first_step_is_begun_anew(tmp_path, caplog)
     s = other(tmp_path / "a.db", 5).run()
     assert s.status.state == "complete" and s.attempt == 1
     assert [r for r in caplog.messages if "begins anew" in r] == [
-        "run: has trained nothing yet, and is not as it was then: it begins anew"
+        "run: has trained nothing yet and is not as it was: begins anew"
     ]
     with pytest.raises(pt.errors.WrongState, match=r"(?s)structure.*restart\(\)"):
         other(tmp_path / "a.db", 6).run()

@@ -165,10 +165,8 @@ void Session::restore_waiting() {
 
 /// Whether more of the run is stored than what it was to begin with, in this
 /// object or in the database.
-bool Session::has_begun(const RunRecord& before,
-                        const CheckpointInfo& from) const {
-  return has_run_ || from.step > 0 || before.status.step > 0 ||
-         !store_->load_history().empty();
+bool Session::has_begun(const CheckpointInfo& from) const {
+  return has_run_ || from.step > 0 || !store_->load_history().empty();
 }
 
 /// Returns what the user has changed since: edits, where the run goes on.
@@ -226,6 +224,23 @@ bool Session::repeats_steps(const RunRecord& before,
     for (const History::Record& r : history_.records(name, true))
       if (r.attempt == attempt_ && r.step > from.step) return true;
   return false;
+}
+
+/// Nothing where the state does not fit and is only what the run was to begin
+/// with: it stands in nobody's way.
+std::optional<std::vector<Change>> Session::restore_if_begun(
+    const RunRecord& before, const CheckpointInfo& from, Mode mode) {
+  const std::uint64_t seed = options_.seed;
+  try {
+    return restore(before, from);
+  } catch (const Error&) {
+    if (mode != Mode::kAuto || has_begun(from)) throw;
+  }
+  log::warning(options_.exp_id,
+               ": has trained nothing yet and is not as it was: begins anew");
+  options_.seed = seed;
+  waiting_parts_ = Dict();
+  return std::nullopt;
 }
 
 /// The values that the user has changed since. What changed while it ran (a

@@ -194,7 +194,9 @@ class PTUTILS_API Session : public Module {
   void check_parts() const;
   void start_new(const std::optional<RunRecord>& before);
   void back_to_start(const RunRecord& before);
-  bool has_begun(const RunRecord& before, const CheckpointInfo& from) const;
+  bool has_begun(const CheckpointInfo& from) const;
+  std::optional<std::vector<Change>> restore_if_begun(
+      const RunRecord& before, const CheckpointInfo& from, Mode mode);
   std::vector<Change> restore(const RunRecord& before,
                               const CheckpointInfo& from);
   bool is_over(const RunRecord& before, Mode mode) const;

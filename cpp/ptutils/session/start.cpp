@@ -170,23 +170,15 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   record_ = before.value_or(RunRecord());
   record_.exp_id = options_.exp_id;
   if (!before) record_.created = now();
-  std::vector<Change> changes;
-  if (from) try {
-      changes = restore(*before, *from);
-    } catch (const Error& e) {
-      if (mode != Mode::kAuto || has_begun(*before, *from)) throw;
-      log::warning(options_.exp_id,
-                   ": has trained nothing yet, and is not as it was then: it "
-                   "begins anew");
-      from.reset();
-    }
-  if (from) {
+  std::optional<std::vector<Change>> changes;
+  if (from) changes = restore_if_begun(*before, *from, mode);
+  if (changes) {
     if (is_over(*before, mode)) {
       begun_ = false;
       give_back(*before);
       return false;
     }
-    log_changes(changes, from->step);
+    log_changes(*changes, from->step);
     if (before->status.state == Status::State::kComplete &&
         before->status.outcome != Status::Outcome::kFailure)
       ended_before_ = before;
@@ -214,7 +206,7 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     flush_history(false);
     if (!lost_ && !store_->beat(now_status, latest)) lost_ = true;
   });
-  return !from;
+  return !changes;
 }
 
 /// The run stays as it was.
