@@ -138,7 +138,7 @@ def test_the_detector_looks_at_what_a_loop_of_ones_own_logs(
 ):
     def run():
         with pt.Session(
-            "own", dbinterface=tmp_path / "a.db", callbacks=["NaNDetector"]
+            "own", dbinterface=tmp_path / "a.db", callbacks=[pt.callbacks.NaNDetector]
         ) as s:
             for x in s.loop([1.0, value, 1.0]):
                 s.log({name: x})
