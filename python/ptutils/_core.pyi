@@ -1923,7 +1923,7 @@ class Model(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self, net: typing.Any = None, criterion: typing.Any = None, optimizer: typing.Any = None, **unknown: typing.Any) -> None:
+    def __init__(self, net: typing.Any = None, criterion: typing.Any = None, optimizer: typing.Any = None, **unknown: typing.Never) -> None:
         """
         net, criterion and optimizer; torch's or ours.
         
@@ -2077,7 +2077,7 @@ class Session(Module):
         """
         Metrics of the current step: s.log(loss=loss), or a dict of names with '/': s.log({'val/accuracy': .9}). No '.item()': scalars on another device are read later, many at once.
         """
-    def loop(self, loader: typing.Any, *, epochs: int | None = None, steps: int | None = None, **unknown: typing.Any) -> typing.Iterator[typing.Any]:
+    def loop(self, loader: typing.Any, *, epochs: int | None = None, steps: int | None = None, **unknown: typing.Never) -> typing.Iterator[typing.Any]:
         """
         The batches of a loop of one's own: position, pause, resume, rollback.
         

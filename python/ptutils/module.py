@@ -9,8 +9,9 @@ from __future__ import annotations
 import abc
 import os
 import sys
+import typing
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Never
+from typing import Any, NamedTuple
 
 from . import _core, _text, registry
 from ._core import Model, Module
@@ -190,7 +191,7 @@ def _model_init(
     net: Any = None,
     criterion: Any = None,
     optimizer: Any = None,
-    **unknown: Never,
+    **unknown: typing.Never,
 ) -> None:
     """net, criterion and optimizer; torch's or ours.
 

@@ -8,8 +8,9 @@ import sys
 import time
 import traceback
 import types
+import typing
 from collections.abc import Iterator
-from typing import Any, Never
+from typing import Any
 
 from . import _core
 from ._core import Session
@@ -53,7 +54,7 @@ def loop(
     *,
     epochs: int | None = None,
     steps: int | None = None,
-    **unknown: Never,
+    **unknown: typing.Never,
 ) -> Iterator[Any]:
     """The batches of a loop of one's own: position, pause, resume, rollback.
 

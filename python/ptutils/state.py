@@ -40,6 +40,11 @@ class DotDict(dict[Any, Any]):
     def __init__(self, *args: Any, **items: Any) -> None:
         if len(args) == 1 and not isinstance(args[0], dict):
             args = (self._source(args[0]),)
+            if not isinstance(args[0], Iterable):
+                raise WrongType(
+                    f"[{type(self).__name__}] takes a dictionary, a path or a module, "
+                    f"not {args[0]!r}"
+                )
         super().__init__(*args, **items)
 
     @classmethod
@@ -64,11 +69,6 @@ class DotDict(dict[Any, Any]):
             return content
         if _core._is_child(given):
             return given.state_dict()
-        if not isinstance(given, Iterable):
-            raise WrongType(
-                f"[{cls.__name__}] takes a dictionary, a path or a module, "
-                f"not {given!r}"
-            )
         return given
 
     # The identity law.
