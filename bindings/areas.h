@@ -15,6 +15,7 @@ void def_nn(py::module_& m);        // Variable, layers, optimizers
 void def_data(py::module_& m);      // Dataset, Sampler, DataLoader, …
 void def_database(py::module_& m);  // DBInterface, SQLiteInterface
 void def_session(py::module_& m);   // Model, Session, …
+void def_streams(py::module_& m);   // random streams of other libraries
 void def_runs(py::module_& m);      // runs read back
 
 /// Last: a call that was refused for its arguments says what was wrong with

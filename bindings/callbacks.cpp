@@ -10,6 +10,7 @@
 #include "areas.h"
 #include "casters/child.h"
 #include "casters/value.h"
+#include "errors.h"
 #include "lifetime.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
@@ -88,16 +89,17 @@ HandlerCall::HandlerCall(py::handle function) {
 
 void HandlerCall::operator()(py::handle function, const Event& event) const {
   py::dict keywords;
-  py::object first;
+  auto wanted = [&](const std::string& name) {
+    return all_ ||
+           std::find(names_.begin(), names_.end(), name) != names_.end();
+  };
   auto offer = [&](const char* name, auto&& make) {
-    bool wanted = std::find(names_.begin(), names_.end(), name) != names_.end();
-    if (wanted) keywords[name] = make();
+    if (wanted(name) && !keywords.contains(name)) keywords[name] = make();
   };
   if (event.arguments.is_dict())
     for (const auto& [key, value] : event.arguments.as_dict()) {
       std::string name = to_string(key);
-      if (all_ || std::find(names_.begin(), names_.end(), name) != names_.end())
-        keywords[py::str(name)] = to_python(value);
+      if (wanted(name)) keywords[py::str(name)] = to_python(value);
     }
   offer("step", [&] { return py::int_(event.index); });
   offer("epoch", [&] { return py::int_(event.epoch); });
@@ -108,7 +110,7 @@ void HandlerCall::operator()(py::handle function, const Event& event) const {
                ? py::cast(event.source, py::return_value_policy::reference)
                : py::object(py::none());
   });
-  if (!keywords.contains("loss") && event.loss.numel() == 1)
+  if (event.loss.numel() == 1)
     offer("loss",
           [&]() -> py::object { return py::float_(event.loss.item_f64()); });
   require_offered(keywords, event);
@@ -212,8 +214,7 @@ void register_callback(const CallbacksView& view, const py::object& callback,
     fail(Kind::kType, "register_callback",
          "arguments go with a class or a name, not with an instance");
   if (!py::isinstance<Callback>(instance))
-    fail(Kind::kType, "register_callback", "a ",
-         Py_TYPE(instance.ptr())->tp_name,
+    fail(Kind::kType, "register_callback", with_article(instance),
          " is not a Callback (its class, a name, or an instance)");
   view.get().add(py::cast<std::shared_ptr<Callback>>(instance), filter);
 }
@@ -223,7 +224,7 @@ py::object run_at(const CallbacksView& view, const std::string& trigger,
                   const py::object& at, const py::object& before,
                   const py::object& after) {
   if (!PyCallable_Check(function.ptr()))
-    fail(Kind::kType, "callbacks.on", "a ", Py_TYPE(function.ptr())->tp_name,
+    fail(Kind::kType, "callbacks.on", with_article(function),
          " is not a function");
   std::string name = lower(trigger);
   warn_if_misspelt(view, Callbacks::intern(name));

@@ -152,8 +152,8 @@ std::int64_t index_in(const py::object& index, const Dataset& dataset) {
     return type.substr(type.rfind('.') + 1);
   };
   if (!PyIndex_Check(index.ptr()))
-    fail(Kind::kType, where(), "a sample has an int as its index, not a ",
-         Py_TYPE(index.ptr())->tp_name, "; a slice gives a list of samples");
+    fail(Kind::kType, where(), "a sample has an int as its index, not ",
+         with_article(index), "; a slice gives a list of samples");
   Py_ssize_t at = PyNumber_AsSsize_t(index.ptr(), PyExc_OverflowError);
   if (at != -1 || !PyErr_Occurred()) return at;
   py::error_already_set error;
@@ -357,7 +357,7 @@ std::shared_ptr<Dataset> dataset_in(py::handle object, std::string_view where) {
     return py::cast<std::shared_ptr<Dataset>>(object);
   for (const char* name : {"__len__", "__getitem__"})
     if (PyType_Check(object.ptr()) || !py::hasattr(object, name))
-      fail(Kind::kType, where, "a ", Py_TYPE(object.ptr())->tp_name,
+      fail(Kind::kType, where, with_article(object),
            " is no data set: it has no ", name,
            py::hasattr(object, "__iter__")
                ? " (data sets that only iterate are not supported)"

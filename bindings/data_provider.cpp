@@ -2,6 +2,7 @@
 
 #include "casters/value.h"
 #include "data.h"
+#include "errors.h"
 #include "nn.h"
 
 // DataProvider: data by phase.
@@ -21,7 +22,7 @@ std::shared_ptr<Loader> loader_in(py::handle object, std::string_view where) {
   py::object wrapped =
       py::module_::import("ptutils.torch_loader").attr("wrap")(object);
   if (wrapped.is_none())
-    fail(Kind::kType, where, "a ", Py_TYPE(object.ptr())->tp_name,
+    fail(Kind::kType, where, with_article(object),
          " is neither a data set nor a loader");
   return py::cast<std::shared_ptr<Loader>>(wrapped);
 }
@@ -45,6 +46,17 @@ class PyProvider final : public PyModule<DataProvider> {
   }
 };
 
+/// One that was meant as a data set, and lacks something.
+void refuse_half_a_dataset(const std::string& name, py::handle object) {
+  const bool items = py::hasattr(object, "__getitem__");
+  const bool length = py::hasattr(object, "__len__");
+  if (PyType_Check(object.ptr()) || (items && length)) return;
+  if (!items && name != "train") return;
+  fail(Kind::kType, "DataProvider", name,
+       " is no data set: ", with_article(object), " has no ",
+       items ? "__len__" : "__getitem__");
+}
+
 /// The phases: `datasets` and every argument that names a data set or loader.
 py::dict phases_of(const py::object& datasets, py::dict& arguments) {
   py::dict out;
@@ -52,8 +64,8 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
     if (!PyDict_Check(datasets.ptr()))
       fail(Kind::kType, "DataProvider",
            "datasets is a dict of data sets by "
-           "phase, {'train': …}, not a ",
-           Py_TYPE(datasets.ptr())->tp_name);
+           "phase, {'train': …}, not ",
+           with_article(datasets));
     out.attr("update")(datasets);
   }
   for (auto [key, value] : py::dict(arguments)) {
@@ -81,6 +93,8 @@ void init(const py::object& object, const py::object& datasets,
   auto& self = py::cast<DataProvider&>(object);
   py::dict arguments(kwargs);
   py::dict phases = phases_of(datasets, arguments);
+  for (auto [key, value] : arguments)
+    refuse_half_a_dataset(py::str(key), value);
   py::dict rest(arguments);
   DataLoader::Options options = loader_options(rest, "DataProvider");
   DataProvider::Datasets sets;

@@ -1,8 +1,11 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "areas.h"
 #include "callbacks.h"
 #include "casters/value.h"
+#include "ptutils/common/names.h"
 #include "ptutils/module/history.h"
 #include "ptutils/module/statistic.h"
 #include "ptutils/module/status.h"
@@ -83,7 +86,17 @@ void def_history(py::module_& m) {
   cls.def("begin_attempt", &History::begin_attempt, py::arg("attempt"),
           py::arg("step"));
   cls.def("names", &History::names, py::arg("glob") = "*");
-  cls.def("last", &History::last, py::arg("name"));
+  cls.def(
+      "last",
+      [](const History& self, const std::string& name) {
+        const auto known = self.names();
+        if (std::find(known.begin(), known.end(), name) == known.end())
+          fail(Kind::kKey, "History.last", "no metric '", name, "'",
+               known.empty() ? "; it has none" : did_you_mean(name, known));
+        return self.last(name);
+      },
+      py::arg("name"),
+      "The last value on the current line; NaN where it has none.");
   cls.def(
       "records",
       [](const History& self, const std::string& name, bool branches) {

@@ -40,6 +40,7 @@ PYBIND11_MODULE(_core, m) {
   def_data(m);
   def_database(m);
   def_session(m);
+  def_streams(m);
   def_runs(m);
   explain_calls(m);
   ptutils::register_builtin();

@@ -3,8 +3,9 @@
 
 #include "areas.h"
 #include "attributes.h"
-#include "casters/child.h"
+#include "casters/function.h"
 #include "casters/value.h"
+#include "errors.h"
 #include "lifetime.h"
 #include "ptutils/module/module.h"
 
@@ -16,16 +17,16 @@ namespace {
 
 std::string name_in(py::handle name, const char* what) {
   if (!PyUnicode_Check(name.ptr()))
-    fail(Kind::kType, "load_state_dict", what, ": names are text, not a ",
-         Py_TYPE(name.ptr())->tp_name);
+    fail(Kind::kType, "load_state_dict", what, ": names are text, not ",
+         with_article(name));
   return py::cast<std::string>(name);
 }
 
 std::vector<std::string> names_in(py::handle only) {
   if (!py::hasattr(only, "__iter__") || PyBytes_Check(only.ptr()))
     fail(Kind::kType, "load_state_dict",
-         "only is a list of names and globs, or a regular expression, not a ",
-         Py_TYPE(only.ptr())->tp_name);
+         "only is a list of names and globs, or a regular expression, not ",
+         with_article(only));
   std::vector<std::string> out;
   for (py::handle name : only) out.push_back(name_in(name, "only"));
   return out;
@@ -42,8 +43,8 @@ void take_pattern(const py::object& pattern, LoadOptions& out) {
 Remap remap_in(const py::object& remap) {
   if (!PyDict_Check(remap.ptr()))
     fail(Kind::kType, "load_state_dict",
-         "remap is a dict {old: new} or 'suggested', not a ",
-         Py_TYPE(remap.ptr())->tp_name);
+         "remap is a dict {old: new} or 'suggested', not ",
+         with_article(remap));
   Remap out;
   for (auto [from, to] : py::reinterpret_borrow<py::dict>(remap))
     out.emplace_back(name_in(from, "remap"), name_in(to, "remap"));
@@ -84,7 +85,7 @@ class FieldWriter final : public Fields {
   explicit FieldWriter(py::dict in) : in_(std::move(in)) {}
   void child(std::string_view name, ChildSlot& slot) override {
     py::str key{std::string(name)};
-    if (in_.contains(key)) slot.set(child_in(in_[key], name));
+    if (in_.contains(key)) slot.set(callable_in(in_[key], name));
   }
   void value(std::string_view name, ValueSlot& slot) override {
     py::str key{std::string(name)};

@@ -4,6 +4,7 @@
 
 #include "areas.h"
 #include "casters/child.h"
+#include "casters/function.h"
 #include "casters/value.h"
 #include "errors.h"
 #include "lifetime.h"
@@ -39,6 +40,8 @@ class PythonClasses final : public ForeignClasses {
         name, to_python(Value(built)), context.slot, child_out(context.net),
         context.trusted, context.path);
     if (found.is(python_registry().attr("NOT_FOUND"))) return std::nullopt;
+    if (context.slot == "criterion")
+      return handle(callable_in(found, context.path));
     return built_value(found);
   }
   std::vector<std::string> names(const std::string& slot) override {

@@ -6,6 +6,7 @@
 #include "casters/child.h"
 #include "casters/value.h"
 #include "database.h"
+#include "errors.h"
 #include "ptutils/database/sqlite.h"
 #include "ptutils/formats/yaml_text.h"
 #include "ptutils/module/configuration.h"
@@ -126,8 +127,8 @@ void def_runs_class(py::module_& m) {
       return reading([&] { return open(location); });
     }
     if (!py::isinstance<DBInterface>(database))
-      fail(Kind::kType, "open", "takes a path or a DBInterface, not a ",
-           Py_TYPE(database.ptr())->tp_name);
+      fail(Kind::kType, "open", "takes a path or a DBInterface, not ",
+           with_article(database));
     return Runs(py::cast<std::shared_ptr<DBInterface>>(database));
   }));
   cls.def("get", [](const Runs& runs, const std::string& exp_id) {

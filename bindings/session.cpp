@@ -4,14 +4,15 @@
 
 #include "areas.h"
 #include "casters/child.h"
+#include "casters/function.h"
 #include "casters/tensor.h"
 #include "casters/value.h"
+#include "errors.h"
 #include "lifetime.h"
 #include "ptutils/session/callbacks/nan_detector.h"
 #include "ptutils/session/progress.h"
 #include "ptutils/session/settings.h"
 #include "ptutils/session/signals.h"
-#include "ptutils/session/streams.h"
 
 // Model and Session. What concerns torch, notebooks and the own loop is policy,
 // in python/ptutils.
@@ -80,8 +81,8 @@ class PyModel : public PyModule<Model> {
   Value metrics(const py::object& object, const char* what) const {
     if (!PyDict_Check(object.ptr()))
       fail(Kind::kType, class_name() + "." + what,
-           "returns a dict of metrics ({'loss': …}), not a ",
-           Py_TYPE(object.ptr())->tp_name);
+           "returns a dict of metrics ({'loss': …}), not ",
+           with_article(object));
     Dict out;
     for (auto [key, item] : py::reinterpret_borrow<py::dict>(object))
       out.set(std::string(py::str(key)),
@@ -102,12 +103,11 @@ class PySession : public PyModule<Session> {
 
 template <class T>
 std::shared_ptr<T> part(const py::object& object, const char* slot,
-                        const char* what) {
+                        const char* what, const char* how) {
   if (object.is_none()) return nullptr;
   if (PyType_Check(object.ptr())) (void)child_in(object, slot);
   if (!py::isinstance<T>(object))
-    fail(Kind::kType, slot, "a ", Py_TYPE(object.ptr())->tp_name, " is not a ",
-         what);
+    fail(Kind::kType, slot, with_article(object), " is not a ", what, how);
   return py::cast<std::shared_ptr<T>>(object);
 }
 
@@ -119,7 +119,8 @@ void def_model(py::module_& m) {
     cls.def_property(
         name, [member](const Model& self) { return child_out(self.*member); },
         [member, name](Model& self, const py::object& object) {
-          self.*member = child_in(object, name);
+          self.*member = member == &Model::criterion ? callable_in(object, name)
+                                                     : child_in(object, name);
           self.bind();
         });
   };
@@ -213,12 +214,21 @@ void log_all(Session& session, const py::object& metrics,
       return session.log(
           name, Value(std::shared_ptr<Opaque>(
                     std::make_shared<PyOpaque>(item.attr("detach")()))));
+    if (item.is_none())
+      fail(Kind::kType, "Session.log", name,
+           " is None; it must be a number or a tensor of one element");
     Value value = to_value(item, name);
     if (value.is_opaque()) value = Value(number_in(value, name, item));
     session.log(name, value);
   };
+  if (!metrics.is_none() && !PyDict_Check(metrics.ptr()))
+    fail(Kind::kType, "Session.log",
+         "takes metrics by name, s.log(loss=…) or s.log({'val/loss': …}), "
+         "not ",
+         with_article(metrics), " alone");
   if (!metrics.is_none())
-    for (auto [key, item] : py::cast<py::dict>(metrics)) one(key, item);
+    for (auto [key, item] : py::reinterpret_borrow<py::dict>(metrics))
+      one(key, item);
   for (auto [key, item] : named) one(key, item);
 }
 
@@ -401,32 +411,6 @@ void def_foreign_ops(py::module_& m) {
   });
 }
 
-void def_streams(py::module_& m) {
-  m.def("_add_random_stream",
-        [](const std::string& name, const py::object& seed,
-           const py::object& get, const py::object& set) {
-          py::handle s = py::object(seed).release();
-          py::handle g = py::object(get).release();
-          py::handle t = py::object(set).release();
-          add_random_stream({name,
-                             [s](std::uint64_t value) {
-                               py::gil_scoped_acquire gil;
-                               s(value);
-                             },
-                             [g] {
-                               py::gil_scoped_acquire gil;
-                               return to_value(g(), "streams");
-                             },
-                             [t](const Value& v) {
-                               py::gil_scoped_acquire gil;
-                               t(to_python(v));
-                             }});
-        });
-  m.def("_seed_streams", &seed_streams);
-  m.def("_save_streams", &save_streams);
-  m.def("_load_streams", &load_streams);
-}
-
 }  // namespace
 
 void def_session(py::module_& m) {
@@ -442,11 +426,14 @@ void def_session(py::module_& m) {
     Session::Options options;
     options.exp_id = exp_id;
     options.seed = seed;
-    options.model = part<Model>(model, "model", "ptutils.Model");
+    options.model =
+        part<Model>(model, "model", "ptutils.Model",
+                    ": pt.Model(net, criterion=…, optimizer=…) makes one");
     options.dataprovider = part<data::DataProvider>(
-        dataprovider, "dataprovider", "ptutils.data.DataProvider");
+        dataprovider, "dataprovider", "ptutils.data.DataProvider",
+        ": DataProvider(train=…, batch_size=…) makes one of data sets");
     options.dbinterface = part<DBInterface>(dbinterface, "dbinterface",
-                                            "ptutils.database.DBInterface");
+                                            "ptutils.database.DBInterface", "");
     options.train_params = train;
     options.validation_params = validation;
     options.save_params = save;
@@ -472,12 +459,13 @@ void def_session(py::module_& m) {
         to_python(o.validation_params), to_python(o.save_params));
     return py::cast<std::shared_ptr<Session>>(made);
   });
-  auto detector =
-      bind_module<NaNDetector, Callback, PyModule<NaNDetector>, true>(
-          m, "NaNDetector", "ptutils.callbacks",
-          "Ends the run when a training loss is NaN or infinite.");
+  bind_module<NaNDetector, Callback, PyModule<NaNDetector>, true>(
+      m, "NaNDetector", "ptutils.callbacks",
+      "Ends the run when a metric of a training step is NaN, or a loss "
+      "infinite (a metric that has 'loss' in its name). It looks at what "
+      "the model's step returns, or the loop gives to log(); not at those "
+      "of other phases ('val/…').");
   def_foreign_ops(m);
-  def_streams(m);
   m.def("_progress_line", [](const std::string& exp_id, const Status& status,
                              const Value& latest) {
     return progress_line(exp_id, status, latest);

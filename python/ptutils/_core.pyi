@@ -790,7 +790,9 @@ class History:
     def begin_attempt(self: ptutils.History, attempt: typing.SupportsInt | typing.SupportsIndex, step: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     def last(self: ptutils.History, name: str) -> float:
-        ...
+        """
+        The last value on the current line; NaN where it has none.
+        """
     def log(self: ptutils.History, name: str, value: typing.SupportsFloat | typing.SupportsIndex, *, step: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex = 0, attempt: typing.SupportsInt | typing.SupportsIndex = 0, time: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
         ...
     def names(self: ptutils.History, glob: str = '*') -> list[str]:
@@ -1451,6 +1453,8 @@ class FashionMNIST(Dataset):
         ...
     def __len__(self: ptutils.data.FashionMNIST) -> int:
         ...
+    def __repr__(self) -> str:
+        ...
     def _constructor(self: ptutils.data.FashionMNIST) -> dict:
         ...
     @property
@@ -1492,6 +1496,8 @@ class MNIST(Dataset):
     def __init__(self: ptutils.data.MNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '') -> None:
         ...
     def __len__(self: ptutils.data.MNIST) -> int:
+        ...
+    def __repr__(self) -> str:
         ...
     def _constructor(self: ptutils.data.MNIST) -> dict:
         ...
@@ -1623,6 +1629,10 @@ class DataLoader(Loader):
         ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple:
         ...
+    def __repr__(self) -> str:
+        """
+        Its parts below what it does with them.
+        """
     def _order(self: ptutils.data.DataLoader, epoch: typing.SupportsInt | typing.SupportsIndex | None = None) -> typing.Any:
         ...
     def _set_extra_state(self: ptutils.data.DataLoader, arg0: typing.Any) -> None:
@@ -1916,9 +1926,12 @@ class Model(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self, net: typing.Any = None, criterion: typing.Any = None, optimizer: typing.Any = None) -> None:
+    def __init__(self, net: typing.Any = None, criterion: typing.Any = None, optimizer: typing.Any = None, **unknown: typing.Never) -> None:
         """
         net, criterion and optimizer; torch's or ours.
+        
+            The criterion may be any callable of outputs and targets.
+            
         """
     def apply_gradients(self: ptutils.Model) -> None:
         ...
@@ -2069,7 +2082,7 @@ class Session(Module):
         """
         Metrics of the current step: s.log(loss=loss), or a dict of names with '/': s.log({'val/accuracy': .9}). No '.item()': scalars on another device are read later, many at once.
         """
-    def loop(self, loader: typing.Any, *, epochs: int | None = None, steps: int | None = None) -> typing.Iterator[typing.Any]:
+    def loop(self, loader: typing.Any, *, epochs: int | None = None, steps: int | None = None, **unknown: typing.Never) -> typing.Iterator[typing.Any]:
         """
         The batches of a loop of one's own: position, pause, resume, rollback.
         
@@ -2159,7 +2172,7 @@ class Session(Module):
         """
 class NaNDetector(Callback):
     """
-    Ends the run when a training loss is NaN or infinite.
+    Ends the run when a metric of a training step is NaN, or a loss infinite (a metric that has 'loss' in its name). It looks at what the model's step returns, or the loop gives to log(); not at those of other phases ('val/…').
     """
     @staticmethod
     def __new__(type, *args, **kwargs):

@@ -35,10 +35,22 @@ def best_metric(runs: Sequence[Any]) -> str:
 
 
 def _best(run: Any, shared: str) -> str:
-    if not run.best:
+    best = run.best or _best_record(run, shared)
+    if not best:
         return "-"
-    text = f"{_text.number(run.best['value'])} @ {run.best['step']}"
-    return text if shared else f"{run.best['metric']} {text}"
+    text = f"{_text.number(best['value'])} @ {best['step']}"
+    return text if shared else f"{best['metric']} {text}"
+
+
+def _best_record(run: Any, metric: str) -> dict[str, Any] | None:
+    """Of a run that keeps no best: of the metric that the others keep theirs by."""
+    if metric not in run.latest:
+        return None
+    records = [r for r in run.history.records(metric) if r["value"] == r["value"]]
+    if not records:
+        return None
+    choose = max if _core._is_best_large(metric) else min
+    return choose(records, key=lambda record: record["value"])
 
 
 def row(run: Any, shared: str, sizes: dict[str, int]) -> list[str]:

@@ -113,6 +113,16 @@ def escaped(text: str) -> str:
     return html.escape(text)
 
 
+def with_article(value: object) -> str:
+    """What kind of thing it is, in a sentence.
+
+    >>> with_article(3), with_article("a")
+    ('an int', 'a str')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A configuration's value on one line.
 

@@ -27,9 +27,16 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from . import _core
+from . import _core, _text
 from ._unpickle import allow_class, allowed_classes
-from .errors import FileMissing, IOFailed, UnknownName, WrongState, WrongValue
+from .errors import (
+    FileMissing,
+    IOFailed,
+    UnknownName,
+    WrongState,
+    WrongType,
+    WrongValue,
+)
 
 __all__ = [
     "allow_class",
@@ -222,6 +229,10 @@ def save(
     >>> read(path)['b']
     array([0., 0.])
     """
+    if not isinstance(path, (str, os.PathLike)):
+        swapped = isinstance(value, (str, os.PathLike))
+        hint = f": the path comes first, save({str(value)!r}, …)" if swapped else ""
+        raise WrongType(f"[save] path is no path, but {_text.with_article(path)}{hint}")
     path = os.fspath(path)
     codec = _core._codec_for_writing(path)
     if codec is None or (background and not options):

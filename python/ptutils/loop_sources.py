@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from . import _core
+from . import _core, _text
 
 
 def source_of(loader: Any) -> Source:
@@ -25,12 +25,12 @@ def source_of(loader: Any) -> Source:
         return TorchSource(loader)
     if not hasattr(loader, "__iter__"):
         raise TypeError(
-            f"[Session.loop] a {type(loader).__name__} cannot be iterated: give "
+            f"[Session.loop] {_text.with_article(loader)} cannot be iterated: give "
             "a DataLoader (torch's or ours) or an iterable of batches"
         )
     if iter(loader) is loader:
         raise TypeError(
-            f"[Session.loop] a {type(loader).__name__} can be iterated once "
+            f"[Session.loop] {_text.with_article(loader)} can be iterated once "
             "only, so it cannot be resumed: give an object whose iter() begins "
             "again"
         )

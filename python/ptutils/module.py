@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import os
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -190,11 +191,49 @@ def _model_init(
     net: Any = None,
     criterion: Any = None,
     optimizer: Any = None,
+    **unknown: typing.Never,
 ) -> None:
-    """net, criterion and optimizer; torch's or ours."""
+    """net, criterion and optimizer; torch's or ours.
+
+    The criterion may be any callable of outputs and targets.
+    """
+    for name in unknown:
+        hint = _core._did_you_mean(name, ["net", "criterion", "optimizer"])
+        raise _core.WrongType(f"[Model] no argument {name!r}{hint}")
+    _check_kinds(net, criterion, optimizer)
     self.net = net
     self.criterion = criterion
     self.optimizer = optimizer
+
+
+def _check_kinds(net: Any, criterion: Any, optimizer: Any) -> None:
+    """torch's parts go with a torch net, ours with a native one."""
+    torch: Any = sys.modules.get("torch")
+    is_torch = torch is not None and isinstance(net, torch.nn.Module)
+    if not is_torch and not isinstance(net, _core._NetModule):
+        return
+    for slot, part, package in (
+        ("criterion", criterion, "nn"),
+        ("optimizer", optimizer, "optim"),
+    ):
+        library = _library_of(part)
+        if library == ("ptutils" if is_torch else "torch"):
+            mine = "torch" if is_torch else "ptutils"
+            package = f"{mine}.{package}"
+            same = hasattr(sys.modules.get(package), type(part).__name__)
+            name = f"{package}.{type(part).__name__}" if same else f"one of {package}"
+            raise _core.WrongType(
+                f"[Model] the net is of {mine} ({type(net).__name__}), the {slot} "
+                f"of {library}: take {name}"
+            )
+
+
+def _library_of(part: Any) -> str:
+    """'torch' or 'ptutils' where the part can work with its own tensors only; a
+    user's class may do as it likes."""
+    kind = part if hasattr(part, "__qualname__") else type(part)
+    library = str(getattr(kind, "__module__", None)).partition(".")[0]
+    return library if library in ("torch", "ptutils") else ""
 
 
 def extend(cls: type, **attributes: Any) -> None:
@@ -217,6 +256,7 @@ extend(
     _repr_html_=_repr_html_,
     __init_subclass__=classmethod(_init_subclass),
 )
+_model_init.__qualname__ = "Model"  # as Python's own errors name it
 extend(Model, __init__=_model_init)
 
 Base = Module

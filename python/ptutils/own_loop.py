@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import sys
 import time
 import traceback
 import types
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,7 +49,12 @@ def leave(
 
 
 def loop(
-    self: Session, loader: Any, *, epochs: int | None = None, steps: int | None = None
+    self: Session,
+    loader: Any,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    **unknown: typing.Never,
 ) -> Iterator[Any]:
     """The batches of a loop of one's own: position, pause, resume, rollback.
 
@@ -57,6 +65,9 @@ def loop(
     epochs, steps
         When it ends; one epoch when neither is given.
     """
+    for name in unknown:
+        hint = _core._did_you_mean(name.removeprefix("num_"), ["epochs", "steps"])
+        raise _core.WrongType(f"[Session.loop] no argument {name!r}{hint}")
     if self._looping:
         raise _core.WrongState(
             f"[{self.exp_id}] a loop of this session is running: loops are not "
@@ -88,7 +99,21 @@ def loop(
         if not self._stays_stopped():
             yield from _epochs(self, source)
         if self._signalled:  # else `with` ends it: what follows may still log
-            self._finish(self._done())
+            _pause(self)
+
+
+def _pause(self: Session) -> None:
+    """After a signal: the last save, and a line on stderr."""
+    try:
+        self._finish(self._done())
+    except KeyboardInterrupt:
+        if logging.getLogger("ptutils").isEnabledFor(logging.WARNING):
+            print(
+                f"{self.exp_id}: paused at step {self.step_count}; go on by running "
+                "it again",
+                file=sys.stderr,
+            )
+        raise
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import _core
@@ -44,8 +44,8 @@ _TORCH = {
 }
 
 
-def class_name(cls: type) -> str:
-    """The dotted name that a configuration has."""
+def class_name(cls: Any) -> str:
+    """The dotted name that a configuration has, of a class or a function."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
@@ -155,8 +155,8 @@ def is_trusted(name: str) -> bool:
 
 
 def _is_torchs(name: str) -> bool:
-    """A module, criterion, optimizer or schedule of torch's own, not any code
-    that its packages lead to."""
+    """A module, criterion (also as a function), optimizer or schedule of torch's
+    own, not any code that its packages lead to."""
     if not name.startswith(("torch.nn.", "torch.optim.")):
         return False
     found = _import(name, name)
@@ -166,6 +166,8 @@ def _is_torchs(name: str) -> bool:
         torch.optim.Optimizer,
         torch.optim.lr_scheduler.LRScheduler,
     )
+    if isinstance(found, types.FunctionType):
+        return found.__module__ == "torch.nn.functional"
     return (
         isinstance(found, type)
         and issubclass(found, kinds)
@@ -245,6 +247,12 @@ def _find(name: str, slot: str, net: Any, trusted: bool, where: str) -> Any:
         if net is None or _is_native(net):
             return NOT_FOUND
         return _torch_class(name, slot)
+    if slot == "criterion" and "<" in name:
+        raise _core.NotFound(
+            f"[{where}] {name} has no name that it could be imported by (a lambda, "
+            "a function in a function): give the session its model, "
+            "pt.Session(exp_id, …, model=…).resume()"
+        )
     if name.startswith("__main__.") and not trusted:
         raise _core.Untrusted(
             f"[{where}] {name} was defined in a script: give it, "
@@ -290,6 +298,8 @@ def build(
     if found is NOT_FOUND:
         return NOT_FOUND
     _check_builds(found, name, where)
+    if slot == "criterion" and _is_criterion(found, arguments):
+        return _criterion(found, arguments, name, where)
     config = {"func": name if not isinstance(found, type) else class_name(found)}
     config.update(_as_config(arguments))
     positional: tuple[Any, ...] = ()
@@ -307,6 +317,28 @@ def build(
     if trusted and "." in name:
         remember(name)
         remember(config["func"])
+    return made
+
+
+def _is_criterion(found: Any, arguments: dict[str, Any]) -> bool:
+    """A function that is called with outputs and targets, not one that makes a
+    criterion: it wants more than the configuration has."""
+    import inspect
+
+    if not _is_function(found) or isinstance(found, type):
+        return False
+    try:
+        inspect.signature(found).bind(**arguments)
+    except TypeError:
+        return True
+    return False
+
+
+def _criterion(
+    found: Any, arguments: dict[str, Any], name: str, where: str
+) -> Callable[..., Any]:
+    made = functools.partial(found, **arguments) if arguments else found
+    _check_arguments(found, (None, None), arguments, name, where)
     return made
 
 
@@ -382,6 +414,9 @@ def configuration_of(made: Any) -> dict[str, Any]:
     >>> configuration_of(torch.optim.SGD(parameters, lr=0.5))["lr"]
     0.5
     """
+    if _is_function(made):
+        inner, keywords = _unwrapped(made)
+        return {"func": class_name(inner), **_as_config(keywords)}
     config = {"func": class_name(type(made))}
     given = getattr(made, "config", None)
     if isinstance(given, dict):
@@ -397,6 +432,21 @@ def configuration_of(made: Any) -> dict[str, Any]:
     for key in ("params", "initial_lr"):
         config.pop(key, None)
     return config
+
+
+def _is_function(made: Any) -> bool:
+    """Not an object of a class that has a configuration of its own."""
+    inner = _unwrapped(made)[0]
+    return callable(inner) and hasattr(inner, "__qualname__")
+
+
+def _unwrapped(made: Any) -> tuple[Any, dict[str, Any]]:
+    """The function that a partial is of, and the arguments that it has."""
+    keywords: dict[str, Any] = {}
+    while isinstance(made, functools.partial):
+        keywords = {**made.keywords, **keywords}
+        made = made.func
+    return made, keywords
 
 
 def _parameters(cls: type) -> set[str] | None:

@@ -114,6 +114,7 @@ class Run:
 
     def state(self, at: str = "last") -> Any:
         """The whole state of a checkpoint: ``'last'`` or ``'best'``."""
+        _check_at(self.exp_id, at)
         return self._core.state(at)
 
     def load(
@@ -147,6 +148,7 @@ class Run:
         Untrusted
             When the configuration names a class that nobody here has named.
         """
+        _check_at(self.exp_id, at)
         try:
             with registry.naming(*classes):
                 return self._core.load(path, at, net, trusted)
@@ -168,7 +170,7 @@ class Run:
         if not isinstance(other, Run):
             raise WrongType(
                 f"[{self.exp_id}.diff] takes a Run (runs['name']), "
-                f"not a {type(other).__name__}"
+                f"not {_text.with_article(other)}"
             )
         return Difference(self._core.diff(other._core))
 
@@ -193,6 +195,11 @@ class Run:
 
     def _repr_html_(self) -> str:
         return f"<pre>{_html.escape(repr(self))}</pre>"
+
+
+def _check_at(exp_id: str, at: Any) -> None:
+    if at not in ("last", "best"):
+        raise WrongValue(f"[{exp_id}] at is 'last' or 'best', not {at!r}")
 
 
 def _is_of_building(error: Exception, path: str) -> bool:
@@ -278,7 +285,7 @@ class Runs:
             return self._view(keep)
         raise WrongType(
             f"[{self.location}] runs[…] takes an exp_id, a glob or a query, "
-            f"not a {type(key).__name__}"
+            f"not {_text.with_article(key)}"
         )
 
     def _one(self, exp_id: str) -> Run:

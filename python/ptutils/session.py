@@ -8,6 +8,7 @@ how it is called.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import operator
 import os
@@ -16,7 +17,7 @@ import sys
 import time
 import types
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from . import _core, registry, streams, torch_ops
@@ -321,7 +322,9 @@ def stop(self: Session) -> None:
     self._stop()
 
 
-def _load(location: Any, exp_id: str, classes: Sequence[type], trusted: bool) -> Any:
+def _load(
+    location: Any, exp_id: str, classes: Sequence[type], trusted: bool, command: str
+) -> Any:
     database = open_database(location)
     found = list(database.find({"kind": "run", "exp_id": exp_id}))
     if not found:
@@ -336,8 +339,39 @@ def _load(location: Any, exp_id: str, classes: Sequence[type], trusted: bool) ->
         )
     config.pop("func", None)
     config["dbinterface"] = database
-    with registry.naming(*classes):
-        return Session._from_config(config, trusted, default_database())
+    with registry.naming(*classes), rebuilding(config):
+        session = Session._from_config(config, trusted, default_database())
+        getattr(session, command)()
+    return session
+
+
+@contextlib.contextmanager
+def rebuilding(config: dict[str, Any]) -> Iterator[None]:
+    """A stored run that is built and gone on with: where it fails for a net of
+    another library of which only the class is known, the error says so."""
+    try:
+        yield
+    except (_core.NotFound, _core.Untrusted):
+        raise
+    except Exception as error:
+        net = config["model"].get("net")
+        known = isinstance(net, dict) and set(net) == {"func"}
+        if not known or net["func"].startswith("ptutils.") or not _is_of_net(error):
+            raise
+        raise _core.WrongState(
+            f"[{config['exp_id']}] of model.net only the class is stored, "
+            f"{net['func']}, which is not enough to build it again: give it, "
+            f"pt.Session({config['exp_id']!r}, dbinterface=…, model=pt.Model(net, "
+            f"…), dataprovider=…).resume() (building it gave: {error})"
+        ) from error
+
+
+def _is_of_net(error: Exception) -> bool:
+    """Of building the model, or of putting the state into it."""
+    text = str(error)
+    if "the state does not fit" in text or text.startswith("[model"):
+        return True
+    return isinstance(error, ValueError) and "empty parameter list" in text
 
 
 def resume(
@@ -352,7 +386,7 @@ def resume(
     Only ptutils' own classes, ``classes`` and those named before on this machine
     are built, unless ``trusted``.
     """
-    return _load(location, exp_id, classes, trusted).resume()
+    return _load(location, exp_id, classes, trusted, "resume")
 
 
 def restart(
@@ -363,9 +397,12 @@ def restart(
     trusted: bool = False,
 ) -> Session:
     """The same from step 0, as a new attempt."""
-    return _load(location, exp_id, classes, trusted).restart()
+    return _load(location, exp_id, classes, trusted, "restart")
 
 
+# As Python's own errors and reprs name them.
+_init.__qualname__ = "Session"
+resume_.__qualname__, restart_.__qualname__ = "Session.resume", "Session.restart"
 extend(
     Session,
     __init__=_init,

@@ -14,10 +14,10 @@ State
 from __future__ import annotations
 
 import os
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from . import _core, _tree
+from . import _core, _text, _tree
 from ._dotted import MISSING, find_path, set_path
 from .errors import UnknownName, WrongState, WrongType, WrongValue
 
@@ -40,6 +40,11 @@ class DotDict(dict[Any, Any]):
     def __init__(self, *args: Any, **items: Any) -> None:
         if len(args) == 1 and not isinstance(args[0], dict):
             args = (self._source(args[0]),)
+            if not isinstance(args[0], Iterable):
+                raise WrongType(
+                    f"[{type(self).__name__}] takes a dictionary, a path or a module, "
+                    f"not {args[0]!r}"
+                )
         super().__init__(*args, **items)
 
     @classmethod
@@ -216,7 +221,7 @@ class DotDict(dict[Any, Any]):
         if not isinstance(source, Mapping):
             raise WrongType(
                 f"[{_kind(self)}.assign] takes a dictionary, a path or a module, "
-                f"not a {type(other).__name__}"
+                f"not {_text.with_article(other)}"
             )
         if source is self:
             return self

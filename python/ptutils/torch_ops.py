@@ -44,6 +44,8 @@ def forward(net: Any, inputs: Any, grad: bool) -> Any:
 
 
 def loss(criterion: Any, outputs: Any, targets: Any) -> Any:
+    if isinstance(outputs, (_core.Variable, _core.Tensor)):
+        return criterion(outputs, targets)
     return criterion(outputs, to_device(targets, getattr(outputs, "device", None)))
 
 

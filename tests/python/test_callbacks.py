@@ -127,7 +127,7 @@ def test_arguments_that_a_callback_does_not_take_are_an_error():
 
 
 def test_only_a_function_runs_at_a_trigger():
-    with pytest.raises(TypeError, match="callbacks.on.*a int is not a function"):
+    with pytest.raises(TypeError, match="callbacks.on.*an int is not a function"):
         pt.Module().callbacks.on("end_of_epoch", 3)
 
 

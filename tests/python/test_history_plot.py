@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small import environment
 
@@ -196,3 +197,12 @@ def test_a_notebooks_line_is_written_twice_a_second_at_most(
     assert len(kernel) <= 4
     config = pt.open(tmp_path / "r.db")["nb"].config
     assert "callbacks" not in config
+
+
+def test_the_last_value_of_a_misspelt_metric_is_an_error():
+    h = pt.runs.History()
+    h.log("train/loss", 1.0, step=3)
+    h.begin_attempt(1, 0)
+    assert np.isnan(h.last("train/loss"))  # abandoned
+    with pytest.raises(KeyError, match="no metric 'train/lossss'; did you mean"):
+        h.last("train/lossss")

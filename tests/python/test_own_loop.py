@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import random
 
 import numpy as np
@@ -249,3 +251,35 @@ def test_run_of_a_torch_net(tmp_path, own_loader):
     assert s.history.last("val/accuracy") > 0.7
     losses = [r["value"] for r in s.history.records("train/loss")]
     assert len(losses) == 24 and losses[-1] < losses[0]
+
+
+def test_ctrl_c_says_where_it_paused_unless_warnings_are_off(tmp_path, capfd):
+    def interrupted():
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "a.db", body=lambda s, net: os.kill(os.getpid(), 2))
+        return capfd.readouterr().err
+
+    assert "own: paused at step 1; go on by running it again\n" in interrupted()
+    logger = logging.getLogger("ptutils")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        assert "paused" not in interrupted()
+    finally:
+        logger.setLevel(before)
+
+
+def test_a_loop_that_failed_in_its_first_step_is_begun_anew_with_another_net(tmp_path):
+    def run(hidden, fail=False):
+        net = torch.nn.Linear(hidden, 1)
+        with pt.Session("own", dbinterface=tmp_path / "a.db", net=net) as s:
+            for _ in s.loop([1, 2]):
+                if fail:
+                    raise Stopped
+        return s
+
+    with pytest.raises(Stopped):
+        run(3, fail=True)
+    assert run(4).attempt == 1
+    with pytest.raises(pt.errors.WrongState, match="does not fit"):
+        run(5)

@@ -404,3 +404,24 @@ def test_a_full_disk_at_the_first_save_is_a_failure_in_the_record_too(tmp_path):
         print(s.status.outcome, pt.open("a.db")["run"].status.outcome)
     """
     assert "failure failure" in run_script(script, tmp_path)
+
+
+def other(path, hidden, features=8, **options):
+    net = pt.nn.Sequential(pt.nn.Linear(features, hidden), pt.nn.Linear(hidden, 2))
+    s = session(path, callbacks=[], **options)
+    s.model.net = net
+    s.model.optimizer = pt.optim.SGD(net.parameters(), lr=0.1)
+    return s
+
+
+def test_a_run_that_failed_before_its_first_step_is_begun_anew(tmp_path, caplog):
+    with pytest.raises(pt.errors.WrongValue, match="in_features=3"):
+        other(tmp_path / "a.db", 4, features=3).run()
+    s = other(tmp_path / "a.db", 5).run()
+    assert s.status.state == "complete" and s.attempt == 1
+    assert [r for r in caplog.messages if "begins anew" in r] == [
+        "run: has trained nothing yet and is not as it was: begins anew"
+    ]
+    with pytest.raises(pt.errors.WrongState, match=r"(?s)structure.*restart\(\)"):
+        other(tmp_path / "a.db", 6).run()
+    assert other(tmp_path / "a.db", 6).restart().attempt == 2

@@ -323,6 +323,15 @@ class ViewBuffer : public std::streambuf {
   }
 };
 
+/// Whether a line, counted from 0, is indented by a tab.
+bool is_tab_indented(std::string_view text, int line) {
+  std::size_t at = 0;
+  for (; line > 0 && at != text.npos; --line) at = text.find('\n', at + 1);
+  if (at == text.npos) return false;
+  const std::size_t first = text.find_first_not_of(" \n", at);
+  return first != text.npos && text[first] == '\t';
+}
+
 /// yaml-cpp takes the control character 4 for the end of the file, and makes
 /// replacement characters of malformed UTF-8: both would lose data silently.
 void check_characters(std::string_view text, const std::string& where) {
@@ -358,6 +367,10 @@ Value parse_yaml(std::string_view text, std::string_view where) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
+    if (is_tab_indented(text, error.mark.line))
+      detail::malformed(prefix, "line ", error.mark.line + 1,
+                        ": a tab in the indentation; YAML is indented by "
+                        "spaces");
     detail::malformed(prefix, "line ", error.mark.line + 1, ", column ",
                       error.mark.column + 1, ": ", plain_words(error.msg));
   }

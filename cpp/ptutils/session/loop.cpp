@@ -183,6 +183,7 @@ bool Session::end_step(const Value& metrics, bool epoch_ended) {
   if (metrics.is_dict())
     for (const auto& [key, value] : metrics.as_dict())
       log(to_string(key), value);
+  const Value logged(std::exchange(of_step_, Dict()));
   phase_ = Phase::kBetween;
   progress_.step += 1;
   progress_.step_in_epoch += 1;
@@ -192,7 +193,7 @@ bool Session::end_step(const Value& metrics, bool epoch_ended) {
   }
   update_status();
   Ending ending(*this);
-  raise(kEnd, metrics);
+  raise(kEnd, logged);
   if (ending.moved()) return goes_on();  // a callback went back
   if (epoch_ended) return close_epoch();
   if (!validate_due() || ending.moved()) return goes_on();

@@ -116,7 +116,8 @@ Value Model::forward(const Value& inputs) {
 Value Model::loss(const Value& outputs, const Value& targets) {
   if (!criterion)
     fail(Kind::kState, class_name(),
-         "has no criterion: give Model(net, criterion=…), or override loss");
+         "has no criterion: give Model(net, criterion=…), model.criterion in a "
+         "file, or override loss");
   if (is_foreign_module(criterion))
     return foreign_ops().loss(*criterion, outputs, targets);
   return criterion->call(Value::list({outputs, targets}, true));
@@ -144,8 +145,8 @@ void Model::apply_gradients() {
 void Model::optimize(const Value& loss) {
   if (!optimizer)
     fail(Kind::kState, class_name(),
-         "has no optimizer: give Model(net, …, optimizer=…), or override "
-         "optimize");
+         "has no optimizer: give Model(net, …, optimizer=…), model.optimizer "
+         "in a file, or override optimize");
   if (auto* native = dynamic_cast<optim::Optimizer*>(optimizer.get()))
     native->zero_grad();
   else

@@ -108,7 +108,9 @@ void Session::fail_structure(const std::vector<Change>& changes) const {
   fail(Kind::kState, options_.exp_id, "exists in ",
        options_.dbinterface->location(),
        " with another structure:", describe(changes),
-       "\n  choose another exp_id, or give back the structure it has");
+       "\n  choose another exp_id, or give back the structure it has; to begin "
+       "this one anew from step 0: Session.restart(), ptutils run --restart "
+       "(what is stored is kept)");
 }
 
 /// Loads it whole; what changed in the configuration may be why it cannot be.
@@ -160,6 +162,12 @@ void Session::restore_waiting() {
   for (const std::string& name : waiting_parts_.keys())
     log::warning(options_.exp_id, ": the saved '", name,
                  "' has no attribute here: set it before the loop begins");
+}
+
+/// Whether more of the run is stored than what it was to begin with, in this
+/// object or in the database.
+bool Session::has_begun(const CheckpointInfo& from) const {
+  return has_run_ || from.step > 0 || !store_->load_history().empty();
 }
 
 /// Returns what the user has changed since: edits, where the run goes on.
@@ -219,6 +227,23 @@ bool Session::repeats_steps(const RunRecord& before,
     for (const History::Record& r : history_.records(name, true))
       if (r.attempt == attempt_ && r.step > from.step) return true;
   return false;
+}
+
+/// Nothing where the state does not fit and is only what the run was to begin
+/// with: it stands in nobody's way.
+std::optional<std::vector<Change>> Session::restore_if_begun(
+    const RunRecord& before, const CheckpointInfo& from, Mode mode) {
+  const std::uint64_t seed = options_.seed;
+  try {
+    return restore(before, from);
+  } catch (const Error&) {
+    if (mode != Mode::kAuto || has_begun(from)) throw;
+  }
+  log::warning(options_.exp_id,
+               ": has trained nothing yet and is not as it was: begins anew");
+  options_.seed = seed;
+  waiting_parts_ = Dict();
+  return std::nullopt;
 }
 
 /// The values that the user has changed since. What changed while it ran (a

@@ -111,6 +111,7 @@ void Session::load_partial(const Value& state) {
   Module::load_partial(state);
   last_saved_step_ = -1;
   phase_ = Phase::kBetween;  // what was under way is no step of this state
+  of_step_ = Dict();
   if (restoring_ || !begun_) return;
   moves_ += 1;
   if (progress_.step >= before) return;
@@ -166,6 +167,8 @@ void Session::log(std::string_view name, const Value& value) {
   if (phase_ == Phase::kBetween && is_again()) return;  // its records are there
   std::string full(name);
   if (full.find('/') == std::string::npos) full = "train/" + full;
+  if (phase_ != Phase::kBetween)
+    of_step_.set(full.starts_with("train/") ? full.substr(6) : full, value);
   History::Record record;
   record.attempt = attempt_;
   record.step = progress_.step + (phase_ == Phase::kBetween ? 0 : 1);

@@ -227,6 +227,9 @@ class PTUTILS_API Session : public Module {
   void check_parts() const;
   void start_new(const std::optional<RunRecord>& before);
   void back_to_start(const RunRecord& before);
+  bool has_begun(const CheckpointInfo& from) const;
+  std::optional<std::vector<Change>> restore_if_begun(
+      const RunRecord& before, const CheckpointInfo& from, Mode mode);
   std::vector<Change> restore(const RunRecord& before,
                               const CheckpointInfo& from);
   bool is_over(const RunRecord& before, Mode mode) const;
@@ -290,6 +293,7 @@ class PTUTILS_API Session : public Module {
   std::int64_t last_saved_step_ = -1;
   History history_;
   std::vector<Pending> pending_;
+  Dict of_step_;  // logged in this step, by name: end_of_training_step's
   RunRecord record_;
   Value stored_best_;  // the last best whose checkpoint is durable
   List unraised_edits_;

@@ -162,6 +162,7 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   signal_ = 0;
   started_ = 0;
   phase_ = Phase::kBetween;
+  of_step_ = Dict();
   ending_step_ = save_asked_ = false;
   waiting_parts_ = Dict();
   unvalidated_.clear();
@@ -178,14 +179,15 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   record_ = before.value_or(RunRecord());
   record_.exp_id = options_.exp_id;
   if (!before) record_.created = now();
-  if (from) {
-    auto changes = restore(*before, *from);
+  std::optional<std::vector<Change>> changes;
+  if (from) changes = restore_if_begun(*before, *from, mode);
+  if (changes) {
     if (is_over(*before, mode)) {
       begun_ = false;
       give_back(*before);
       return false;
     }
-    log_changes(changes, from->step);
+    log_changes(*changes, from->step);
     if (before->status.state == Status::State::kComplete &&
         before->status.outcome != Status::Outcome::kFailure)
       ended_before_ = before;
@@ -214,7 +216,7 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
     flush_history(false);
     if (!lost_ && !store_->beat(now_status, latest)) lost_ = true;
   });
-  return !from;
+  return !changes;
 }
 
 /// The run stays as it was.

@@ -72,6 +72,11 @@ def _check(sub: argparse.ArgumentParser) -> None:
 
 def _run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("what", help="an experiment file, or an exp_id to go on with")
+    sub.add_argument(
+        "--restart",
+        action="store_true",
+        help="from step 0, as a new attempt; what is stored is kept",
+    )
     _overrides(sub)
 
 

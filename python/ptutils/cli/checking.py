@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, registry
+from . import metrics
 from .common import Terminal, database, load_config, message
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Checked:
         self.problems: list[str] = []
         self.found: list[list[str]] = []
         self.data: dict[str, Any] = {}
+        self.has_own_callbacks = False
 
     def attempt(self, what: Any, *args: Any) -> Any:
         """Its result; None when it failed, and then the error is noted."""
@@ -196,6 +198,8 @@ def _callbacks(checked: Checked) -> None:
         made = _build(checked, config, path, "callbacks")
         if made is not None and not isinstance(made, _core.Callback):
             checked.problems.append(f"[{path}] {item!r} is not a Callback")
+        elif made is not None and metrics.is_own(made):
+            checked.has_own_callbacks = True
 
 
 def _database(checked: Checked, where: Any) -> None:
@@ -330,32 +334,33 @@ def _one_batch(checked: Checked, model: Any, batch: Any, phase: str) -> None:
     train = phase == "train"
     model.train(train)
     begin = time.perf_counter()
-    metrics = checked.attempt(model.step if train else model.validate, batch)
-    if metrics is None:
+    given = checked.attempt(model.step if train else model.validate, batch)
+    if given is None:
         return
     took = 1000 * (time.perf_counter() - begin)
-    values = {k: float(v) for k, v in metrics.items() if k != "count"}
+    values = {k: float(v) for k, v in given.items() if k != "count"}
     shown = "  ".join(f"{k} {_text.number(v)}" for k, v in values.items())
     checked.data["data"][phase]["metrics"] = values
     checked.found.append([f"{phase} batch", f"{shown}  ({took:.1f} ms)"])
 
 
 def _best(checked: Checked) -> None:
-    """A metric that no batch gives may come from a callback, or be misspelt."""
-    best = (checked.config.get("save_params") or {}).get("keep_best")
-    if isinstance(best, dict):
-        best = best.get("metric")
-    if not best:
-        return
+    """A metric that no batch gives may come from an own callback, or is wrong."""
+    best = metrics.best_of(checked.config)
     names = [
         f"{phase}/{name}"
         for phase, data in checked.data.get("data", {}).items()
         for name in data.get("metrics", {})
     ]
-    if best not in names:
-        hint = _core._did_you_mean(best, names)
-        checked.found.append(["keep_best", f"no batch gives {best!r}{hint}"])
-        checked.data["keep_best"] = checked.found[-1][1]
+    phase = best.partition("/")[0]
+    if not best or (best in names and metrics.is_validated(checked.config, phase)):
+        return
+    text = metrics.complaint(checked.config, names)
+    if not checked.has_own_callbacks:
+        checked.problems.append(text)
+        return
+    checked.data["keep_best"] = text.partition("] ")[2]
+    checked.found.append(["keep_best", checked.data["keep_best"]])
 
 
 def _shapes(batch: Any) -> str:

@@ -196,6 +196,13 @@ def changed(config: Any, overrides: list[str], seed: int | None) -> Any:
         config = _core._apply_override(config, assignment)
     if seed is not None:
         config["seed"] = seed
+    name = config.get("exp_id")
+    if isinstance(name, (int, float)):
+        quoted = f"'{name}'"
+        raise WrongType(
+            f"[exp_id] a name, but {name!r} is read as a number: in quotes it is a "
+            f'name, exp_id: {quoted}, or -o "exp_id={quoted}"'
+        )
     return config
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, registry
 from ..errors import NotFound, WrongState
+from . import metrics
 from .common import (
     Terminal,
     changed,
@@ -42,13 +43,16 @@ class _Notes(logging.Handler):
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
     """A file, or a stored run by its exp_id."""
+    from ..session import Session, rebuilding
+
     prepare(args, terminal)
     if args.command == "run" and (os.path.exists(args.what) or _is_file(args.what)):
-        session, name = _from_file(args)
-    else:
-        name = args.exp_id if args.command == "resume" else args.what
-        session = _from_record(args, name)
-    return _run(session, args, terminal)
+        session = _from_file(args)
+        return _run(session, args, terminal)
+    config = _stored(args, args.exp_id if args.command == "resume" else args.what)
+    with rebuilding(config):
+        session = Session._from_config(config, False, database(args))
+        return _run(session, args, terminal)
 
 
 def prepare(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -67,20 +71,19 @@ def _is_file(what: str) -> bool:
     return what.endswith((".yaml", ".yml", ".json", ".py")) or os.sep in what
 
 
-def _from_file(args: argparse.Namespace) -> tuple[Session, str]:
+def _from_file(args: argparse.Namespace) -> Session:
     from ..session import Session
 
     config = load_config(args.what, args.overrides, args.seed)
     if args.db or config.get("dbinterface") is None:
         config["dbinterface"] = database(args)
     session = Session._from_config(config, True, database(args))
-    return session, session.exp_id
+    metrics.require_best(session, config)
+    return session
 
 
-def _from_record(args: argparse.Namespace, exp_id: str) -> Session:
-    """The session that a record describes, under the trust rule."""
-    from ..session import Session
-
+def _stored(args: argparse.Namespace, exp_id: str) -> dict[str, Any]:
+    """The configuration in a record, to be built under the trust rule."""
     if not os.path.exists(database(args)) and args.command == "run":
         raise NotFound(no_file(exp_id) + f", and no database {database(args)}")
     runs = open_runs(args)
@@ -95,7 +98,7 @@ def _from_record(args: argparse.Namespace, exp_id: str) -> Session:
     config.pop("func", None)
     config["dbinterface"] = database(args)
     runs.close()
-    return Session._from_config(config, False, database(args))
+    return dict(config)
 
 
 def _command(run: Any) -> str:
@@ -115,6 +118,8 @@ def _run(session: Session, args: argparse.Namespace, terminal: Terminal) -> int:
     try:
         if args.command == "resume":
             session.resume()
+        elif args.restart:
+            session.restart()
         else:
             session.run()
     except (KeyboardInterrupt, SystemExit) as ended:
@@ -137,19 +142,24 @@ def _run(session: Session, args: argparse.Namespace, terminal: Terminal) -> int:
         return 1
     _core._log_flush()
     lines = [str(session.status), *_summary(session)]
-    if session.status.heartbeat < started:  # the one that it had before
+    nothing_to_do = session.status.heartbeat < started  # the one it had before
+    if nothing_to_do:
         lines.append(
             f"nothing to do: {session.exp_id} is complete; for more, "
             "-o train_params.num_epochs=N; for another run, -o exp_id=NAME"
         )
-    terminal.answer(_as_data(session), "\n".join(lines))
+    terminal.answer(_as_data(session, nothing_to_do), "\n".join(lines))
     return 0
 
 
-def _record(session: Session) -> Any:
+def _runs(session: Session) -> Any:
     from ..runs import Runs
 
-    return Runs(session.dbinterface)[session.exp_id]
+    return Runs(session.dbinterface)
+
+
+def _record(session: Session) -> Any:
+    return _runs(session)[session.exp_id]
 
 
 def _summary(session: Session) -> list[str]:
@@ -161,12 +171,14 @@ def _summary(session: Session) -> list[str]:
     return ["last " + "  ".join(last)] if last else []
 
 
-def _as_data(session: Session) -> dict[str, Any]:
-    run = _record(session)
+def _as_data(session: Session, nothing_to_do: bool = False) -> dict[str, Any]:
+    """As `show --json` has it, with what this command did."""
+    from .showing import as_data
+
+    where = session.dbinterface.location()
+    sizes = _runs(session).sizes()
     return {
-        "exp_id": run.exp_id,
-        "status": run.status.to_dict(),
-        "best": run.best,
-        "latest": run.latest,
-        "dbinterface": session.dbinterface.location(),
+        **as_data(_record(session), sizes),
+        "dbinterface": where,
+        "nothing_to_do": nothing_to_do,
     }

@@ -27,12 +27,13 @@ def ls(args: argparse.Namespace, terminal: Terminal) -> int:
         among = f" that match {' '.join(args.filter)!r}" if args.filter else ""
         terminal.note(f"no runs{among} in {found.location}")
         return 0
-    data = [_as_data(run, sizes) for run in rows]
+    data = [as_data(run, sizes) for run in rows]
     terminal.answer(data, _listing.text(rows, sizes, terminal.colour))
     return 0
 
 
-def _as_data(run: Run, sizes: dict[str, int]) -> dict[str, Any]:
+def as_data(run: Run, sizes: dict[str, int]) -> dict[str, Any]:
+    """A run in JSON."""
     status = run.status
     return {
         "exp_id": run.exp_id,
@@ -63,7 +64,7 @@ def show(args: argparse.Namespace, terminal: Terminal) -> int:
     run = one_run(runs, args.exp_id)
     asked = [name for name in _SECTIONS if getattr(args, name)]
     if terminal.as_json:
-        data = _as_data(run, runs.sizes())
+        data = as_data(run, runs.sizes())
         data["attempts"], data["checkpoints"] = run.attempts, run.checkpoints
         data["metadata"] = run.metadata
         for name in asked:
@@ -105,9 +106,10 @@ def _history(run: Run) -> tuple[Any, str]:
     history, data = run.history, []
     rows = [["metric", "records", "first", "last", "min", "max"]]
     for name in history.names():
-        found = [r for r in history.records(name) if r["value"] == r["value"]]
-        if not found:
+        records = history.records(name)
+        if not records:  # all of them abandoned
             continue
+        found = [r for r in records if r["value"] == r["value"]] or records
         low = min(found, key=lambda record: record["value"])
         high = max(found, key=lambda record: record["value"])
         rows.append(
@@ -120,7 +122,7 @@ def _history(run: Run) -> tuple[Any, str]:
                 _at(high),
             ]
         )
-        data.append({"metric": name, "records": history.records(name)})
+        data.append({"metric": name, "records": records})
     return data, "\n".join(_text.columns(rows)) if data else "no metrics"
 
 

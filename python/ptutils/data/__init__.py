@@ -22,6 +22,7 @@ from .._core import (
     SequentialSampler,
 )
 from .._unknown import attributes_of
+from . import _shown as _shown
 
 __all__ = [
     "MNIST",

@@ -7,10 +7,11 @@
 
 namespace ptutils {
 
-/// Ends the run when a training loss is NaN or infinite: throws Kind::kValue
-/// with step and value, so that the session is a failure and its last
-/// checkpoint stays. A loss that is still on another device is read every 20
-/// steps, and the message says so.
+/// Ends the run when a metric of a training step is NaN, or a loss infinite (a
+/// metric that has "loss" in its name): throws Kind::kValue with name, step and
+/// value, so that the session is a failure and its last checkpoint stays.
+/// Metrics of other phases ("val/…") are not looked at. Those that are still on
+/// another device are read 20 at a time, and before a save.
 class PTUTILS_API NaNDetector : public Callback {
  public:
   std::string class_name() const override {
@@ -21,8 +22,13 @@ class PTUTILS_API NaNDetector : public Callback {
   void handle(const Event& event) override;
 
  private:
-  void check(double loss, std::int64_t step) const;
-  std::vector<std::pair<std::int64_t, Value>> waiting_;  // (step, loss)
+  struct Waiting {
+    std::int64_t step;
+    std::string name;
+    Value value;
+  };
+  void check_waiting();
+  std::vector<Waiting> waiting_;
 };
 
 }  // namespace ptutils
