@@ -8,7 +8,7 @@
 
 namespace ptutils::detail {
 
-Value value_of(TensorSet set, const std::string& prefix, bool verify) {
+Value value_of(TensorSet&& set, const std::string& prefix, bool verify) {
   if (!set.has_skeleton) {
     Dict out;
     for (auto& [name, value] : set.members) {

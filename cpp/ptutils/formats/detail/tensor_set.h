@@ -17,8 +17,8 @@ struct TensorSet {
 
 /// The value of a set: by its skeleton, which names every tensor, or without
 /// one the flat dict of its members. `prefix` begins messages; `verify`
-/// compares the checksums of the skeleton.
-PTUTILS_API Value value_of(TensorSet set, const std::string& prefix,
+/// compares the checksums of the skeleton. The set is used up.
+PTUTILS_API Value value_of(TensorSet&& set, const std::string& prefix,
                            bool verify = false);
 
 }  // namespace ptutils::detail
