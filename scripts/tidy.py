@@ -13,12 +13,22 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+BATCH = 8  # sources in a translation unit
+
+
+@dataclass
+class Source:
+    path: Path
+    stamp: Path  # is there once it has passed
+    flags: tuple[str, ...]
 
 
 def commands(build: Path) -> dict[Path, str]:
@@ -53,6 +63,12 @@ def dependencies(build: Path) -> dict[Path, set[Path]]:
     return found
 
 
+def flags_of(command: str) -> tuple[str, ...]:
+    """What a command says beside the source and the object."""
+    words = shlex.split(command)[1:]
+    return tuple(words[: words.index("-o")])
+
+
 def fingerprint(command: str, files: set[Path]) -> str:
     digest = hashlib.sha256(command.encode())
     for path in sorted(files | {ROOT / ".clang-tidy"}):
@@ -62,25 +78,46 @@ def fingerprint(command: str, files: set[Path]) -> str:
     return digest.hexdigest()
 
 
-def check(build: Path, source: Path, stamp: Path) -> str:
-    """clang-tidy's complaints, or nothing; then the stamp is set."""
+def tidy(build: Path, source: Path, *flags: str) -> str:
+    """clang-tidy's complaints, or nothing."""
     done = subprocess.run(
         [
             "clang-tidy",
             "--quiet",
-            "-p",
-            str(build),
+            *([] if flags else ["-p", str(build)]),
             "--extra-arg=-Wno-everything",
             "--extra-arg=-Qunused-arguments",
             str(source),
+            *(["--", *flags] if flags else []),
         ],
         capture_output=True,
         text=True,
     )
-    if done.returncode:
-        return done.stdout or done.stderr
-    stamp.touch()
-    return ""
+    return (done.stdout or done.stderr) if done.returncode else ""
+
+
+def check(build: Path, batch: list[Source]) -> list[str]:
+    """The complaints about a batch's sources; what passes is stamped.
+
+    All in one translation unit first: reading the headers takes most of the
+    time. What does not pass so is looked at by itself.
+    """
+    if len(batch) > 1:
+        whole = batch[0].stamp.with_suffix(".cpp")
+        whole.write_text("".join(f'#include "{source.path}"\n' for source in batch))
+        failed = tidy(build, whole, *batch[0].flags)
+        whole.unlink()
+        if not failed:
+            for source in batch:
+                source.stamp.touch()
+            return []
+    complaints = []
+    for source in batch:
+        if complaint := tidy(build, source.path):
+            complaints.append(complaint)
+        else:
+            source.stamp.touch()
+    return complaints
 
 
 def distinct(complaints: list[str]) -> str:
@@ -92,23 +129,35 @@ def distinct(complaints: list[str]) -> str:
     return "".join(reversed(first.values()))
 
 
+def batches(sources: list[Source]) -> list[list[Source]]:
+    """Of sources that are compiled alike, and of no more than every core gets."""
+    size = max(1, min(BATCH, len(sources) // (2 * (os.cpu_count() or 1))))
+    alike: dict[tuple[str, ...], list[Source]] = {}
+    for source in sources:
+        alike.setdefault(source.flags, []).append(source)
+    return [
+        group[i : i + size]
+        for group in alike.values()
+        for i in range(0, len(group), size)
+    ]
+
+
 def main(build: Path, wanted: list[Path]) -> int:
     stamps = build / "tidy"
     stamps.mkdir(exist_ok=True)
     known = dependencies(build)
     todo = []
-    for source, command in commands(build).items():
-        if wanted and source not in wanted:
+    for path, command in commands(build).items():
+        if wanted and path not in wanted:
             continue
-        name = fingerprint(command, known.get(source, {source}))
-        if not (stamps / name).exists():
-            todo.append((source, stamps / name))
+        stamp = stamps / fingerprint(command, known.get(path, {path}))
+        if not stamp.exists():
+            todo.append(Source(path, stamp, flags_of(command)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        complaints = list(pool.map(lambda item: check(build, *item), todo))
+        complaints = sum(pool.map(lambda b: check(build, b), batches(todo)), [])
     print(distinct(complaints), end="")
-    failed = sum(1 for complaint in complaints if complaint)
-    print(f"clang-tidy: {len(todo)} checked, {failed} failed")
-    return 1 if failed else 0
+    print(f"clang-tidy: {len(todo)} checked, {len(complaints)} failed")
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":
