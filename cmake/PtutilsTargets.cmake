@@ -17,11 +17,10 @@ function(ptutils_room folder)
     return()
   endif()
   add_library(ptutils_${folder} OBJECT ${sources})
-  # Several sources at once: half the time of a build from nothing. The files of
-  # tensor have names in common.
+  # The files of tensor have names in common.
   if(NOT folder STREQUAL "tensor")
     set_target_properties(ptutils_${folder} PROPERTIES
-      UNITY_BUILD "${PTUTILS_UNITY_ROOMS}" UNITY_BUILD_BATCH_SIZE 8)
+      UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 8)
   endif()
   ptutils_object_library(ptutils_${folder} ${ARGN})
   if(PTUTILS_FUZZ AND folder IN_LIST PTUTILS_FUZZED_ROOMS)

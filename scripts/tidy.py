@@ -1,10 +1,11 @@
 """Run clang-tidy on the core's sources that have changed since it passed them.
 
-    python scripts/tidy.py BUILD [FILE...]
+    python scripts/tidy.py BUILD
 
-BUILD is a built folder (compile_commands.json, ninja's dependency log). What
-passed is remembered in BUILD/tidy by a hash of the source, the project's headers
-that it includes, the command, and .clang-tidy.
+BUILD is a built folder (compile_commands.json, ninja's dependency log). Sources
+that it compiles together are looked at together: most of the time goes into
+headers. What passed is remembered in BUILD/tidy by a hash of the source, what it
+includes of the project, the command, and .clang-tidy.
 """
 
 from __future__ import annotations
@@ -13,26 +14,16 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BATCH = 8  # sources in a translation unit
-
-
-@dataclass
-class Source:
-    path: Path
-    stamp: Path  # is there once it has passed
-    flags: tuple[str, ...]
 
 
 def commands(build: Path) -> dict[Path, str]:
-    """The first compile command of each source below cpp/.
+    """The first compile command of each source, or batch of sources, of cpp/.
 
     Not of the kernels: Eigen alone takes clang-tidy longer than all the rest,
     and Debian's clang-tidy 14 does not know __builtin_cpu_supports' levels.
@@ -40,13 +31,14 @@ def commands(build: Path) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = Path(entry["file"])
-        if path.is_relative_to(ROOT / "cpp") and "kernels" not in path.parts:
+        core = any(path.is_relative_to(base / "cpp") for base in (ROOT, build))
+        if core and "kernels" not in path.parts:
             found.setdefault(path, entry["command"])
     return found
 
 
 def dependencies(build: Path) -> dict[Path, set[Path]]:
-    """The project's files that each source was last compiled from."""
+    """The project's files that each source, the first of them, needs."""
     log = subprocess.run(
         ["ninja", "-C", str(build), "-t", "deps"],
         capture_output=True,
@@ -57,16 +49,9 @@ def dependencies(build: Path) -> dict[Path, set[Path]]:
     for block in log.split("\n\n"):
         paths = [(build / line.strip()).resolve() for line in block.splitlines()[1:]]
         own = {path for path in paths if path.is_relative_to(ROOT)}
-        for source in own:
-            if source.suffix == ".cpp":
-                found.setdefault(source, set()).update(own)
+        if paths:
+            found.setdefault(paths[0], set()).update(own)
     return found
-
-
-def flags_of(command: str) -> tuple[str, ...]:
-    """What a command says beside the source and the object."""
-    words = shlex.split(command)[1:]
-    return tuple(words[: words.index("-o")])
 
 
 def fingerprint(command: str, files: set[Path]) -> str:
@@ -78,46 +63,25 @@ def fingerprint(command: str, files: set[Path]) -> str:
     return digest.hexdigest()
 
 
-def tidy(build: Path, source: Path, *flags: str) -> str:
-    """clang-tidy's complaints, or nothing."""
+def check(build: Path, source: Path, stamp: Path) -> str:
+    """clang-tidy's complaints, or nothing; then the stamp is set."""
     done = subprocess.run(
         [
             "clang-tidy",
             "--quiet",
-            *([] if flags else ["-p", str(build)]),
+            "-p",
+            str(build),
             "--extra-arg=-Wno-everything",
             "--extra-arg=-Qunused-arguments",
             str(source),
-            *(["--", *flags] if flags else []),
         ],
         capture_output=True,
         text=True,
     )
-    return (done.stdout or done.stderr) if done.returncode else ""
-
-
-def check(build: Path, batch: list[Source]) -> list[str]:
-    """The complaints about a batch's sources; what passes is stamped.
-
-    All in one translation unit first: reading the headers takes most of the
-    time. What does not pass so is looked at by itself.
-    """
-    if len(batch) > 1:
-        whole = batch[0].stamp.with_suffix(".cpp")
-        whole.write_text("".join(f'#include "{source.path}"\n' for source in batch))
-        failed = tidy(build, whole, *batch[0].flags)
-        whole.unlink()
-        if not failed:
-            for source in batch:
-                source.stamp.touch()
-            return []
-    complaints = []
-    for source in batch:
-        if complaint := tidy(build, source.path):
-            complaints.append(complaint)
-        else:
-            source.stamp.touch()
-    return complaints
+    if done.returncode:
+        return done.stdout or done.stderr
+    stamp.touch()
+    return ""
 
 
 def distinct(complaints: list[str]) -> str:
@@ -129,41 +93,22 @@ def distinct(complaints: list[str]) -> str:
     return "".join(reversed(first.values()))
 
 
-def batches(sources: list[Source]) -> list[list[Source]]:
-    """Of sources that are compiled alike, and of no more than every core gets."""
-    size = max(1, min(BATCH, len(sources) // (2 * (os.cpu_count() or 1))))
-    alike: dict[tuple[str, ...], list[Source]] = {}
-    for source in sources:
-        alike.setdefault(source.flags, []).append(source)
-    return [
-        group[i : i + size]
-        for group in alike.values()
-        for i in range(0, len(group), size)
-    ]
-
-
-def main(build: Path, wanted: list[Path]) -> int:
+def main(build: Path) -> int:
     stamps = build / "tidy"
     stamps.mkdir(exist_ok=True)
     known = dependencies(build)
     todo = []
-    for path, command in commands(build).items():
-        if wanted and path not in wanted:
-            continue
-        stamp = stamps / fingerprint(command, known.get(path, {path}))
+    for source, command in commands(build).items():
+        stamp = stamps / fingerprint(command, known.get(source, {source}))
         if not stamp.exists():
-            todo.append(Source(path, stamp, flags_of(command)))
+            todo.append((source, stamp))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        complaints = sum(pool.map(lambda b: check(build, b), batches(todo)), [])
+        complaints = list(pool.map(lambda item: check(build, *item), todo))
     print(distinct(complaints), end="")
-    print(f"clang-tidy: {len(todo)} checked, {len(complaints)} failed")
-    return 1 if complaints else 0
+    failed = sum(1 for complaint in complaints if complaint)
+    print(f"clang-tidy: {len(todo)} checked, {failed} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(
-        main(
-            Path(sys.argv[1]).resolve(),
-            [Path(name).resolve() for name in sys.argv[2:]],
-        )
-    )
+    sys.exit(main(Path(sys.argv[1]).resolve()))

@@ -9,6 +9,7 @@ import io
 import math
 import re
 import sys
+import warnings
 from typing import Any
 
 from .errors import Malformed
@@ -122,7 +123,10 @@ def _storage(content: Any) -> Any:
 
     if not isinstance(content, bytes):
         raise malformed("a torch storage without its bytes")
-    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    with warnings.catch_warnings():
+        # Of a protocol that pickle.load refuses, too, torch only says so.
+        warnings.filterwarnings("error", "Detected pickle protocol")
+        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
 
 
 def _untyped(storage: Any) -> tuple[Any, Any]:

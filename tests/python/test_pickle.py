@@ -276,3 +276,14 @@ def test_a_parameter_of_such_a_dtype_comes_back(tmp_path):
 def test_a_tensor_without_values_is_refused(tmp_path):
     with pytest.raises(TypeError, match="meta device, which has no values"):
         pt.save(tmp_path / "x.pkl", {"x": torch.zeros(2, device="meta")})
+
+
+def test_a_torch_tensor_of_a_later_protocol_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    content = pickle.dumps(torch.ones(2), 4)
+    # The pickle inside the storage's bytes that holds its protocol version.
+    inner = b"\x80\x02M\xe9\x03."
+    assert content.count(inner) == 1
+    path.write_bytes(content.replace(inner, b"\x80\x06M\xe9\x03."))
+    with pytest.raises(pt.errors.Malformed, match=r"x\.pkl: .*protocol"):
+        pt.read(path)
