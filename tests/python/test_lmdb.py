@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import random
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lmdb
@@ -200,6 +201,21 @@ def test_a_database_of_lmdb_1_says_so(tmp_path: Path) -> None:
         pt.read(tmp_path / "x.any")
 
 
+@contextlib.contextmanager
+def writing(path: Path, script: str) -> Iterator[None]:
+    """While another process writes to it, from the first transaction on."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 WRITER = """
 import sys, lmdb
 env = lmdb.open(sys.argv[1], subdir=False, map_size=1 << 28, sync=False)
@@ -216,12 +232,7 @@ while True:
 
 def test_a_database_that_another_process_writes(tmp_path: Path) -> None:
     path = tmp_path / "x.lmdb"
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with writing(path, WRITER):
         seen = set()
         end = time.monotonic() + full(1, 10)
         while time.monotonic() < end:
@@ -234,9 +245,6 @@ def test_a_database_that_another_process_writes(tmp_path: Path) -> None:
             assert len(back) == 40 and len(numbers) == 1
             seen |= numbers
         assert len(seen) > 5
-    finally:
-        process.kill()
-        process.wait()
 
 
 GROWER = """
@@ -255,12 +263,7 @@ while True:
 
 def test_a_database_that_grows_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.lmdb"
-    process = subprocess.Popen(
-        [sys.executable, "-c", GROWER, str(path)], stdout=subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with writing(path, GROWER):
         end = time.monotonic() + full(2, 10)
         counts = [0]
         while time.monotonic() < end:
@@ -269,9 +272,6 @@ def test_a_database_that_grows_while_it_is_read(tmp_path: Path) -> None:
             except pt.errors.IOFailed as error:
                 assert "written faster" in str(error)
         assert counts == sorted(counts) and counts[-1] > 10
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_threads_read_one_file(tmp_path: Path) -> None:

@@ -119,6 +119,15 @@ struct AtomicFile::Impl {
     }
   }
 
+  /// Open, and all of the range was written.
+  void check_within(const char* verb, std::size_t offset,
+                    std::size_t count) const {
+    check_open();
+    if (offset > size || count > size - offset)
+      fail(Kind::kIndex, kWhere, "cannot ", verb, " ", count, " bytes at ",
+           offset, " of ", path.string(), ": only ", size, " were written");
+  }
+
   // Where a write of `done` bytes or an error leaves off.
   std::span<const std::byte> rest(std::span<const std::byte> bytes,
                                   ssize_t done) {
@@ -159,12 +168,7 @@ void AtomicFile::write(std::string_view bytes) {
 
 void AtomicFile::write_at(std::size_t offset,
                           std::span<const std::byte> bytes) {
-  impl_->check_open();
-  if (offset > impl_->size || bytes.size() > impl_->size - offset) {
-    fail(Kind::kIndex, kWhere, "cannot overwrite ", bytes.size(), " bytes at ",
-         offset, " of ", impl_->path.string(), ": only ", impl_->size,
-         " were written");
-  }
+  impl_->check_within("overwrite", offset, bytes.size());
   while (!bytes.empty()) {
     ssize_t done =
         detail::io_hooks().pwrite(impl_->file.fd.get(), bytes.data(),
@@ -189,12 +193,7 @@ void AtomicFile::extend(std::size_t size) {
 }
 
 void AtomicFile::read_at(std::size_t offset, std::span<std::byte> bytes) {
-  impl_->check_open();
-  if (offset > impl_->size || bytes.size() > impl_->size - offset) {
-    fail(Kind::kIndex, kWhere, "cannot read ", bytes.size(), " bytes at ",
-         offset, " of ", impl_->path.string(), ": only ", impl_->size,
-         " were written");
-  }
+  impl_->check_within("read", offset, bytes.size());
   while (!bytes.empty()) {
     ssize_t done = ::pread(impl_->file.fd.get(), bytes.data(), bytes.size(),
                            static_cast<off_t>(offset));

@@ -1,7 +1,6 @@
 #include "ptutils/formats/detail/hdf5/attributes.h"
 
 #include <algorithm>
-#include <exception>
 #include <optional>
 
 #include "ptutils/formats/detail/hdf5/texts.h"
@@ -15,32 +14,16 @@ namespace {
 
 constexpr std::size_t kLargestAttribute = std::size_t{32} << 10;
 
-struct AttributeNames {
-  std::vector<std::string> names;
-  std::exception_ptr error;
-};
-
-herr_t note_attribute(hid_t, const char* name, const H5A_info_t*, void* out) {
-  auto& all = *static_cast<AttributeNames*>(out);
-  try {
-    all.names.emplace_back(name);
-  } catch (...) {
-    all.error = std::current_exception();
-    return -1;
-  }
-  return 0;
-}
-
 std::vector<std::string> attribute_names(hid_t object, std::string_view where) {
-  AttributeNames out;
+  Names found;
   const herr_t status = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr,
-                                    note_attribute, &out);
-  if (out.error) std::rethrow_exception(out.error);
-  check(status, where, "its attributes cannot be listed");
-  for (const std::string& name : out.names)
+                                    &Names::note<H5A_info_t>, &found);
+  std::vector<std::string> out =
+      found.take(status, where, "its attributes cannot be listed");
+  for (const std::string& name : out)
     if (!valid_utf8(name))
       malformed(where, "the name of an attribute is not UTF-8");
-  return out.names;
+  return out;
 }
 
 /// A number where Value has that very type, else a NumPy scalar.

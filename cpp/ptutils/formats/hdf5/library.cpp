@@ -64,6 +64,13 @@ bool last_failure_is(std::string_view innermost) {
   return last.innermost == innermost;
 }
 
+std::vector<std::string> Names::take(herr_t status, std::string_view prefix,
+                                     std::string_view what) {
+  if (error_) std::rethrow_exception(error_);
+  check(status, prefix, what);
+  return std::move(names_);
+}
+
 std::string library_version() {
   unsigned major = 0;
   unsigned minor = 0;

@@ -1,7 +1,5 @@
 #include "ptutils/formats/detail/hdf5/links.h"
 
-#include <exception>
-
 #include "ptutils/formats/detail/text_coding.h"
 #include "ptutils/formats/detail/where.h"
 
@@ -15,22 +13,6 @@ constexpr std::string_view kDotLink = "\\.";  // flat names have no '\'
 herr_t refuse_external(const char*, const char*, const char*, const char*,
                        unsigned*, hid_t, void*) {
   return -1;
-}
-
-struct LinkNames {
-  std::vector<std::string> names;
-  std::exception_ptr error;
-};
-
-herr_t note_link(hid_t, const char* name, const H5L_info_t*, void* out) {
-  auto& all = *static_cast<LinkNames*>(out);
-  try {
-    all.names.emplace_back(name);
-  } catch (...) {
-    all.error = std::current_exception();
-    return -1;
-  }
-  return 0;
 }
 
 Object described(Handle handle, std::string_view where) {
@@ -93,17 +75,17 @@ std::vector<std::string> Links::names(const Object& group,
         "its properties cannot be read");
   const H5_index_t index =
       order & H5P_CRT_ORDER_TRACKED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
-  LinkNames out;
+  Names found;
   const herr_t status = H5Literate(group.handle.get(), index, H5_ITER_INC,
-                                   nullptr, note_link, &out);
-  if (out.error) std::rethrow_exception(out.error);
-  check(status, where, "its members cannot be listed");
-  for (const std::string& name : out.names)
+                                   nullptr, &Names::note<H5L_info_t>, &found);
+  std::vector<std::string> out =
+      found.take(status, where, "its members cannot be listed");
+  for (const std::string& name : out)
     if (!valid_utf8(name))
       malformed(where,
                 "the name of a member is not UTF-8; rename it with "
                 "h5py");
-  return std::move(out.names);
+  return out;
 }
 
 Object Links::open(const Object& group, const std::string& name,

@@ -2,9 +2,11 @@
 
 #include <hdf5.h>
 
+#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "ptutils/common/error.h"
 
@@ -62,6 +64,30 @@ Status check(Status status, std::string_view prefix, std::string_view what) {
 inline Handle open(hid_t id, std::string_view prefix, std::string_view what) {
   return Handle(check(id, prefix, what));
 }
+
+/// The names that an iteration of the library's meets; its callback may not
+/// throw.
+class Names {
+ public:
+  template <class Info>
+  static herr_t note(hid_t, const char* name, const Info*, void* names) {
+    auto& self = *static_cast<Names*>(names);
+    try {
+      self.names_.emplace_back(name);
+    } catch (...) {
+      self.error_ = std::current_exception();
+      return -1;
+    }
+    return 0;
+  }
+  /// After it gave `status`.
+  std::vector<std::string> take(herr_t status, std::string_view prefix,
+                                std::string_view what);
+
+ private:
+  std::vector<std::string> names_;
+  std::exception_ptr error_;
+};
 
 /// "1.10.8"
 std::string library_version();
