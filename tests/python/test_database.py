@@ -433,7 +433,7 @@ def test_compiled_patterns_are_regexes(
         ({"s": {"deep": regex("a")}}, "re.Pattern cannot be compared"),
         ({"s": object()}, "object cannot be compared"),
     ],
-    ids=str,
+    ids=["flags", "bytes", "in", "eq", "dict", "object"],
 )
 def test_patterns_elsewhere_are_errors(
     db: SQLiteInterface, query: dict, word: str

@@ -132,7 +132,7 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize("evil", CALLS, ids=lambda e: str(e.call[0])[:30])
+@pytest.mark.parametrize("evil", CALLS, ids=lambda e: e.call[0].__name__)
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_nothing_is_run(
     evil: Evil, protocol: int, path: Path, tmp_path: Path, monkeypatch
