@@ -129,6 +129,21 @@ py::object python_codec(const Codec& codec) {
   return py::none();
 }
 
+/// While thousands of objects are made, all of which live on, the collector
+/// would walk over them again and again.
+class NoCollection {
+ public:
+  NoCollection() : was_enabled_(PyGC_Disable() == 1) {}
+  ~NoCollection() {
+    if (was_enabled_) PyGC_Enable();
+  }
+  NoCollection(const NoCollection&) = delete;
+  NoCollection& operator=(const NoCollection&) = delete;
+
+ private:
+  bool was_enabled_;
+};
+
 std::span<const std::byte> bytes_of(const py::buffer_info& info) {
   return {static_cast<const std::byte*>(info.ptr),
           static_cast<std::size_t>(info.size * info.itemsize)};
@@ -138,10 +153,15 @@ void def_files(py::module_& m) {
   m.def(
       "read",
       [](const Path& path, bool verify, bool lazy, bool isolate) {
-        py::gil_scoped_release release;
-        Value value =
-            read(path, {.verify = verify, .lazy = lazy, .isolate = isolate});
-        return lazy ? with_deferred_in_dicts(std::move(value), false) : value;
+        Value value;
+        {
+          py::gil_scoped_release release;
+          value =
+              read(path, {.verify = verify, .lazy = lazy, .isolate = isolate});
+          if (lazy) value = with_deferred_in_dicts(std::move(value), false);
+        }
+        const NoCollection none_is_garbage;
+        return to_python(value);
       },
       py::arg("path"), py::arg("verify") = false, py::arg("lazy") = false,
       py::arg("isolate") = false);

@@ -21,6 +21,9 @@ function(ptutils_room folder)
   if(NOT folder STREQUAL "tensor")
     set_target_properties(ptutils_${folder} PROPERTIES
       UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 8)
+    # GCC takes a batch's sources for headers.
+    target_compile_options(ptutils_${folder} PRIVATE
+      "$<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>")
   endif()
   ptutils_object_library(ptutils_${folder} ${ARGN})
   if(PTUTILS_FUZZ AND folder IN_LIST PTUTILS_FUZZED_ROOMS)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <optional>
 
@@ -46,6 +47,10 @@ std::optional<DType> dtype_from(py::handle object);
 }  // namespace ptutils::bindings
 
 namespace pybind11::detail {
+
+/// A list or tuple of ints; results are lists.
+template <>
+struct type_caster<ptutils::Dims> : list_caster<ptutils::Dims, std::int64_t> {};
 
 /// Arguments as dtype_from has it; results are the short name.
 template <>

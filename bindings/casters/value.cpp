@@ -216,7 +216,8 @@ py::object dict_to(const Dict& dict) {
     py::object name = std::holds_alternative<std::string>(key)
                           ? py::object(py::str(std::get<std::string>(key)))
                           : py::object(py::int_(std::get<std::int64_t>(key)));
-    plain[name] = to_python(item);
+    if (PyDict_SetItem(plain.ptr(), name.ptr(), to_python(item).ptr()) != 0)
+      throw py::error_already_set();
   }
   const DictTypes& types = dict_types();
   PyObject* type = nullptr;

@@ -186,15 +186,15 @@ bool sum_fits(const Value& sum, const Value& value) {
 
 }  // namespace
 
-Value to_document(const Value& value, TextFormat format,
-                  std::string_view where) {
+std::optional<Value> to_document(const Value& value, TextFormat format,
+                                 std::string_view where) {
   // What would pass for a damaged document of ours is stored as one of ours.
-  if (is_natural(value, format, 0) && !lost_its_name(value)) return value;
+  if (is_natural(value, format, 0) && !lost_its_name(value)) return {};
   Value encoded = encode_value(value, inline_tensor, where);
   Dict out{{kSkeletonName, kSkeletonVersion},
            {"sum", sum_text(sum_of(to_json(encoded)))}};
   out.set("value", std::move(encoded));
-  return out;
+  return Value(std::move(out));
 }
 
 Value from_document(Value document, std::string_view where, bool verify) {

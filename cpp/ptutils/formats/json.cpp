@@ -26,8 +26,8 @@ class JsonCodec : public Codec {
   void write(const std::filesystem::path& path, const Value& value,
              const WriteOptions& options) const override {
     const std::string where = prefix("json", path);
-    std::string text =
-        to_json(to_document(value, TextFormat::kJson, where), 2, where);
+    const auto document = to_document(value, TextFormat::kJson, where);
+    std::string text = to_json(document ? *document : value, 2, where);
     text += '\n';
     write_file(path, std::as_bytes(std::span(text)), options.durable);
   }

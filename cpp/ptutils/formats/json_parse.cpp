@@ -180,6 +180,7 @@ class FastBuilder {
 
   Value build_dict(simdjson::dom::object object) {
     Dict out;
+    out.reserve(object.size());
     for (const auto [key, item] : object) {
       const std::size_t before = out.size();
       Value& slot = out[key];

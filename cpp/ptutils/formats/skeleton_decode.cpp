@@ -112,6 +112,7 @@ class Decoder {
     const std::size_t prefix = path.size();
     Dict out;
     out.kind = kind;
+    out.reserve(items.size() / 2);
     for (std::size_t i = 1; i < items.size(); i += 2) {
       const Key key = text_of(items[i], "$tensors");
       detail::Step step(path_, key);

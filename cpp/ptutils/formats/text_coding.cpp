@@ -57,16 +57,15 @@ bool valid_utf8(std::string_view text) {
 }
 
 std::string base64_encode(std::span<const std::byte> bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+  std::string out((bytes.size() + 2) / 3 * 4, '=');
+  char* at = out.data();
+  for (std::size_t i = 0; i < bytes.size(); i += 3, at += 4) {
     const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
     std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      group = group << 8 |
-              (k < n ? std::to_integer<std::uint32_t>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += k <= n ? kAlphabet[group >> (18 - 6 * k) & 63] : '=';
+    for (std::size_t k = 0; k < n; ++k)
+      group |= std::to_integer<std::uint32_t>(bytes[i + k]) << (16 - 8 * k);
+    for (std::size_t k = 0; k <= n; ++k)
+      at[k] = kAlphabet[group >> (18 - 6 * k) & 63];
   }
   return out;
 }

@@ -28,8 +28,8 @@ class YamlCodec : public Codec {
   void write(const std::filesystem::path& path, const Value& value,
              const WriteOptions& options) const override {
     const std::string where = prefix("yaml", path);
-    const std::string text =
-        to_yaml(to_document(value, TextFormat::kYaml, where), where);
+    const auto document = to_document(value, TextFormat::kYaml, where);
+    const std::string text = to_yaml(document ? *document : value, where);
     write_file(path, std::as_bytes(std::span(text)), options.durable);
   }
 };

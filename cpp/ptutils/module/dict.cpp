@@ -91,6 +91,7 @@ Dict& Dict::operator=(Dict&& other) noexcept {
 }
 
 std::size_t Dict::size() const { return entries_.size(); }
+void Dict::reserve(std::size_t size) { entries_.reserve(size); }
 
 template <class K>
 const Value* Dict::look_up(const K& key) const {

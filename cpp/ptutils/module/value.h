@@ -105,6 +105,7 @@ class PTUTILS_API Dict {
     return erase_key(key);
   }
   std::vector<std::string> keys() const;  ///< as text
+  void reserve(std::size_t size);         ///< entries to come
 
   // Order of insertion.
   std::vector<Entry>::const_iterator begin() const;

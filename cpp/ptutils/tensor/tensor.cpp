@@ -15,9 +15,12 @@ constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
 
 std::string dims_str(std::span<const std::int64_t> dims) {
   std::string out = "(";
-  for (std::size_t i = 0; i < dims.size(); ++i)
-    out += (i ? ", " : "") + std::to_string(dims[i]);
-  return out + (dims.size() == 1 ? ",)" : ")");
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (i) out += ", ";
+    out += std::to_string(dims[i]);
+  }
+  out += dims.size() == 1 ? ",)" : ")";
+  return out;
 }
 
 // First and last element that the strides reach, checked for overflow.

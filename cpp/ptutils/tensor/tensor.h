@@ -13,12 +13,10 @@
 #include <vector>
 
 #include "ptutils/common/error.h"
+#include "ptutils/tensor/dims.h"
 #include "ptutils/tensor/dtype.h"
 
 namespace ptutils {
-
-/// Sizes or strides, in elements. Empty for a 0-d tensor.
-using Dims = std::vector<std::int64_t>;
 
 /// Which library a tensor came from, so that it goes back as the same type.
 enum class Origin : std::uint8_t { kNative, kNumpy, kTorch };

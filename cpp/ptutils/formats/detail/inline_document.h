@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,13 +11,13 @@ namespace ptutils::detail {
 
 enum class TextFormat { kJson, kYaml };
 
-/// The value itself when the format reads exactly that back, else
+/// Nothing when the format reads exactly the value back, else
 /// {"__ptutils__": 2, "sum": ..., "value": ...} (skeleton.h) with tensors in
 /// place:
 /// {"$tensor": {"name", "dtype", "shape", "origin", "scalar"?, "data"}}, and
 /// {"$tensor": {"name"}} where the same tensor stands again.
-Value to_document(const Value& value, TextFormat format,
-                  std::string_view where);
+std::optional<Value> to_document(const Value& value, TextFormat format,
+                                 std::string_view where);
 /// The inverse; a document without that key is the value. `verify` compares
 /// the checksum of the value's compact JSON.
 Value from_document(Value document, std::string_view where,
