@@ -153,28 +153,23 @@ def same_sums(work: dict[str, Work]) -> None:
         np.testing.assert_allclose(value, first, rtol=1e-5, err_msg=who)
 
 
-def compare(bench: Benchmark, folder: Path, count: int, each: int) -> None:
+def compare_large(bench: Benchmark, folder: Path, count: int, each: int) -> None:
     state = make_state(count, each)
-    size = count * each / 2**20
-    what = f"{count} tensors, {size:.0f} MB" if size > 1 else f"{count} of {each} bytes"
-    large = size > 1
+    what = f"{count} tensors, {count * each / 2**20:.0f} MB"
+    peers = {"safetensors": 1.0, "torch.save": 1.0}
     bench.compare(
         f"save {what}",
         savers(folder, state),
         check=lambda _: check_files(folder, state),
         number=1,
-        targets={"safetensors": 1, "torch.save": 1} if large else {"safetensors": 5},
+        targets=peers,
     )
-    if large:
-        bench.compare(
-            f"save {what}, durable",
-            durable_savers(folder, state),
-            number=1,
-            targets={"write() and fsync": 0.9},
-        )
-    else:
-        (folder / "ours.safetensors").unlink(missing_ok=True)
-        pt.save(folder / "ours.safetensors", state)
+    bench.compare(
+        f"save {what}, durable",
+        durable_savers(folder, state),
+        number=1,
+        targets={"write() and fsync": 0.9},
+    )
     peers = {"safetensors": 1.0, "torch.load(mmap)": 1.0}
     for how, touch in (("first value", touch_one), ("every page", touch_all)):
         bench.compare(
@@ -182,8 +177,49 @@ def compare(bench: Benchmark, folder: Path, count: int, each: int) -> None:
             loaders(folder, touch),
             check=same_sums,
             number=1,
-            targets=peers if large else {"safetensors": 5},
+            targets=peers,
         )
+
+
+def compare_small(bench: Benchmark, folder: Path, library: str) -> None:
+    """10 000 tensors of 32 bytes, of one library before and after."""
+    state: dict[str, Any] = make_state(10_000, 32)
+    ours, theirs = folder / "ours.safetensors", folder / "theirs.safetensors"
+    what = f"10 000 {library} tensors of 32 bytes"
+    peer = None
+    if safetensors is not None and (library == "NumPy" or torch is not None):
+        peer = safetensors.numpy if library == "NumPy" else safetensors.torch
+    if peer is None:
+        absent: dict[str, Work | Absent] = {"safetensors": Absent("is not installed")}
+        bench.compare(what, absent)
+        return
+    if library == "torch":
+        state = as_torch(state)
+    save: dict[str, Work | Absent] = {
+        "ptutils": anew(lambda path: pt.save(path, state, durable=False), ours),
+        "safetensors": anew(lambda path: peer.save_file(state, path), theirs),
+    }
+    load: dict[str, Work | Absent] = {
+        "ptutils": lambda: pt.read(ours),
+        "safetensors": lambda: peer.load_file(theirs),
+    }
+    if library == "torch":
+        path = folder / "theirs.pt"
+        save["torch"] = anew(lambda path: torch.save(state, path), path)
+        load["torch"] = lambda: torch.load(path)
+
+    def check(work: dict[str, Work]) -> None:
+        for who, run in work.items():
+            found = run()
+            assert sorted(found) == sorted(state), who
+            for name, tensor in state.items():
+                assert type(found[name]) is type(tensor), (who, name)
+                assert (found[name] == tensor).all(), (who, name)
+
+    bench.compare(f"save {what}", save, number=1, targets={"safetensors": 5})
+    bench.compare(
+        f"load {what}", load, check=check, number=1, targets={"safetensors": 5}
+    )
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -197,8 +233,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         each = options.megabytes * 2**20 // 128 // PAGE * PAGE
-        compare(bench, folder, 128, each)
-        compare(bench, folder, 10_000, 32)
+        compare_large(bench, folder, 128, each)
+        for library in ("torch", "NumPy"):
+            compare_small(bench, folder, library)
     bench.finish()
 
 

@@ -34,9 +34,11 @@ struct Flat {
 PTUTILS_API Flat flatten(const Value& value, std::string_view where = {},
                          bool pack = true);
 
-/// XXH3-64 of each tensor (dtype, shape and elements), in order, by many
-/// threads.
-PTUTILS_API std::vector<std::uint64_t> checksums(const Flat& flat);
+/// kOne beside a thread that writes the same tensors: more would take its core.
+enum class Threads { kMany, kOne };
+/// XXH3-64 of each tensor (dtype, shape and elements), in order.
+PTUTILS_API std::vector<std::uint64_t> checksums(
+    const Flat& flat, Threads threads = Threads::kMany);
 /// The skeleton with checksums, of the tensors and of itself: what files hold.
 /// Its length depends on the number of sums alone, so that a writer may put it
 /// before the data and fill it in behind them.

@@ -34,7 +34,8 @@ PendingSums::PendingSums(const Flat& flat) : sums_(flat.tensors.size()) {
   if (total_bytes(flat) < kOverlap || thread_budget() < 2)
     sums_ = checksums(flat);
   else
-    made_ = std::async(std::launch::async, [&flat] { return checksums(flat); });
+    made_ = std::async(std::launch::async,
+                       [&flat] { return checksums(flat, Threads::kOne); });
 }
 
 const Checksums& PendingSums::get() {
@@ -88,17 +89,20 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
 
 }  // namespace detail
 
-std::vector<std::uint64_t> checksums(const Flat& flat) {
+std::vector<std::uint64_t> checksums(const Flat& flat, Threads threads) {
   constexpr std::int64_t kGrain = 64;  // tensors, unless they are large
   const auto count = static_cast<std::int64_t>(flat.tensors.size());
   const bool large = detail::total_bytes(flat) > flat.tensors.size() << 14;
   std::vector<std::uint64_t> out(flat.tensors.size());
-  parallel_for(count, large ? 1 : kGrain,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (auto i = static_cast<std::size_t>(begin);
-                      i < static_cast<std::size_t>(end); ++i)
-                   out[i] = detail::checksum(flat.tensors[i].second);
-               });
+  auto some = [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin);
+         i < static_cast<std::size_t>(end); ++i)
+      out[i] = detail::checksum(flat.tensors[i].second);
+  };
+  if (threads == Threads::kOne)
+    some(0, count);
+  else
+    parallel_for(count, large ? 1 : kGrain, some);
   return out;
 }
 

@@ -136,7 +136,7 @@ class Writer {
     for (const Placed& placed : placed_) bytes += placed.tensor->nbytes();
     const bool overlap = bytes >= kOverlapFrom && thread_budget() > 1;
     made = std::async(overlap ? std::launch::async : std::launch::deferred,
-                      [&] { return checksums(flat_); });
+                      [&] { return checksums(flat_, Threads::kOne); });
     for (const Placed& placed : placed_) {
       std::size_t at = placed.offset;
       for_each_block(*placed.tensor, [&](auto block) {
