@@ -58,8 +58,8 @@ def small_model() -> pt.Model:
     )
 
 
-def native_session(folder: Path, callbacks: int) -> Work:
-    """STEPS steps of a run, its beginning and end apart."""
+def native_session(folder: Path, callbacks: int) -> pt.Session:
+    """Steps of a run are taken from it, its beginning and end apart."""
     session = pt.Session(
         f"native-{callbacks}",
         model=small_model(),
@@ -72,7 +72,7 @@ def native_session(folder: Path, callbacks: int) -> Work:
         session.callbacks.on("end_of_training_step", lambda: None)
     session._set_progress_output(False)
     session.step(1)
-    return lambda: session.step(STEPS)
+    return session
 
 
 def native_bare() -> Work:
@@ -211,9 +211,10 @@ def main() -> None:
     bench = Benchmark("session", "the cost of a session")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        none, ten = (native_session(folder, n) for n in (0, 10))
         work: dict[str, Work | Absent] = {
-            "run, no callback": native_session(folder, 0),
-            "run, ten callbacks": native_session(folder, 10),
+            "run, no callback": lambda: none.step(STEPS),
+            "run, ten callbacks": lambda: ten.step(STEPS),
             "bare loop": native_bare(),
         }
         rows = bench.compare(
@@ -221,6 +222,9 @@ def main() -> None:
         )
         for who in ("run, no callback", "run, ten callbacks"):
             say_cost(bench, rows, who, "bare loop", STEPS)
+        for session in (none, ten):
+            session.pause()
+            session.step(1)  # which ends the run
         rows = bench.compare(
             f"own loop, empty, {STEPS} steps",
             {
