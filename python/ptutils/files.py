@@ -198,6 +198,7 @@ def save(
         ends writes what waits.
     **options
         What the format lets one choose: ``compress=True`` (.npz, .hdf5);
+        ``chunks=32``, rows of the first dimension that lie together (.hdf5);
         ``metadata={'format': 'pt'}``, text for :func:`metadata`
         (.safetensors and its index); ``shard_bytes=5_000_000_000``, the most that
         a file of several holds (.safetensors.index.json).

@@ -70,6 +70,35 @@ def test_h5py_reads_ours(tmp_path: Path, compress: bool) -> None:
     assert torch.equal(back["net"]["half"], tree["net"]["half"])
 
 
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("rows", [1, 32, 1000])
+def test_rows_lie_together_in_chunks(tmp_path: Path, rows: int, compress: bool) -> None:
+    path = tmp_path / "x.h5"
+    value = {
+        "images": np.random.default_rng(0).integers(0, 255, (70, 9, 8), "u1"),
+        "labels": np.arange(70),
+        "none": np.zeros((0, 3)),
+        "scalar": np.float64(2),
+    }
+    pt.save(path, value, chunks=rows, compress=compress)
+    with h5py.File(path) as file:
+        assert file["images"].chunks == (min(rows, 70), 9, 8)
+        assert file["labels"].chunks == (min(rows, 70),)
+        assert file["images"].compression == ("gzip" if compress else None)
+        assert np.array_equal(file["images"][()], value["images"])
+        assert np.array_equal(file["labels"][33:], value["labels"][33:])
+    back = pt.read(path, verify=True)
+    assert all(np.array_equal(back[name], array) for name, array in value.items())
+
+
+@pytest.mark.parametrize("rows", [0, -1, 2.5, True, (32, 9, 8)])
+def test_chunks_that_cannot_be_are_errors(tmp_path: Path, rows: object) -> None:
+    path = tmp_path / "x.h5"
+    with pytest.raises(pt.errors.WrongValue, match="chunks is how many rows"):
+        pt.save(path, {"a": np.ones(3)}, chunks=rows)
+    assert not path.exists()
+
+
 def test_names_that_collide_stay_apart(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     ones = [np.full(2, i) for i in range(9)]

@@ -108,7 +108,10 @@ def _diff(sub: argparse.ArgumentParser) -> None:
 def _convert(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("a", help="a file of values")
     sub.add_argument("b", help="the file to write; its suffix says the format")
-    sub.add_argument("--compress", action="store_true", help="smaller (.npz)")
+    sub.add_argument("--compress", action="store_true", help="smaller (.npz, .hdf5)")
+    sub.add_argument(
+        "--chunks", type=int, metavar="N", help="N rows lie together (.hdf5)"
+    )
 
 
 def _verify(sub: argparse.ArgumentParser) -> None:

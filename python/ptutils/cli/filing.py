@@ -52,7 +52,9 @@ def diff(args: argparse.Namespace, terminal: Terminal) -> int:
 
 def convert(args: argparse.Namespace, terminal: Terminal) -> int:
     """A file in another format; what the other cannot hold is an error."""
-    options = {"compress": True} if args.compress else {}
+    options: dict[str, Any] = {"compress": True} if args.compress else {}
+    if args.chunks is not None:
+        options["chunks"] = args.chunks
     files.save(args.b, _read(args.a), **options)
     size = os.path.getsize(args.b)
     terminal.answer(

@@ -160,6 +160,12 @@ Grid grid_for(const Dims& shape, std::size_t item) {
   return grid;
 }
 
+Grid grid_of_rows(const Dims& shape, std::size_t item, std::int64_t rows) {
+  Grid grid{shape, shape, item};
+  grid.chunk[0] = std::min(shape[0], rows);
+  return grid;
+}
+
 void read_chunks(OpenFile& file, hid_t set, const Grid& grid,
                  const Pipeline& pipeline, const ByteBuffer& fill,
                  std::string_view where, std::byte* out) {

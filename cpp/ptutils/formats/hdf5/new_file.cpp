@@ -144,14 +144,14 @@ std::size_t NewFile::add(const std::string& link, DType dtype,
 }
 
 Handle NewFile::add_chunked(const std::string& link, DType dtype,
-                            const Grid& grid) {
+                            const Grid& grid, bool compress) {
   const Locked locked;
   const std::vector<hsize_t> sizes(grid.chunk.begin(), grid.chunk.end());
   const Handle properties = untimed(H5P_DATASET_CREATE);
   H5Pset_chunk(properties.get(), static_cast<int>(sizes.size()), sizes.data());
   H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER);
-  if (grid.item > 1) H5Pset_shuffle(properties.get());
-  H5Pset_deflate(properties.get(), kNotedLevel);
+  if (compress && grid.item > 1) H5Pset_shuffle(properties.get());
+  if (compress) H5Pset_deflate(properties.get(), kNotedLevel);
   return create(link, dtype, grid.shape, properties);
 }
 

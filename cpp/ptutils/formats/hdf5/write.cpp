@@ -14,7 +14,8 @@ namespace ptutils::detail::hdf5 {
 namespace {
 
 constexpr std::size_t kOverlapFrom = std::size_t{8} << 20;
-constexpr std::size_t kPackedFrom = 512;  // bytes of a tensor
+constexpr std::size_t kPackedFrom = 512;            // bytes of a tensor
+constexpr std::size_t kLargestChunk = 0xFFFF'FFFF;  // the format's
 
 /// A tensor's place in the file.
 struct Placed {
@@ -22,16 +23,57 @@ struct Placed {
   std::size_t offset;
 };
 
-/// Packs chunks by many threads, a few megabytes of them at a time.
+/// What the user chose of data sets.
+struct Layout {
+  explicit Layout(const WriteOptions& options, const std::string& prefix) {
+    if (const Value* given = options.format.find("compress"))
+      compress = given->as_bool("compress");
+    const Value* given = options.format.find("chunks");
+    if (!given || given->is_null()) return;
+    if (!given->is_int() || given->as_int() < 1)
+      throw Error(Kind::kValue,
+                  str(prefix,
+                      "chunks is how many rows (of the first dimension) lie "
+                      "together, at least 1, not ",
+                      given->repr(40)));
+    rows = given->as_int();
+  }
+
+  bool in_chunks(const Tensor& tensor) const {
+    return tensor.dim() > 0 && tensor.nbytes() > 0 &&
+           (rows > 0 || (compress && tensor.nbytes() >= kPackedFrom));
+  }
+
+  Grid grid(const Tensor& tensor) const {
+    const std::size_t item = item_size(tensor.dtype());
+    return rows > 0 ? grid_of_rows(tensor.shape(), item, rows)
+                    : grid_for(tensor.shape(), item);
+  }
+
+  bool compress = false;
+  std::int64_t rows = 0;  // of a chunk; 0: as many as are good
+};
+
+/// Makes chunks by many threads, a few of them at a time.
 class Packer {
  public:
-  explicit Packer(NewFile& file)
-      : file_(file), window_(2 * static_cast<std::size_t>(thread_budget())) {}
+  Packer(NewFile& file, const Layout& layout, std::string_view prefix)
+      : file_(file),
+        layout_(layout),
+        prefix_(prefix),
+        window_(2 * static_cast<std::size_t>(thread_budget())) {}
 
   void add(const std::string& link, const Tensor& tensor) {
-    const Grid grid = grid_for(tensor.shape(), item_size(tensor.dtype()));
-    auto set =
-        std::make_shared<Handle>(file_.add_chunked(link, tensor.dtype(), grid));
+    const Grid grid = layout_.grid(tensor);
+    if (grid.chunk_bytes() > kLargestChunk)
+      refuse(prefix_, "'", link, "': ", layout_.rows, " rows are ",
+             grid.chunk_bytes(), " bytes, a chunk has at most ", kLargestChunk,
+             "; give fewer, chunks=",
+             std::max<std::int64_t>(
+                 1, layout_.rows * static_cast<std::int64_t>(
+                                       kLargestChunk / grid.chunk_bytes())));
+    auto set = std::make_shared<Handle>(
+        file_.add_chunked(link, tensor.dtype(), grid, layout_.compress));
     for (std::int64_t i = 0; i < grid.count(); ++i) {
       jobs_.push_back({set, &tensor, grid, grid.origin(i), {}});
       if (jobs_.size() == window_) flush();
@@ -59,7 +101,7 @@ class Packer {
     ByteBuffer packed;
   };
 
-  static void pack(Job& job) {
+  void pack(Job& job) const {
     Tensor part = *job.tensor;
     const auto rank = static_cast<std::int64_t>(job.origin.size());
     for (std::int64_t d = 0; d < rank; ++d) {
@@ -68,7 +110,7 @@ class Packer {
     }
     part = part.to_contiguous();
     const std::span bytes(part.bytes(), part.nbytes());
-    if (bytes.size() == job.grid.chunk_bytes()) {
+    if (layout_.compress && bytes.size() == job.grid.chunk_bytes()) {
       job.packed = packed(bytes, job.grid.item);
       return;
     }
@@ -76,10 +118,13 @@ class Packer {
     // one: the rest is behind.
     ByteBuffer whole(job.grid.chunk_bytes());
     std::copy(bytes.begin(), bytes.end(), whole.begin());
-    job.packed = packed(whole, job.grid.item);
+    job.packed =
+        layout_.compress ? packed(whole, job.grid.item) : std::move(whole);
   }
 
   NewFile& file_;
+  const Layout& layout_;
+  std::string prefix_;
   std::size_t window_;
   std::vector<Job> jobs_;
 };
@@ -120,7 +165,7 @@ class Writer {
          const WriteOptions& options)
       : prefix_(detail::prefix("hdf5", path)),
         flat_(flatten(value, prefix_)),
-        compress_(compressed(options)) {
+        layout_(options, prefix_) {
     for (const auto& [name, tensor] : flat_.tensors)
       if (tensor.dim() > H5S_MAX_RANK)
         refuse(prefix_, "'", name, "': a tensor of ", tensor.dim(),
@@ -151,11 +196,6 @@ class Writer {
  private:
   using Sums = std::vector<std::uint64_t>;
 
-  static bool compressed(const WriteOptions& options) {
-    const Value* given = options.format.find("compress");
-    return given && given->as_bool("compress");
-  }
-
   /// Everything but the elements; where the skeleton goes.
   std::size_t lay_out(AtomicFile& file, const Value& value) {
     NewFile made(file, prefix_);
@@ -177,10 +217,10 @@ class Writer {
   void add_tensors(NewFile& file) {
     std::unordered_set<std::string> names;
     for (const auto& [name, _] : flat_.tensors) names.insert(name);
-    Packer packer(file);
+    Packer packer(file, layout_, prefix_);
     for (const auto& [name, tensor] : flat_.tensors) {
       const std::string link = NewFile::link_of(name, names);
-      if (compress_ && tensor.dim() > 0 && tensor.nbytes() >= kPackedFrom) {
+      if (layout_.in_chunks(tensor)) {
         packer.add(link, tensor);
         continue;
       }
@@ -193,7 +233,7 @@ class Writer {
 
   std::string prefix_;
   Flat flat_;
-  bool compress_;
+  Layout layout_;
   Sums sums_;
   std::vector<Placed> placed_;
 };

@@ -23,6 +23,8 @@ struct Grid {
 
 /// Chunks of about a megabyte, along the first dimensions.
 Grid grid_for(const Dims& shape, std::size_t item);
+/// Chunks of `rows` along the first dimension.
+Grid grid_of_rows(const Dims& shape, std::size_t item, std::int64_t rows);
 
 /// The whole of a chunked data set whose pipeline is known, by many threads;
 /// `fill` is the element that stands for what was never written.

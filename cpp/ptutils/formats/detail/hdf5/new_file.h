@@ -27,8 +27,9 @@ class NewFile {
 
   /// Room for a tensor's elements at the offset that comes back (0 for none).
   std::size_t add(const std::string& link, DType dtype, const Dims& shape);
-  /// A shuffled and deflated data set, for write_chunk.
-  Handle add_chunked(const std::string& link, DType dtype, const Grid& grid);
+  /// A data set in chunks, for write_chunk; `compress`: shuffled and deflated.
+  Handle add_chunked(const std::string& link, DType dtype, const Grid& grid,
+                     bool compress);
   void write_chunk(const Handle& set, const Dims& origin,
                    const ByteBuffer& chunk);
   /// A group or data set, the group made where there is none; nothing where
