@@ -28,8 +28,8 @@ class PyCodec final : public Codec {
  public:
   explicit PyCodec(py::object codec)
       : codec_(codec.release().ptr()),
-        name_(py::cast<std::string>(object().attr("name"))) {
-    py::object suffixes = object().attr("suffixes");
+        name_(py::cast<std::string>(needed("name"))) {
+    py::object suffixes = needed("suffixes");
     if (PyUnicode_Check(suffixes.ptr())) suffixes = py::make_tuple(suffixes);
     for (py::handle suffix : suffixes) {
       suffixes_.push_back(py::cast<std::string>(suffix));
@@ -37,9 +37,7 @@ class PyCodec final : public Codec {
         fail(Kind::kValue, "register_codec", name_, ": a suffix is '.name', ",
              "not '", suffixes_.back(), "'");
     }
-    for (const char* method : {"read", "write"})
-      if (!py::hasattr(object(), method))
-        fail(Kind::kType, "register_codec", name_, " has no method ", method);
+    for (const char* method : {"read", "write"}) needed(method);
   }
   // Codecs are never dropped: the list of them lives as long as the process.
 
@@ -64,6 +62,15 @@ class PyCodec final : public Codec {
   }
 
  private:
+  py::object needed(const char* attribute) const {
+    if (!py::hasattr(object(), attribute))
+      fail(Kind::kType, "register_codec", "a ", Py_TYPE(codec_)->tp_name,
+           " has no ", attribute,
+           "; a codec has name, suffixes, read(path) and write(path, value, "
+           "durable)");
+    return object().attr(attribute);
+  }
+
   PyObject* codec_;
   std::string name_;
   std::vector<std::string> suffixes_;
@@ -218,8 +225,12 @@ void def_files(py::module_& m) {
       m, "_Deferred", "A tensor of a file that has not been read yet.")
       .def("get",
            [](Deferred& deferred) {
-             py::gil_scoped_release release;
-             return deferred.get();
+             Value tensor;
+             {
+               py::gil_scoped_release release;
+               tensor = deferred.get();
+             }
+             return to_python(tensor);  // of the library that it is of
            })
       .def_property_readonly("shape",
                              [](const Deferred& deferred) {
@@ -305,6 +316,7 @@ void def_flatten(py::module_& m) {
       },
       py::arg("skeleton"), py::arg("tensors"), py::arg("where"),
       py::arg("verify") = false);
+  m.def("_checksums_compared", &checksums_compared);
   m.def("_hash64", [](const py::buffer& content) {
     return hash64(bytes_of(content.request()));
   });

@@ -282,6 +282,10 @@ std::string PyOpaque::type_name() const {
   if (module == "numpy" && py::hasattr(py::handle(object_), "dtype"))
     name +=
         str("[", std::string(py::str(py::handle(object_).attr("dtype"))), "]");
+  if (module == "torch" && py::hasattr(py::handle(object_), "layout"))
+    name +=
+        str("[", std::string(py::str(py::handle(object_).attr("dtype"))), ", ",
+            std::string(py::str(py::handle(object_).attr("layout"))), "]");
   return module == "builtins" ? name : module + "." + name;
 }
 

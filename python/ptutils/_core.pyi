@@ -943,7 +943,7 @@ class _Deferred:
     """
     A tensor of a file that has not been read yet.
     """
-    def get(self) -> ptutils.Tensor:
+    def get(self) -> typing.Any:
         ...
     @property
     def dtype(self) -> str:
@@ -2256,6 +2256,8 @@ def _check_exp_id(arg0: str) -> None:
 def _check_keys(arg0: typing.Any, arg1: collections.abc.Sequence[str], arg2: str) -> None:
     ...
 def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
+    ...
+def _checksums_compared() -> int:
     ...
 def _codec_for_reading(path: os.PathLike | str | bytes) -> typing.Any:
     ...

@@ -8,6 +8,7 @@ written.
 from __future__ import annotations
 
 import datetime
+import os
 import pickle
 import sys
 from collections.abc import Iterable
@@ -130,6 +131,13 @@ def _torch_reduced(value: Any) -> Any:
 
 # Behind the pickle, where pickle.load does not look.
 _MARK = b"__ptutils__ xxh3 "
+
+
+def is_sealed(path: str) -> bool:
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_MARK) - 16))
+        return file.read(len(_MARK)) == _MARK
 
 
 def _seal(sum: int) -> bytes:

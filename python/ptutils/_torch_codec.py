@@ -131,7 +131,9 @@ def _skeleton_of(path: str) -> str | None:
     except Malformed:
         raise
     except Exception as error:  # BadZipFile, RuntimeError, NotImplementedError …
-        raise Malformed(f"[torch] {path}: a damaged archive: {error}") from error
+        raise Malformed(
+            f"[torch] {path}: a damaged archive: {_first_line(error)}"
+        ) from error
 
 
 def _check_archive(path: str) -> None:
@@ -140,7 +142,9 @@ def _check_archive(path: str) -> None:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except Exception as error:
-        raise Malformed(f"[torch] {path}: a damaged archive: {error}") from error
+        raise Malformed(
+            f"[torch] {path}: a damaged archive: {_first_line(error)}"
+        ) from error
     if damaged:
         raise Malformed(f"[torch] {path}: {damaged} is damaged: its CRC-32 differs")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import _core, _text, _tree, files
@@ -54,16 +54,31 @@ def diff(a: Any, b: Any) -> StateDiff:
     """
     first, second = _leaves(a), _leaves(b)
     out = StateDiff()
-    for name in dict.fromkeys([*first, *second]):
-        said, size = _compared(first.get(name, _MISSING), second.get(name, _MISSING))
-        if said:
-            out[name] = said
-            out.largest = max(out.largest, size)
+    for top in dict.fromkeys([*first, *second]):
+        pair = first.get(top, _MISSING), second.get(top, _MISSING)
+        for name, x, y in _inside(top, *pair):
+            said, size = _compared(x, y)
+            if said:
+                out[name] = said
+                out.largest = max(out.largest, size)
     return out
 
 
+def _inside(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Pairs of leaves in lists of one length, and in the dicts in those."""
+    if type(a) is type(b) and isinstance(a, (list, tuple)) and len(a) == len(b):
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            yield from _inside(f"{name}.{i}", *pair)
+    elif isinstance(a, dict) and isinstance(b, dict) and a and b:
+        for key in dict.fromkeys([*dict.keys(a), *dict.keys(b)]):
+            pair = dict.get(a, key, _MISSING), dict.get(b, key, _MISSING)
+            yield from _inside(f"{name}.{key}", *pair)
+    else:
+        yield name, a, b
+
+
 def _leaves(of: Any) -> dict[str, Any]:
-    of = files.content_of(of)
+    of = files._states(files.content_of(of))
     if not isinstance(of, Mapping):
         return {"value": of}
     return dict(State(of).flat())

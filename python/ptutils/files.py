@@ -88,7 +88,7 @@ def read(
     verify : bool
         Compare the checksums that the file has: the format's own, and those that
         :func:`save` adds (XXH3 of every tensor and of the rest). Files of other
-        programs, and text that is plain JSON or YAML, have none.
+        programs, CSV, and text that is plain JSON or YAML, have none.
     isolate : bool
         Read it in a process of its own, with bounded memory and time: for files
         from strangers whose format's library may crash on a malformed one (HDF5).

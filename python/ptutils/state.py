@@ -49,9 +49,11 @@ class DotDict(dict[Any, Any]):
 
     @classmethod
     def _source(cls, given: Any) -> Any:
-        """What the constructor's argument stands for: a file's content, a
-        module's state."""
-        if isinstance(given, (str, os.PathLike)):
+        """What the constructor's argument stands for: a file's content, that of
+        several, a module's state."""
+        if isinstance(given, (list, tuple)) and given and all(map(_is_path, given)):
+            return cls._together(given)
+        if _is_path(given):
             from . import files
 
             content = files._read(given, lazy=True)
@@ -70,6 +72,22 @@ class DotDict(dict[Any, Any]):
         if _core._is_child(given):
             return given.state_dict()
         return given
+
+    @classmethod
+    def _together(cls, paths: Iterable[str | os.PathLike[str]]) -> dict[Any, Any]:
+        """The shards of one state: each name is in one of them."""
+        out: dict[Any, Any] = {}
+        where: dict[Any, Any] = {}
+        for path in dict.fromkeys(os.fspath(path) for path in paths):
+            content = cls._source(path)
+            twice = next((key for key in content if key in out), None)
+            if twice is not None:
+                raise WrongValue(
+                    f"[{cls.__name__}] {path} has {twice!r}, as {where[twice]} has"
+                )
+            out.update(dict.items(content))
+            where.update(dict.fromkeys(content, path))
+        return out
 
     # The identity law.
     def __call__(self: _Self, *_args: Any, **_kwargs: Any) -> _Self:
@@ -261,11 +279,12 @@ class State(DotDict):
 
     Parameters
     ----------
-    source : dict, path or module, optional
+    source : dict, path, list of paths, or module, optional
         ``State('weights.safetensors')`` reads any known format, and of its
         arrays only those that are asked for, when they are: they are mapped, or
         (compressed ones of HDF5) read then. The file may be replaced or deleted
-        meanwhile. ``State(net)`` is the module's ``state_dict()``.
+        meanwhile. Of several files, the shards of one state, each name is in one.
+        ``State(net)`` is the module's ``state_dict()``.
 
     Examples
     --------
@@ -406,6 +425,10 @@ class Section(Configuration):
 
 Configuration._branch = Section
 Config = Configuration
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
 
 
 def _kind(of: DotDict) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from . import _core, _text, _tree, difference, files
 
 _COLUMNS = ["name", "value", "size", "min", "max", "NaN"]
+_MANY = 20  # entries of a list: of a longer one the first are shown, and the rest
+_FIRST = 10  # in one line
 
 
 class Summary(dict[str, dict[str, Any]]):
@@ -82,8 +84,8 @@ def summary(of: Any) -> Summary:
     step      3                -     -    -    -
     """
     out = Summary()
-    for name, leaf in _walk(files.content_of(of, lazy=True), ""):
-        out[name] = _about(leaf)
+    for name, leaf in _walk(files._states(files.content_of(of, lazy=True)), ""):
+        out[name] = _about_all(leaf) if isinstance(leaf, _Rest) else _about(leaf)
     total = sum(about.get("bytes", 0) for about in out.values())
     what = "value" if len(out) == 1 else "values"
     out.title = f"{_text.grouped(len(out))} {what}, {_text.size(total)} of arrays"
@@ -97,11 +99,40 @@ def _walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     than one such array of a file is in memory."""
     if isinstance(value, _core._Deferred):
         value = value.get()
-    if not isinstance(value, dict) or (name and not value):
+    rest: list[Any] = []
+    if isinstance(value, dict) and (value or not name):
+        items = list(dict.items(value))
+    elif isinstance(value, (list, tuple)) and any(map(_is_nested, value)):
+        shown = len(value) if len(value) <= _MANY else _FIRST
+        items, rest = list(enumerate(value[:shown])), list(value[shown:])
+    else:
         yield name or "value", value
         return
-    for key, item in dict.items(value):
+    for key, item in items:
         yield from _walk(item, f"{name}.{key}" if name else str(key))
+    if rest:
+        yield f"{name}.…" if name else "…", _Rest(rest)
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(
+        value, (dict, list, tuple, _core._Deferred)
+    ) or difference.is_array(value)
+
+
+class _Rest(list[Any]):
+    """What stands behind the first of a long list."""
+
+
+def _about_all(rest: _Rest) -> dict[str, Any]:
+    """Many leaves in one line."""
+    out: dict[str, Any] = {"value": f"{_text.grouped(len(rest))} more"}
+    for _, leaf in _walk({"": dict(enumerate(rest))}, ""):
+        about = _about_all(leaf) if isinstance(leaf, _Rest) else _about(leaf)
+        for key, of in (("bytes", sum), ("nan", sum), ("min", min), ("max", max)):
+            if key in about:
+                out[key] = of([about[key], *([out[key]] if key in out else [])])
+    return out
 
 
 def _about(leaf: Any) -> dict[str, Any]:

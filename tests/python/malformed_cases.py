@@ -306,7 +306,7 @@ TEXTS = {
         "a key twice": '{"a": 1, "a": 2}',
         "a key twice, escaped": '{"a": 1, "\\u0061": 2}',
         "a number too large": "1e999",
-        "not a number": "[NaN]",
+        "not a number": "[1NaN]",
         "half a surrogate": '"\\ud800"',
         "not UTF-8": b'"\xff"',
         "UTF-16": '"a"'.encode("utf-16"),

@@ -63,6 +63,33 @@ def test_diff_of_modules_dtypes_and_bits() -> None:
     assert pt.diff({"x": nans}, {"x": np.ones(2)}).largest == float("inf")
 
 
+def test_diff_looks_into_lists_and_modules() -> None:
+    net = torch.nn.Linear(2, 2)
+    copied = torch.nn.Linear(2, 2)
+    copied.load_state_dict(net.state_dict())
+    assert pt.diff({"net": net, "n": 1}, {"net": copied, "n": 1}) == {}
+    plain = torch.optim.SGD(net.parameters(), lr=0.1)
+    other = torch.optim.SGD(net.parameters(), lr=0.1, maximize=True)
+    assert pt.diff(plain, other) == {"param_groups.0.maximize": "False → True"}
+    found = pt.diff({"xs": [np.ones(3), (1, 2)]}, {"xs": [2 * np.ones(3), (1, 3)]})
+    assert found == {"xs.0": "3 of 3 differ, by at most 1", "xs.1.1": "2 → 3"}
+    assert pt.diff({"xs": [1, 2]}, {"xs": [1, 2, 3]}) == {"xs": "[1, 2] → [1, 2, 3]"}
+    found = pt.diff({"xs": [{"a": 1}]}, {"xs": [{"b": 1}]})
+    assert found["xs.0.a"] == "only in the first: 1"
+
+
+def test_a_summary_looks_into_lists() -> None:
+    records = [{"x": np.arange(i + 1.0)} for i in range(30)]
+    records[25]["x"][3] = np.nan
+    found = pt.summary({"few": [np.full(2, np.nan), 3], "n": [1, 2], "many": records})
+    assert found["few.0"]["nan"] == 2 and found["few.1"]["value"] == "3"
+    assert found["n"]["value"] == "[1, 2]" and found["many.9.x"]["max"] == 9
+    rest = found["many.…"]
+    assert rest["value"] == "20 more" and rest["nan"] == 1 and rest["max"] == 29
+    assert sum(about.get("bytes", 0) for about in found.values()) == 8 * (2 + 465)
+    assert "4 kB of arrays" in repr(found)
+
+
 def test_show_lists_what_a_file_holds(tmp_path: Path) -> None:
     save_both(tmp_path)
     done = ptutils_(tmp_path, "show", "b.npz")
@@ -99,7 +126,7 @@ def test_convert_and_diff_and_verify(tmp_path: Path) -> None:
     assert done.returncode == 1 and "net.half" in done.stdout
     assert ptutils_(tmp_path, "diff", "a.npz", "a.pt").stdout == "no difference\n"
     done = ptutils_(tmp_path, "convert", "a.safetensors", "a.csv")
-    assert done.returncode == 1 and "'net' is a dict" in done.stderr
+    assert done.returncode == 1 and "'net' is of type dict" in done.stderr
     files = ["a.safetensors", "a.pt", "a.npz"]
     done = ptutils_(tmp_path, "verify", *files)
     assert done.returncode == 0 and done.stdout.count(": ok") == 3
@@ -109,3 +136,37 @@ def test_convert_and_diff_and_verify(tmp_path: Path) -> None:
     done = ptutils_(tmp_path, "verify", *files, "nothing.npz")
     assert done.returncode == 1 and done.stdout.count(": ok") == 2
     assert "[npz] a.npz" in done.stdout and "no such file" in done.stdout
+
+
+def test_verify_says_where_there_was_nothing_to_compare(tmp_path: Path) -> None:
+    save_both(tmp_path)
+    safetensors = pytest.importorskip("safetensors.numpy")
+    safetensors.save_file({"a": np.ones(3)}, tmp_path / "theirs.safetensors")
+    np.savez(tmp_path / "theirs.npz", a=np.ones(3))
+    pt.save(tmp_path / "x.csv", {"a": np.ones(3)})
+    pt.save(tmp_path / "x.json", {"a": np.ones(3)})
+    pt.save(tmp_path / "plain.json", {"a": 1})
+    for suffix in ("h5", "lmdb", "yaml", "npy", "pkl", "pt", "tfrecord"):
+        value = np.ones(3) if suffix == "npy" else {"a": np.ones(3)}
+        pt.save(tmp_path / f"x.{suffix}", value)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    done = ptutils_(tmp_path, "verify", *names)
+    assert done.returncode == 0, done.stdout
+    without = [line.split(":")[0] for line in done.stdout.splitlines() if "no" in line]
+    assert without == ["plain.json", "theirs.safetensors", "x.csv"]
+
+
+def test_a_file_that_is_not_there_is_no_run(tmp_path: Path) -> None:
+    save_both(tmp_path)
+    for command in (["show", "b.npy"], ["diff", "a.safetensors", "b.npy"]):
+        done = ptutils_(tmp_path, *command)
+        assert done.returncode == 1
+        assert "[b.npy] no such file; did you mean b.npz?" in done.stderr
+
+
+def test_a_folder_of_lmdb_is_a_file(tmp_path: Path) -> None:
+    lmdb = pytest.importorskip("lmdb")
+    with lmdb.open(str(tmp_path / "folder")) as env, env.begin(write=True) as txn:
+        txn.put(b"a", b"1")
+    done = ptutils_(tmp_path, "show", "folder")
+    assert done.returncode == 0 and "lmdb, 1 value" in done.stdout, done.stderr

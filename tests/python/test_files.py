@@ -258,3 +258,38 @@ def test_big_saves_leave_the_gil_to_others(tmp_path: Path, ticking: list[int]) -
     before = ticking[0]
     pt.save(tmp_path / "x.safetensors", value)
     assert ticking[0] - before > 5
+
+
+def test_big_endian_arrays_of_numpy_are_turned_round(tmp_path: Path) -> None:
+    arrays = {
+        "i": np.arange(6, dtype=">i4").reshape(2, 3),
+        "f": np.asfortranarray(np.arange(6, dtype=">f8").reshape(2, 3)),
+        "c": np.array([1 + 2j, 3], ">c16"),
+        "h": np.array(0.5, ">f2"),
+    }
+    np.savez(tmp_path / "x.npz", **arrays)
+    back = pt.read(tmp_path / "x.npz")
+    for name, array in arrays.items():
+        assert back[name].dtype == array.dtype.newbyteorder("=")
+        assert np.array_equal(back[name], array), name
+    np.save(tmp_path / "x.npy", arrays["f"])
+    assert np.array_equal(pt.read(tmp_path / "x.npy"), arrays["f"])
+
+
+def test_json_of_python_may_hold_nan_and_infinity(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    value = {"loss": [float("inf"), -float("inf"), 1.5], "Infinity": "NaN, Infinity"}
+    path.write_text(json.dumps({**value, "nan": float("nan")}, indent=2))
+    back = pt.read(path)
+    assert back.pop("nan") != back and back == value
+
+
+def test_what_a_codec_lacks_is_named() -> None:
+    with pytest.raises(pt.errors.WrongType, match="a Half has no suffixes; a codec"):
+        pt.files.register_codec(type("Half", (), {"name": "half"}))
+
+
+def test_a_torch_tensor_that_no_file_holds_is_named(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(pt.errors.WrongType, match=r"'a' is of .*float8_e4m3fn, torch"):
+        pt.save(tmp_path / "x.npz", {"a": torch.ones(2).to(torch.float8_e4m3fn)})

@@ -99,6 +99,16 @@ def test_chunks_that_cannot_be_are_errors(tmp_path: Path, rows: object) -> None:
     assert not path.exists()
 
 
+def test_arrays_of_others_are_numpys_read_at_once_or_late(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("w", data=np.ones((9, 9)), compression="gzip")
+        file["v"] = np.ones(3)
+    whole, late = pt.read(path), pt.State(path)
+    for name in ("w", "v"):
+        assert type(whole[name]) is type(late[name]) is np.ndarray
+
+
 def test_names_that_collide_stay_apart(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     ones = [np.full(2, i) for i in range(9)]

@@ -149,6 +149,17 @@ def test_a_path_reads_any_format(tmp_path: Path) -> None:
         State(tmp_path / "x.yml")
 
 
+def test_several_files_are_the_shards_of_one_state(tmp_path: Path) -> None:
+    for name in "ab":
+        pt.save(tmp_path / f"{name}.safetensors", {name: np.ones(2), name * 2: 1})
+    paths = [tmp_path / "a.safetensors", str(tmp_path / "b.safetensors")]
+    state = pt.State([*paths, paths[0]])
+    assert list(state) == ["a", "aa", "b", "bb"] and state.b.sum() == 2
+    pt.save(tmp_path / "c.npz", {"b": 1})
+    with pytest.raises(pt.errors.WrongValue, match="c.npz has 'b', as .*b.safetensors"):
+        pt.State([*paths, tmp_path / "c.npz"])
+
+
 def test_torch_takes_a_state() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     s = State(net)

@@ -177,7 +177,7 @@ class Column {
   }
   void take(const Value& value) {
     if (!value.is_list() || value.as_list().tuple)
-      refuse(where_, " is a ", value.type_name(),
+      refuse(where_, " is of type ", value.type_name(),
              "; a CSV holds columns: arrays, or lists of text");
     texts_ = &value.as_list();
     size_ = texts_->items.size();
@@ -252,8 +252,8 @@ class CsvCodec : public Codec {
              const WriteOptions& options) const override {
     const std::string where = prefix("csv", path);
     if (!value.is_dict() || value.as_dict().kind != DictKind::kPlain)
-      refuse(where, "a CSV holds a plain dict of columns, not a ",
-             value.type_name());
+      refuse(where, "a CSV holds a plain dict of columns, not this ",
+             value.summary());
     std::string text;
     std::vector<Column> columns;
     for (const auto& [key, item] : value.as_dict()) {

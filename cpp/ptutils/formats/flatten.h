@@ -46,6 +46,9 @@ PTUTILS_API std::string sealed(const Flat& flat,
                                const std::vector<std::uint64_t>& sums);
 PTUTILS_API std::string sealed(const Flat& flat);
 
+/// How often this thread compared a file's checksums.
+PTUTILS_API std::uint64_t checksums_compared();
+
 /// The inverse of flatten and of sealed. `lookup` gives a tensor (or a
 /// Deferred) by name, contiguous; where a container lacks the dtype it may give
 /// one of equal bytes (bf16 as u16, c64 as f32 with a last dimension of 2). It

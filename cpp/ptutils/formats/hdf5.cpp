@@ -53,7 +53,9 @@ class Hdf5Codec : public Codec {
     return false;
   }
 
-  std::vector<std::string> options() const override { return {"compress", "chunks"}; }
+  std::vector<std::string> options() const override {
+    return {"compress", "chunks"};
+  }
 
   Value read(const std::filesystem::path& path,
              const ReadOptions& options) const override {

@@ -1,6 +1,7 @@
 #include <simdjson.h>
 
 #include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -26,6 +27,46 @@ std::string position_of(std::string_view text, std::size_t byte) {
              std::max<std::size_t>(1, byte - begin));
 }
 
+// What NaN and Infinity, which JSON lacks and Python's json writes, become for
+// the tokenizer: zeros that nobody writes.
+constexpr std::string_view kNaN = "0e4000000001";
+constexpr std::string_view kInfinite = "0e4000000002";
+
+constexpr std::string_view kBlanks = " \t\r\n";
+
+/// The text with those words, where a value may stand, as those numbers.
+std::string without_words(std::string_view text) {
+  const auto one_of = [](std::string_view set, char c) {
+    return set.find(c) != set.npos;
+  };
+  std::string out;
+  bool quoted = false;
+  char before = ',';  // the last that is no blank
+  const auto stands = [&](std::string_view word, std::size_t i) {
+    if (!text.substr(i).starts_with(word)) return false;
+    const std::size_t end = i + word.size();
+    return end == text.size() || one_of(",]} \t\r\n", text[end]);
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool begins = !quoted && one_of(",:[", before);
+    const bool negative = !quoted && i > 0 && text[i - 1] == '-';
+    if (begins && stands("NaN", i)) {
+      out += kNaN;
+      i += 2;
+    } else if ((begins || negative) && stands("Infinity", i)) {
+      out += kInfinite;
+      i += 7;
+    } else {
+      out += c;
+      if (quoted && c == '\\' && i + 1 < text.size()) out += text[++i];
+      if (c == '"') quoted = !quoted;
+    }
+    if (!one_of(kBlanks, c)) before = c;
+  }
+  return out;
+}
+
 /// The tokenizer's events, made straight into a Value: nlohmann's own document
 /// would lose big integers and grow quadratically with its keys.
 class Builder {
@@ -47,6 +88,10 @@ class Builder {
     return add(BigInt{std::to_string(v)});
   }
   bool number_float(number_float_t v, const string_t& digits) {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    if (digits == kNaN) return add(std::numeric_limits<double>::quiet_NaN());
+    if (digits.ends_with(kInfinite))
+      return add(digits.front() == '-' ? -kInfinity : kInfinity);
     if (digits.find_first_of(".eE") == string_t::npos)
       return add(BigInt{digits});
     double x = 0;
@@ -214,6 +259,11 @@ Value parse_json(std::string_view text, std::string_view where, int max_depth) {
   if (const std::size_t nul = text.find('\0'); nul != text.npos)
     detail::malformed(prefix, position_of(text, nul + 1), ": a NUL character");
   if (auto value = parse_fast(text, max_depth)) return std::move(*value);
+  std::string words;
+  if (text.find("NaN") != text.npos || text.find("Infinity") != text.npos) {
+    words = without_words(text);
+    text = words;
+  }
   Builder builder(text, std::move(prefix), max_depth);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.result();

@@ -27,9 +27,8 @@ DType dtype_of_description(std::string_view text, std::string_view prefix) {
   const char order = text.empty() ? '\0' : text.front();
   if (order == '<' || order == '|' || order == '=' || order == '>')
     type.remove_prefix(1);
-  if (order != '>' || type.ends_with('1'))
-    for (const auto& [dtype, description] : kDescriptions)
-      if (description.substr(1) == type) return dtype;
+  for (const auto& [dtype, description] : kDescriptions)
+    if (description.substr(1) == type) return dtype;
   const auto shown = text.substr(0, 40);
   const char kind = type.empty() ? '\0' : type.front();
   if (kind == 'O')
@@ -41,12 +40,18 @@ DType dtype_of_description(std::string_view text, std::string_view prefix) {
   if (kind == 'M' || kind == 'm')
     malformed(prefix, "an array of dates ('", shown,
               "'); save it as a.astype('int64')");
-  if (order == '>')
-    malformed(prefix, "a big-endian array ('", shown,
-              "'); save it as a.astype(a.dtype.newbyteorder('<'))");
   malformed(prefix, "an array of dtype '", shown,
             "', which has no tensor; save it as one of bool, u8-u64, i8-i64, "
             "f16-f64, c64, c128");
+}
+
+/// Of each number; a complex one is two.
+void swap_bytes(const Tensor& tensor) {
+  std::size_t size = item_size(tensor.dtype());
+  if (is_complex(tensor.dtype())) size /= 2;
+  std::byte* end = tensor.bytes() + tensor.nbytes();
+  for (std::byte* at = tensor.bytes(); at != end; at += size)
+    std::reverse(at, at + size);
 }
 
 /// The header is a Python literal: a dict of a text, a bool and a tuple.
@@ -68,7 +73,7 @@ class HeaderParser {
       seen[index] = true;
       expect(':');
       if (index == 0)
-        header.dtype = description();
+        header.dtype = description(header.swapped);
       else if (index == 1)
         header.fortran = truth();
       else
@@ -115,12 +120,14 @@ class HeaderParser {
     return out;
   }
 
-  DType description() {
+  DType description(bool& swapped) {
     blanks();
     if (at_ < text_.size() && text_[at_] == '[')
       malformed(prefix_,
                 "an array of structures; save each field as its own array");
-    return dtype_of_description(text(), prefix_);
+    const std::string_view type = text();
+    swapped = type.starts_with('>');
+    return dtype_of_description(type, prefix_);
   }
 
   bool truth() {
@@ -205,6 +212,10 @@ Tensor npy_tensor(const std::shared_ptr<Storage>& storage, std::size_t offset,
   if (header.fortran) std::reverse(shape.begin(), shape.end());
   Tensor tensor = tensor_at(storage, header.dtype, std::move(shape),
                             offset + header.data_offset, prefix);
+  if (header.swapped) {
+    tensor = tensor.clone();
+    swap_bytes(tensor);
+  }
   if (header.fortran) {
     Dims reversed;
     for (std::int64_t d = tensor.dim(); d-- > 0;) reversed.push_back(d);

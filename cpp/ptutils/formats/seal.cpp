@@ -22,6 +22,8 @@ constexpr std::string_view kUnsealed = R"({"version":3,)";
 constexpr std::size_t kSumDigits = 16;
 constexpr std::size_t kOverlap = std::size_t{8} << 20;  // bytes worth a thread
 
+thread_local std::uint64_t compared = 0;
+
 std::size_t total_bytes(const Flat& flat) {
   std::size_t out = 0;
   for (const auto& [_, tensor] : flat.tensors) out += tensor.nbytes();
@@ -64,6 +66,8 @@ std::uint64_t sum_of(std::string_view text) {
   return hash64(std::as_bytes(std::span(text)));
 }
 
+void note_compared() { ++compared; }
+
 bool looks_sealed(std::string_view text) {
   return text.starts_with(kOpen) || text.starts_with(kOpenBefore);
 }
@@ -82,12 +86,15 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
   if (sums->is_string()) bytes = base64_decode(sums->as_string());
   if (!bytes || bytes->size() % sizeof(std::uint64_t) != 0)
     malformed(prefix, "damaged: the checksums are no list of them");
+  note_compared();
   Checksums out(bytes->size() / sizeof(std::uint64_t));
   if (!out.empty()) std::memcpy(out.data(), bytes->data(), bytes->size());
   return out;
 }
 
 }  // namespace detail
+
+std::uint64_t checksums_compared() { return detail::compared; }
 
 std::vector<std::uint64_t> checksums(const Flat& flat, Threads threads) {
   constexpr std::int64_t kGrain = 64;  // tensors, unless they are large

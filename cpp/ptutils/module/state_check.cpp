@@ -181,7 +181,8 @@ void Module::check_state(const Value& state, const std::string& prefix,
   if (!state.is_dict()) {
     out.different.push_back(
         str(prefix.empty() ? "state" : prefix.substr(0, prefix.size() - 1),
-            ": a ", state.type_name(), ", not a dict"));
+            ": a ", state.type_name(), ", not a dict",
+            state.is_string() ? "; State(path) reads a file" : ""));
     return;
   }
   Active guard(this);

@@ -206,6 +206,12 @@ def changed(config: Any, overrides: list[str], seed: int | None) -> Any:
     return config
 
 
+def looks_like_file(name: str) -> bool:
+    """A path, or a name with the suffix of a known format: no exp_id."""
+    suffixes = (s for each in _core.codecs().values() for s in each)
+    return os.sep in name or name.endswith(tuple(suffixes))
+
+
 def no_file(path: str) -> str:
     """'no such file', with the nearest names beside it."""
     folder, name = os.path.split(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, difference, files
@@ -17,10 +18,10 @@ _TEXT = (".json", ".yaml", ".yml")
 
 def is_state(path: str) -> bool:
     """A file of values, not an experiment's."""
-    if not os.path.isfile(path) and not path.endswith(".lmdb"):
-        return False
+    if not os.path.isfile(path):
+        return path.endswith(".lmdb") or os.path.isfile(f"{path}/data.mdb")
     if not path.endswith(_TEXT):
-        return os.path.exists(path)
+        return True
     value = files.read(path)
     return not isinstance(value, dict) or not {"model", "exp_id"} & set(value)
 
@@ -66,15 +67,28 @@ def convert(args: argparse.Namespace, terminal: Terminal) -> int:
 def verify(args: argparse.Namespace, terminal: Terminal) -> int:
     """Reads each file whole and compares its checksums; 1 when one is damaged."""
     damaged = 0
-    data = {}
+    data, lines = {}, []
     for path in args.files:
+        before = _core._checksums_compared()
         try:
             _read(path, verify=True)
         except Exception as error:
             damaged += 1
             data[path] = str(error)
-        else:
-            data[path] = "ok"
-    lines = [f"{path}: {said}" if said == "ok" else said for path, said in data.items()]
+            lines.append(str(error))
+            continue
+        compared = _core._checksums_compared() > before or _has_sums(path)
+        data[path] = "ok" if compared else "ok, but it has no checksums to compare"
+        lines.append(f"{path}: {data[path]}")
     terminal.answer(data, "\n".join(lines))
     return 1 if damaged else 0
+
+
+def _has_sums(path: str) -> bool:
+    """Those of the format itself, and pickle's, which the core does not count."""
+    from .._pickle_codec import is_sealed
+
+    format = _core._format_of(path)
+    if format == "torch":
+        return zipfile.is_zipfile(path)
+    return format in ("npz", "tfrecord") or (format == "pickle" and is_sealed(path))

@@ -8,9 +8,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, _listing, _text
-from ..errors import WrongValue
+from ..errors import FileMissing, WrongValue
 from . import filing
-from .common import Terminal, load_config, one_run, open_runs, plain, say
+from .common import (
+    Terminal,
+    load_config,
+    looks_like_file,
+    no_file,
+    one_run,
+    open_runs,
+    plain,
+    say,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +69,8 @@ def show(args: argparse.Namespace, terminal: Terminal) -> int:
             f"[{args.exp_id}] is a file, not a run; `ptutils check {args.exp_id}` "
             "says what it describes"
         )
+    if looks_like_file(args.exp_id):
+        raise FileMissing(no_file(args.exp_id))
     runs = open_runs(args)
     run = one_run(runs, args.exp_id)
     asked = [name for name in _SECTIONS if getattr(args, name)]
@@ -230,6 +241,9 @@ def diff(args: argparse.Namespace, terminal: Terminal) -> int:
     """Two configurations: of runs, of files, of one and the other."""
     if filing.is_state(args.a) and os.path.exists(args.b):
         return filing.diff(args, terminal)
+    for name in (args.a, args.b):
+        if looks_like_file(name) and not os.path.exists(name):
+            raise FileMissing(no_file(name))
     first, second = _configuration(args, args.a), _configuration(args, args.b)
     if os.path.exists(args.a) != os.path.exists(args.b):
         first, second = _effective(args.a, first), _effective(args.b, second)

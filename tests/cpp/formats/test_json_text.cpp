@@ -1,3 +1,6 @@
+#include <cmath>
+#include <limits>
+
 #include "formats/support.h"
 #include "ptutils/formats/json_text.h"
 
@@ -40,9 +43,25 @@ TEST_CASE("malformed JSON is an error with its place") {
                  "the key 'b' is there twice in 'a'");
   CHECK_CONTAINS(parse_error("[1] x"), "line 1, column");
   for (const char* bad :
-       {"", "[", "{", "[1,]", "{\"a\"}", "nul", "NaN", "01", "+1", "\"\xff\"",
-        "\"\\ud800\"", "'a'", "1 2", "{1: 2}", "\"a\nb\"", "// x"})
+       {"",        "[",          "{",           "[1,]",     "{\"a\"}",
+        "nul",     "-NaN",       "aNaN",        "NaN1",     "0.0NaN",
+        "[1 NaN]", "--Infinity", "5-Infinity",  "{NaN: 1}", "01",
+        "+1",      "\"\xff\"",   "\"\\ud800\"", "'a'",      "1 2",
+        "{1: 2}",  "\"a\nb\"",   "// x"})
     parse_error(bad);
+}
+
+TEST_CASE("what Python's json writes for infinities and NaN is read") {
+  const Value value = parse_json(
+      R"( {"NaN": NaN, "\"Infinity": [Infinity, -Infinity,NaN ,1], "b": "NaN"})");
+  const Dict& dict = value.as_dict();
+  CHECK(std::isnan(dict.at("NaN").as_double()));
+  const auto& list = dict.at("\"Infinity").as_list().items;
+  CHECK(list[0].as_double() == std::numeric_limits<double>::infinity());
+  CHECK(list[1].as_double() == -std::numeric_limits<double>::infinity());
+  CHECK(std::isnan(list[2].as_double()));
+  CHECK(list[3].as_int() == 1);
+  CHECK(dict.at("b").as_string() == "NaN");
 }
 
 TEST_CASE("nesting of JSON ends at 500") {

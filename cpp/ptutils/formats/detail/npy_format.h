@@ -14,6 +14,7 @@ struct NpyHeader {
   DType dtype = DType::kF32;
   Dims shape;
   bool fortran = false;
+  bool swapped = false;  ///< big-endian: its tensor is a copy
   /// A block of ours follows the data (npy_header with `marked`).
   bool marked = false;
   std::size_t data_offset = 0;  ///< where the elements begin
@@ -23,7 +24,7 @@ struct NpyHeader {
 bool is_npy(std::string_view bytes);
 
 /// Checked against the bytes that are there; Kind::kFormat, naming the dtype,
-/// for what has no Tensor (big-endian, objects, text, structures, dates).
+/// for what has no Tensor (objects, text, structures, dates).
 NpyHeader parse_npy(std::string_view bytes, std::string_view prefix);
 
 /// The same of the first bytes alone: whether the data is there is not looked

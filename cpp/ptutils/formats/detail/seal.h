@@ -25,6 +25,9 @@ std::uint64_t sum_of(std::string_view text);
 /// another name than kSkeletonName is a file of ours with a damaged name.
 bool looks_sealed(std::string_view text);
 
+/// For checksums_compared.
+void note_compared();
+
 /// The sums of a sealed skeleton, whose text is compared with its own;
 /// nothing for one that was never sealed. Kind::kFormat for damage.
 std::optional<Checksums> read_seal(std::string_view skeleton,
