@@ -183,6 +183,8 @@ void def_files(py::module_& m) {
       },
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
       py::arg("format") = py::dict(), py::arg("background") = false);
+  m.def("_wait_for_saves_to", &ptutils::detail::wait_for_saves_to,
+        py::arg("path"), py::call_guard<py::gil_scoped_release>());
   m.def("sync", &sync_saves, py::call_guard<py::gil_scoped_release>());
   m.def(
       "metadata",
@@ -316,6 +318,7 @@ void def_flatten(py::module_& m) {
       },
       py::arg("skeleton"), py::arg("tensors"), py::arg("where"),
       py::arg("verify") = false);
+  m.def("_cloned", [](const Value& value) { return value.clone(); });
   m.def("_checksums_compared", &checksums_compared);
   m.def("_hash64", [](const py::buffer& content) {
     return hash64(bytes_of(content.request()));

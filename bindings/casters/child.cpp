@@ -30,9 +30,10 @@ std::string type_name(py::handle object) {
          std::string(py::str(type.attr("__qualname__")));
 }
 
-/// torch's modules have flat states: nested dicts of names become dotted ones.
+/// torch's modules have flat states: nested dicts of names become dotted ones,
+/// but for what a module's get_extra_state gave.
 void flatten_into(const Value& value, const std::string& prefix, Dict& out) {
-  if (!value.is_dict()) {
+  if (!value.is_dict() || prefix.ends_with("_extra_state")) {
     out.set(prefix, value);
     return;
   }

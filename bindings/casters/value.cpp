@@ -69,9 +69,11 @@ std::string text(py::handle object, const std::string& path) {
   return {data, static_cast<std::size_t>(size)};
 }
 
+/// Nothing for what would come back as another.
 Value time_of(py::handle object) {
   // Days from the proleptic Gregorian calendar, by Python's own count.
   auto* o = object.ptr();
+  if (PyDateTime_DATE_GET_FOLD(o)) return Value();
   std::int64_t days =
       py::cast<std::int64_t>(object.attr("toordinal")()) - 719163;
   std::int64_t seconds = PyDateTime_DATE_GET_HOUR(o) * 3600 +
@@ -82,6 +84,10 @@ Value time_of(py::handle object) {
       (days * 86400 + seconds) * 1000000 + PyDateTime_DATE_GET_MICROSECOND(o);
   py::object offset = object.attr("utcoffset")();
   if (!offset.is_none()) {
+    // A zone with rules of its own would come back as one offset.
+    if (!py::type::of(object.attr("tzinfo"))
+             .is(py::module_::import("datetime").attr("timezone")))
+      return Value();
     double total = py::cast<double>(offset.attr("total_seconds")());
     if (total != static_cast<std::int32_t>(total)) return Value();
     out.utc_offset = static_cast<std::int32_t>(total);

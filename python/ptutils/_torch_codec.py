@@ -118,9 +118,9 @@ def _collect(node: Any, natural: Any, out: dict[str, Any]) -> None:
             _collect(item, there, out)
 
 
-def _skeleton_of(path: str) -> str | None:
+def _skeleton_of(path: str, file: Any) -> str | None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = [n for n in archive.namelist() if n.endswith(f"/{_SKELETON}")]
             if not names:
                 return None
@@ -136,10 +136,10 @@ def _skeleton_of(path: str) -> str | None:
         ) from error
 
 
-def _check_archive(path: str) -> None:
+def _check_archive(path: str, file: Any) -> None:
     """The CRC-32 of every member."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
     except Exception as error:
         raise Malformed(
@@ -149,9 +149,8 @@ def _check_archive(path: str) -> None:
         raise Malformed(f"[torch] {path}: {damaged} is damaged: its CRC-32 differs")
 
 
-def _is_zip(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"PK\x03\x04"
+def _is_zip(file: Any) -> bool:
+    return file.read(4) == b"PK\x03\x04"
 
 
 def _first_line(error: Exception) -> str:
@@ -191,11 +190,13 @@ class TorchCodec:
         self, path: str, classes: Iterable[type] = (), verify: bool = False
     ) -> Any:
         torch = _torch(path)
-        is_zip = _is_zip(path)
-        skeleton = _skeleton_of(path) if is_zip else None
-        if verify and is_zip:
-            _check_archive(path)
-        natural = self._load(torch, path, is_zip, classes)
+        # Opened once, and not mapped: torch.save writes into the file itself.
+        with open(path, "rb") as file:
+            is_zip = _is_zip(file)
+            skeleton = _skeleton_of(path, file) if is_zip else None
+            if verify and is_zip:
+                _check_archive(path, file)
+            natural = self._load(torch, path, file, classes)
         if skeleton is None:
             return natural
         try:
@@ -209,13 +210,12 @@ class TorchCodec:
                 f"[torch] {path}: its skeleton does not fit its content"
             ) from error
 
-    def _load(self, torch: Any, path: str, is_zip: bool, classes: Any) -> Any:
+    def _load(self, torch: Any, path: str, file: Any, classes: Any) -> Any:
+        file.seek(0)
         allowed = [*_unpickle.allowed_classes(), *classes]
         try:
             with torch.serialization.safe_globals(allowed):
-                value = torch.load(
-                    path, map_location="cpu", weights_only=True, mmap=is_zip
-                )
+                value = torch.load(file, map_location="cpu", weights_only=True)
             limit = max(1_000_000, 64 * os.path.getsize(path))
             _unpickle.check_size([value], limit)
             return value
@@ -225,6 +225,12 @@ class TorchCodec:
             raise Malformed(f"[torch] {path}: {error}") from error.__cause__
         except Exception as error:
             found = re.search(r"GLOBAL ([\w.]+)", str(error))
+            if found and found.group(1).startswith("numpy."):
+                raise Untrusted(
+                    f"[torch] {path} holds NumPy arrays, which torch.load with "
+                    "weights_only=True does not read. Where it was made, save torch "
+                    "tensors; if you trust it: torch.load(path, weights_only=False)"
+                ) from error
             if found:
                 name = found.group(1)
                 raise Untrusted(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 from . import _core, files
 from .errors import Malformed, NotFound, WrongValue
@@ -94,8 +95,9 @@ class Checkpoints:
         metrics : dict of float, optional
             Of this moment.
         """
-        if not isinstance(step, int) or step < 0:
+        if not isinstance(step, SupportsIndex) or int(step) < 0:
             raise WrongValue(f"[Checkpoints.save] step is 0 or more, not {step!r}")
+        step = int(step)
         self.sync()
         name = f"step-{step:08d}{self.suffix}"
         entry = {
@@ -105,7 +107,11 @@ class Checkpoints:
         }
         files.save(self.folder / name, value, background=self.background)
         self._pending = entry
-        if not self.background:
+        if self.background:  # where the process ends before the next save
+            files.save(
+                self.folder / _INDEX, [*self._without(step), entry], background=True
+            )
+        else:
             self._take_pending()
 
     def sync(self) -> None:
@@ -180,8 +186,7 @@ class Checkpoints:
         """What is on the disk now becomes an entry, and others go."""
         entry, self._pending = self._pending, None
         assert entry is not None
-        self._entries = [e for e in self._entries if e["step"] != entry["step"]]
-        self._entries.append(entry)
+        self._entries = [*self._without(entry["step"]), entry]
         kept = self._kept()
         gone = [e for e in self._entries if e not in kept]
         if gone and len(kept) == 1:
@@ -189,7 +194,18 @@ class Checkpoints:
         self._entries = kept
         files.save(self.folder / _INDEX, self._entries)
         for old in gone:
-            (self.folder / old["file"]).unlink(missing_ok=True)
+            self._remove(self.folder / old["file"])
+
+    def _without(self, step: int) -> list[dict[str, Any]]:
+        return [entry for entry in self._entries if entry["step"] != step]
+
+    def _remove(self, path: Path) -> None:
+        """The file, and the shards of one that is an index."""
+        shards: set[str] = set()
+        if path.name.endswith(".index.json") and path.exists():
+            shards = set(json.loads(path.read_text())["weight_map"].values())
+        for gone in (path, *(path.with_name(name) for name in shards)):
+            gone.unlink(missing_ok=True)
 
     def _kept(self) -> list[dict[str, Any]]:
         last = self._entries[-self.keep_last :]
@@ -208,12 +224,21 @@ class Checkpoints:
         """What the index names and is there, then files that it does not name
         yet: their process ended before it was written."""
         path = self.folder / _INDEX
-        named = files.read(path) if path.exists() else []
-        entries = [e for e in named if (self.folder / e["file"]).exists()]
+        try:
+            named = files.read(path) if path.exists() else []
+            entries = [e for e in named if (self.folder / e["file"]).exists()]
+        except (Malformed, TypeError, KeyError) as error:
+            raise Malformed(
+                f"[Checkpoints] {path} is not what was written ({error}); the states "
+                "beside it are whole: delete it, and only their metrics are forgotten"
+            ) from error
         known = {e["file"] for e in entries}
         pattern = re.compile(r"step-(\d{8,})" + re.escape(self.suffix))
-        for name in sorted(os.listdir(self.folder)):
-            found = pattern.fullmatch(name)
-            if found and name not in known:
-                entries.append({"step": int(found[1]), "file": name, "metrics": {}})
+        left = {
+            int(found[1]): name
+            for name in os.listdir(self.folder)
+            if (found := pattern.fullmatch(name)) and name not in known
+        }
+        for step in sorted(left):
+            entries.append({"step": step, "file": left[step], "metrics": {}})
         return entries

@@ -26,7 +26,8 @@ class StateDiff(dict[str, str]):
     def __repr__(self) -> str:
         if not self:
             return "no difference"
-        return "\n".join(_text.columns(list(self.items())))
+        rows = [(_text.printed(name), said) for name, said in self.items()]
+        return "\n".join(_text.columns(rows))
 
 
 def diff(a: Any, b: Any) -> StateDiff:
@@ -94,10 +95,22 @@ def _compared(a: Any, b: Any) -> tuple[str, float]:
         return "", 0.0
     if is_array(a) and is_array(b):
         return _arrays(a, b)
+    if type(a) is type(b) and not is_array(a) and _equal(a, b):
+        return "", 0.0
     said = f"{_tree.describe(a)} → {_tree.describe(b)}"
     if type(a) in (int, float) and type(b) in (int, float):
         return said, _apart(a, b)
     return said, float("inf")
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Of types that no file holds: sets, dates …"""
+    if isinstance(a, (int, float, complex, str, bytes)):
+        return False  # compared to the bit before
+    try:
+        return bool(a == b)
+    except Exception:
+        return False
 
 
 def _apart(a: float, b: float) -> float:
@@ -117,7 +130,10 @@ def _arrays(a: Any, b: Any) -> tuple[str, float]:
     said = f"{_tree.describe(a)} → {_tree.describe(b)}"
     if tuple(a.shape) != tuple(b.shape):
         return said, float("inf")
-    x, y = numbers(a), numbers(b)
+    try:
+        x, y = numbers(a), numbers(b)
+    except TypeError:
+        return _others(a, b, said)
     unlike = (x != y) & ~((x != x) & (y != y))
     count = int(unlike.sum())
     size = _largest(x[unlike], y[unlike]) if count else 0.0
@@ -128,6 +144,14 @@ def _arrays(a: Any, b: Any) -> tuple[str, float]:
         return numbers_said, size
     where = "bits" if _home(a) == _home(b) else "library"
     return f"equal numbers, another {where}: {_home(a)} → {_home(b)}", 0.0
+
+
+def _others(a: Any, b: Any, said: str) -> tuple[str, float]:
+    try:
+        same = bool((a == b).all()) and _dtype(a) == _dtype(b)
+    except Exception:
+        return f"{said}, which cannot be compared", float("inf")
+    return ("", 0.0) if same else (said, float("inf"))
 
 
 def _largest(x: Any, y: Any) -> float:
@@ -154,8 +178,11 @@ def _home(array: Any) -> str:
 
 
 def numbers(array: Any) -> Any:
-    """As NumPy's; bfloat16 as float32."""
+    """As NumPy's; bfloat16 as float32. TypeError for what has no counterpart:
+    float8, sparse, on the meta device."""
     native = _core._as(array, "native")
+    if not isinstance(native, _core.Tensor):
+        raise TypeError(f"{type(array).__name__} has no counterpart")
     if native.dtype == "bf16":
         native = native.to("f32")
     return _core._as(native, "numpy")

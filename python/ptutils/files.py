@@ -73,6 +73,7 @@ def read(
     classes: Iterable[type] = (),
     verify: bool = False,
     isolate: bool = False,
+    mmap: bool = True,
 ) -> Any:
     """Reads a file of any known format.
 
@@ -92,6 +93,12 @@ def read(
     isolate : bool
         Read it in a process of its own, with bounded memory and time: for files
         from strangers whose format's library may crash on a malformed one (HDF5).
+    mmap : bool
+        Map the file where its format can be (all but text, pickle and .pt): the
+        arrays are read when they are used. They stay what they are when the file is
+        deleted, or replaced as :func:`save` does. A program that writes into the
+        file itself (as ``np.save`` does) changes them, or ends this process:
+        ``mmap=False`` makes copies.
 
     Returns
     -------
@@ -120,6 +127,8 @@ def read(
     if as_ not in (None, "torch", "native", "numpy"):
         raise WrongValue(f"[read] as_ is 'torch', 'native' or 'numpy', not {as_!r}")
     value = _read(path, tuple(classes), verify, isolate=isolate)
+    if not mmap:
+        value = _core._cloned(value)
     if as_ is None:
         return value
     if as_ == "torch":
@@ -249,6 +258,7 @@ def save(
             raise WrongValue(
                 f"[save] {path}: nested too deep: does the value contain itself?"
             ) from error
+        _core._wait_for_saves_to(path)
         codec.write(path, plain, durable)
 
 

@@ -38,9 +38,9 @@ class Summary(dict[str, dict[str, Any]]):
             ):
                 shared += 1
             for depth in range(shared, len(parents)):
-                yield ["  " * depth + parents[depth]]
+                yield ["  " * depth + _text.printed(parents[depth])]
             above = parents
-            yield ["  " * len(parents) + last, *_cells(about)]
+            yield ["  " * len(parents) + _text.printed(last), *_cells(about)]
 
     def __repr__(self) -> str:
         rows = [row if len(row) > 1 else [*row, ""] for row in self.rows()]
@@ -85,6 +85,8 @@ def summary(of: Any) -> Summary:
     """
     out = Summary()
     for name, leaf in _walk(files._states(files.content_of(of, lazy=True)), ""):
+        while name in out:  # 'a.b', and 'b' in 'a'
+            name += "'"
         out[name] = _about_all(leaf) if isinstance(leaf, _Rest) else _about(leaf)
     total = sum(about.get("bytes", 0) for about in out.values())
     what = "value" if len(out) == 1 else "values"
@@ -139,8 +141,11 @@ def _about(leaf: Any) -> dict[str, Any]:
     out: dict[str, Any] = {"value": _tree.describe(leaf)}
     if not difference.is_array(leaf):
         return out
-    native = _core._as(leaf, "native")
-    numbers = difference.numbers(native)
+    try:
+        native = _core._as(leaf, "native")
+        numbers = difference.numbers(native)
+    except TypeError:
+        return out
     out["bytes"] = int(numbers.size) * native.itemsize
     if numbers.size and numbers.dtype.kind != "c":
         real = numbers[numbers == numbers]

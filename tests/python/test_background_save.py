@@ -151,3 +151,39 @@ def test_a_state_whose_process_died_before_the_index_is_taken_up(tmp_path):
         "notes.safetensors",
         "step-00000003.safetensors",
     ]
+
+
+def test_a_process_that_ends_leaves_the_metrics_of_its_last_save(tmp_path):
+    code = (
+        "import sys, numpy as np, ptutils as pt\n"
+        "kept = pt.Checkpoints(sys.argv[1], keep_last=1, keep_best='val/accuracy',"
+        " background=True)\n"
+        "for step, accuracy in [(1, .5), (2, .9)]:\n"
+        "    kept.save({'w': np.ones(9)}, np.int64(step), {'val/accuracy': accuracy})"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, env={
+        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+    kept = pt.Checkpoints(tmp_path, keep_last=1, keep_best="val/accuracy")
+    for step in (3, 4):
+        kept.save({"w": np.zeros(9)}, step, {"val/accuracy": 0.1})
+    assert [entry["step"] for entry in kept] == [2, 4] and kept.best["step"] == 2
+
+
+def test_shards_go_with_their_index(tmp_path):
+    kept = pt.Checkpoints(tmp_path, keep_last=1, suffix=".safetensors.index.json")
+    for step in range(3):
+        kept.save({"w": np.ones(9) * step}, step)
+    assert kept.load()["w"][0] == 2
+    assert len(os.listdir(tmp_path)) == 3  # checkpoints.json, an index, a shard
+
+
+def test_a_damaged_list_of_checkpoints_says_what_to_do(tmp_path):
+    kept = pt.Checkpoints(tmp_path)
+    for step in (99_999_999, 100_000_000):
+        kept.save({"w": np.ones(9)}, step)
+    for content in ('[{"step": 1, "fi', '{"a": 1}', "[1]"):
+        (tmp_path / "checkpoints.json").write_text(content)
+        with pytest.raises(errors.Malformed, match="delete it, and only their metrics"):
+            pt.Checkpoints(tmp_path)
+    (tmp_path / "checkpoints.json").unlink()
+    assert pt.Checkpoints(tmp_path).last["step"] == 100_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -293,3 +295,38 @@ def test_a_torch_tensor_that_no_file_holds_is_named(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(pt.errors.WrongType, match=r"'a' is of .*float8_e4m3fn, torch"):
         pt.save(tmp_path / "x.npz", {"a": torch.ones(2).to(torch.float8_e4m3fn)})
+
+
+def test_a_save_comes_after_those_in_the_background_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    for _ in range(10):
+        pt.save(path, {"x": np.zeros(300_000)}, background=True)
+        pt.save(path, {"x": 1})
+        pt.sync()
+        assert pt.read(path) == {"x": 1}
+
+
+def test_without_mmap_arrays_stay_when_the_file_is_written_into(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones(100_000))
+    mapped, copied = pt.read(path), pt.read(path, mmap=False)
+    assert np.array_equal(mapped, copied)
+    np.save(path, np.zeros(100_000))
+    assert copied.sum() == 100_000
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz", "yaml", "safetensors"])
+def test_times_that_would_come_back_as_others_are_refused(
+    tmp_path: Path, suffix: str
+) -> None:
+    paris = datetime.datetime(2020, 10, 25, tzinfo=zoneinfo.ZoneInfo("Europe/Paris"))
+    for time in (paris, datetime.datetime(2020, 10, 25, 2, 30, fold=1)):
+        with pytest.raises(pt.errors.WrongType, match="'when' is of type datetime"):
+            pt.save(tmp_path / f"x.{suffix}", {"when": time})
+
+
+def test_yaml_escapes_beyond_ascii(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(r'{a: "\N", b: "é\_\u2028é", c: "\x85\xa0", "\_": 1}')
+    back = pt.read(path)
+    assert back == {"a": "\x85", "b": "é\xa0\u2028é", "c": "\x85\xa0", "\xa0": 1}

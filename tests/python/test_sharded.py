@@ -214,3 +214,20 @@ def test_text_beside_tensors(tmp_path: Path) -> None:
     pt.save(tmp_path / "x.json", {})
     with pytest.raises(pt.errors.WrongType, match="no text"):
         pt.files.metadata(tmp_path / "x.json")
+
+
+def test_a_read_between_saves_is_of_one_of_them(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np, ptutils as pt\n"
+        "for step in range(400):\n"
+        "    pt.save(sys.argv[1], {'w': np.full(4, step), 'v': np.full(4, step),"
+        " 'step': step}, durable=False, shard_bytes=32)"
+    )
+    path = tmp_path / INDEX
+    pt.save(path, {"w": np.zeros(4), "v": np.zeros(4), "step": 0}, shard_bytes=32)
+    writer = subprocess.Popen([sys.executable, "-c", code, path], env={
+        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+    while writer.poll() is None:
+        back = pt.read(path)
+        assert back["w"][0] == back["v"][0] == back["step"]
+    assert writer.returncode == 0

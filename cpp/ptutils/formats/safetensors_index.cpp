@@ -1,5 +1,7 @@
+#include <mutex>
 #include <unordered_map>
 
+#include "ptutils/common/fork.h"
 #include "ptutils/common/names.h"
 #include "ptutils/formats/detail/codecs.h"
 #include "ptutils/formats/detail/safetensors.h"
@@ -142,6 +144,16 @@ std::string index_text(const std::vector<NamedTensors>& parts,
   return to_json(std::move(document), 2) + '\n';
 }
 
+/// One of a process at a time: they share the names of shards.
+std::mutex& one_save() {
+  static std::mutex& mutex = []() -> std::mutex& {
+    auto& made = *new std::mutex();
+    hold_over_fork(made);
+    return made;
+  }();
+  return mutex;
+}
+
 class SafetensorsIndexCodec : public Codec {
  public:
   std::string name() const override { return "safetensors-index"; }
@@ -155,13 +167,18 @@ class SafetensorsIndexCodec : public Codec {
     return {"metadata", "shard_bytes"};
   }
 
-  /// Again where a save took its shards away meanwhile.
+  /// Again where a save put another index in its place meanwhile: its shards
+  /// may have the names of those before.
   Value read(const fs::path& path, const ReadOptions& options) const override {
     const std::string where = prefix(name(), path);
     std::string text = read_file(path);
     while (true) {
       try {
-        return read_shards(path, text, where, options.verify);
+        Value value = read_shards(path, text, where, options.verify);
+        if (std::string now = read_file(path); now == text)
+          return value;
+        else
+          text = std::move(now);
       } catch (const Error&) {
         std::string now = read_file(path);
         if (now == text) throw;
@@ -191,6 +208,7 @@ class SafetensorsIndexCodec : public Codec {
     marked.set(std::string(kIndexMark), path.filename().string());
     if (!marked.contains(kFormat.first))
       marked.set(kFormat.first, kFormat.second);
+    std::lock_guard lock(one_save());
     AtomicFile index(path, options.durable);
     NewShards shards(path, index.temporary());
     PendingSums sums(flat);

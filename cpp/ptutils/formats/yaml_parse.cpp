@@ -186,6 +186,26 @@ class Builder : public YAML::EventHandler {
         "' is refused: a file holds data, it makes no objects");
   }
 
+  /// yaml-cpp makes one byte of the escapes \N and \_, which is not UTF-8.
+  static std::string repaired(const std::string& text) {
+    if (detail::valid_utf8(text)) return text;
+    std::string out;
+    for (std::size_t i = 0; i < text.size();) {
+      std::size_t n = 4;
+      while (n > 0 &&
+             !(i + n <= text.size() &&
+               detail::valid_utf8(std::string_view(text).substr(i, n))))
+        --n;
+      if (n == 0) {
+        out += '\xC2';
+        n = 1;
+      }
+      out.append(text, i, n);
+      i += n;
+    }
+    return out;
+  }
+
   void check_tag(const YAML::Mark& mark, const std::string& tag,
                  std::string_view expected) const {
     if (tag != "?" && tag != "!" && tag != str(kTagPrefix, expected))
@@ -195,7 +215,7 @@ class Builder : public YAML::EventHandler {
   Value scalar(const YAML::Mark& mark, const std::string& tag,
                const std::string& text) const {
     if (tag == "?") return detail::resolve_plain(text, at(mark));
-    if (tag == "!" || tag == "tag:yaml.org,2002:str") return text;
+    if (tag == "!" || tag == "tag:yaml.org,2002:str") return repaired(text);
     std::string_view type = tag;
     if (!type.starts_with(kTagPrefix)) bad_tag(mark, tag);
     type.remove_prefix(kTagPrefix.size());

@@ -1,5 +1,6 @@
 #include "ptutils/module/background_save.h"
 
+#include <atomic>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -40,11 +41,13 @@ struct FileToSave {
 
 class Saver {
  public:
+  static inline std::atomic<bool> used = false;
+
   Saver()
       : queue_(
             [](const std::vector<FileToSave>& group) {
               for (const FileToSave& file : group)
-                save(file.id, file.value, file.options);
+                detail::save_now(file.id, file.value, file.options);
             },
             {SIZE_MAX, kMaxPendingBytes}) {
     shutdown::add([this] { stop(); });
@@ -52,6 +55,7 @@ class Saver {
 
   void push(const std::filesystem::path& path, const Value& value,
             const WriteOptions& options) {
+    used = true;
     raise_error();
     const std::size_t bytes = bytes_to_copy(value, str("save ", path.string()));
     using Push = WorkQueue<FileToSave>::Push;
@@ -59,6 +63,10 @@ class Saver {
         Push::kTaken)
       fail(Kind::kState, "save", path.string(),
            ": the process ends; save without background=True");
+  }
+
+  void wait_for(const std::filesystem::path& path) {
+    queue_.wait_for(path.string());
   }
 
   void sync() {
@@ -118,6 +126,10 @@ void save_in_background(const std::filesystem::path& path, const Value& value,
                         const WriteOptions& options) {
   codec_for_writing(path, options);
   saver().push(std::filesystem::absolute(path), value, options);
+}
+
+void detail::wait_for_saves_to(const std::filesystem::path& path) {
+  if (Saver::used) saver().wait_for(std::filesystem::absolute(path));
 }
 
 void sync_saves() { saver().sync(); }

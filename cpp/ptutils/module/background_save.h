@@ -23,4 +23,12 @@ PTUTILS_API void save_in_background(const std::filesystem::path& path,
 /// among them, and says how many more failed.
 PTUTILS_API void sync_saves();
 
+namespace detail {
+/// A save that does not wait comes after those to the same path that wait.
+PTUTILS_API void wait_for_saves_to(const std::filesystem::path& path);
+/// save() without that.
+void save_now(const std::filesystem::path& path, const Value& value,
+              const WriteOptions& options);
+}  // namespace detail
+
 }  // namespace ptutils

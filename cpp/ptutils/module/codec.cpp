@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "ptutils/common/names.h"
+#include "ptutils/module/background_save.h"
 #include "ptutils/module/configuration.h"
 #include "ptutils/module/isolate.h"
 
@@ -171,9 +172,15 @@ Value read(const fs::path& path, const ReadOptions& options) {
   return codec.read(path, options);
 }
 
+void detail::save_now(const fs::path& path, const Value& value,
+                      const WriteOptions& options) {
+  codec_for_writing(path, options).write(path, value, options);
+}
+
 void save(const fs::path& path, const Value& value,
           const WriteOptions& options) {
-  codec_for_writing(path, options).write(path, value, options);
+  detail::wait_for_saves_to(path);
+  detail::save_now(path, value, options);
 }
 
 }  // namespace ptutils
