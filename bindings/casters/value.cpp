@@ -73,7 +73,6 @@ std::string text(py::handle object, const std::string& path) {
 Value time_of(py::handle object) {
   // Days from the proleptic Gregorian calendar, by Python's own count.
   auto* o = object.ptr();
-  if (PyDateTime_DATE_GET_FOLD(o)) return Value();
   std::int64_t days =
       py::cast<std::int64_t>(object.attr("toordinal")()) - 719163;
   std::int64_t seconds = PyDateTime_DATE_GET_HOUR(o) * 3600 +
@@ -82,6 +81,7 @@ Value time_of(py::handle object) {
   Time out;
   out.microseconds =
       (days * 86400 + seconds) * 1000000 + PyDateTime_DATE_GET_MICROSECOND(o);
+  out.fold = PyDateTime_DATE_GET_FOLD(o) != 0;
   py::object offset = object.attr("utcoffset")();
   if (!offset.is_none()) {
     // A zone with rules of its own would come back as one offset.
@@ -106,6 +106,7 @@ py::object time_to(const Time& time) {
   py::object naive =
       module.attr("datetime")(1970, 1, 1) +
       module.attr("timedelta")(0, py::int_(seconds), py::int_(micro));
+  if (time.fold) naive = naive.attr("replace")(py::arg("fold") = 1);
   if (!time.utc_offset) return naive;
   py::object zone =
       module.attr("timezone")(module.attr("timedelta")(0, *time.utc_offset));

@@ -149,8 +149,41 @@ def _check_archive(path: str, file: Any) -> None:
         raise Malformed(f"[torch] {path}: {damaged} is damaged: its CRC-32 differs")
 
 
+def _check_size(path: str, value: Any) -> None:
+    _unpickle.check_size([value], max(1_000_000, 64 * os.path.getsize(path)))
+
+
+def _copy_storages(torch: Any, value: Any, copies: dict[int, Any]) -> None:
+    """Puts copies under the tensors; shared ones stay shared."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _copy_storages(torch, item, copies)
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+        return
+    storage = value.untyped_storage()
+    key = storage.data_ptr()
+    copy = copies.get(key)
+    if copy is None:
+        copy = copies[key] = storage.clone()
+        copies[copy.data_ptr()] = copy  # of a tensor that is there twice
+    place = value.storage_offset(), value.size(), value.stride()
+    value.data = torch.empty(0, dtype=value.dtype).set_(copy, *place)
+
+
+def _is_stored(file: Any) -> bool:
+    if not _is_zip(file):
+        return False
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+    return all(member.compress_type == zipfile.ZIP_STORED for member in members)
+
+
 def _is_zip(file: Any) -> bool:
-    return file.read(4) == b"PK\x03\x04"
+    file.seek(0)
+    return bool(file.read(4) == b"PK\x03\x04")
 
 
 def _first_line(error: Exception) -> str:
@@ -210,18 +243,36 @@ class TorchCodec:
                 f"[torch] {path}: its skeleton does not fit its content"
             ) from error
 
+    def _loaded(self, torch: Any, path: str, file: Any) -> Any:
+        """Of a stored archive, which is mapped, the storages are copied then:
+        torch.save writes into the file itself. (Read without a map, torch makes
+        tensors of what happened to be in memory where a member is damaged.)"""
+        stored = _is_stored(file)
+        file.seek(0)
+        if not stored:
+            if _is_zip(file):
+                _check_archive(path, file)
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+        mapped = f"/proc/self/fd/{file.fileno()}"
+        value = torch.load(mapped, map_location="cpu", weights_only=True, mmap=True)
+        _check_size(path, value)
+        _copy_storages(torch, value, {})
+        return value
+
     def _load(self, torch: Any, path: str, file: Any, classes: Any) -> Any:
         file.seek(0)
         allowed = [*_unpickle.allowed_classes(), *classes]
         try:
             with torch.serialization.safe_globals(allowed):
-                value = torch.load(file, map_location="cpu", weights_only=True)
-            limit = max(1_000_000, 64 * os.path.getsize(path))
-            _unpickle.check_size([value], limit)
+                value = self._loaded(torch, path, file)
+            _check_size(path, value)
             return value
         except OSError:
             raise
         except Malformed as error:
+            if path in str(error):
+                raise
             raise Malformed(f"[torch] {path}: {error}") from error.__cause__
         except Exception as error:
             found = re.search(r"GLOBAL ([\w.]+)", str(error))

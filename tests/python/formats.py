@@ -176,8 +176,15 @@ def _restored(arrays: dict[str, Any], skeleton: str | bytes | None) -> Any:
 # The libraries.
 
 
+def _native(array: Any) -> Any:
+    """An array in this machine's order of bytes; a member that is none."""
+    if not isinstance(array, np.ndarray):
+        return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def read_npy(path: Path) -> Any:
-    array = np.load(path)
+    array = _native(np.load(path))
     with open(path, "rb") as file:
         np.lib.format.read_magic(file)
         np.lib.format.read_array_header_1_0(file)
@@ -194,7 +201,7 @@ def read_npy(path: Path) -> Any:
 
 def read_npz(path: Path) -> Any:
     with np.load(path) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+        arrays = {name: _native(archive[name]) for name in archive.files}
     skeleton = arrays.pop(_SKELETON, None)
     return _restored(arrays, None if skeleton is None else skeleton.tobytes())
 

@@ -320,9 +320,11 @@ def test_times_that_would_come_back_as_others_are_refused(
     tmp_path: Path, suffix: str
 ) -> None:
     paris = datetime.datetime(2020, 10, 25, tzinfo=zoneinfo.ZoneInfo("Europe/Paris"))
-    for time in (paris, datetime.datetime(2020, 10, 25, 2, 30, fold=1)):
-        with pytest.raises(pt.errors.WrongType, match="'when' is of type datetime"):
-            pt.save(tmp_path / f"x.{suffix}", {"when": time})
+    with pytest.raises(pt.errors.WrongType, match="'when' is of type datetime"):
+        pt.save(tmp_path / f"x.{suffix}", {"when": paris})
+    second = datetime.datetime(2020, 10, 25, 2, 30, fold=1)
+    pt.save(tmp_path / f"x.{suffix}", {"when": second})
+    assert pt.read(tmp_path / f"x.{suffix}")["when"].fold == 1
 
 
 def test_yaml_escapes_beyond_ascii(tmp_path: Path) -> None:

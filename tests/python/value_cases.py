@@ -174,5 +174,5 @@ def _scalar(value: Any) -> Any:
     if type(value) is complex:
         return struct.pack("<dd", value.real, value.imag)
     if type(value) is datetime.datetime:
-        return value.replace(tzinfo=None), value.utcoffset()
+        return value.replace(tzinfo=None), value.fold, value.utcoffset()
     return value

@@ -16,7 +16,7 @@
 ///     BigInt            {"$int": "18446744073709551616"}
 ///     complex           {"$complex": [re, im]}
 ///     Bytes             {"$bytes": "base64"}
-///     Time              {"$time": [microseconds, offset | null]}
+///     Time              {"$time": [microseconds, offset | null, fold?]}
 ///     tuple             {"$tuple": [...]}
 ///     other dicts       {"$dict" | "$state" | "$config" | "$ordered":
 ///                        {...} | [[key, value], ...]}

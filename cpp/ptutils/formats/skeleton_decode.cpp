@@ -181,9 +181,12 @@ class Decoder {
 
   Value decode_time(const Value& payload) {
     const List& parts = list_of(payload, "$time");
-    if (parts.items.size() != 2 || !parts.items[0].is_int())
-      bad("has a $time that is not [microseconds, offset]");
+    const std::size_t count = parts.items.size();
+    if (count < 2 || count > 3 || !parts.items[0].is_int() ||
+        (count == 3 && !parts.items[2].identical(true)))
+      bad("has a $time that is not [microseconds, offset, true?]");
     Time time;
+    time.fold = count == 3;
     time.microseconds = parts.items[0].as_int();
     if (parts.items[1].is_null()) return time;
     const std::int64_t offset =

@@ -129,7 +129,9 @@ class Encoder {
         const Time& time = value.as_time();
         Value offset;
         if (time.utc_offset) offset = *time.utc_offset;
-        return tagged("$time", Value::list({time.microseconds, offset}));
+        List parts{{time.microseconds, offset}};
+        if (time.fold) parts.items.emplace_back(true);
+        return tagged("$time", std::move(parts));
       }
       case Type::kTensor:
         return encode_tensor(value.as_tensor());

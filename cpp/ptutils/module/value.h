@@ -41,6 +41,7 @@ struct BigInt {
 struct Time {
   std::int64_t microseconds = 0;  ///< since 1970-01-01T00:00:00 on that clock
   std::optional<std::int32_t> utc_offset;  ///< seconds
+  bool fold = false;  ///< the second of two equal times, when clocks go back
   bool operator==(const Time&) const = default;
 };
 
