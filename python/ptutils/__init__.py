@@ -64,7 +64,7 @@ _LAZY = {
     "open": ("ptutils.runs", "open"),
     "read": ("ptutils.files", "read"),
     "save": ("ptutils.files", "save"),
-    "summary": ("ptutils.summary", "summary"),
+    "summary": ("ptutils._summary", "summary"),
     "sync": ("ptutils.files", "sync"),
     "Random": ("ptutils._core", "Random"),
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import pickle
+import sys
 import weakref
 
 import numpy as np
@@ -56,3 +58,9 @@ def test_modules_copy_pickle_and_are_collected():
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert pt._core._identical(other.state_dict(), net.state_dict())
+
+
+def test_importing_a_module_hides_no_function():
+    for name, (module, attribute) in pt._LAZY.items():
+        importlib.import_module(module)
+        assert getattr(pt, name) is getattr(sys.modules[module], attribute), name

@@ -120,7 +120,7 @@ def test_csv_beside_pandas(tmp_path: Path) -> None:
     [
         ({"a": np.arange(3, dtype="f4")}, r"'a' is a NumPy array of f32\(3,\)"),
         ({"a": np.zeros((2, 2))}, r"'a' is a NumPy array of f64\(2, 2\)"),
-        ({"a": 1}, "'a' is a int"),
+        ({"a": 1}, "'a' is of type int"),
         ({"a": [1]}, "'a' holds 1"),
         ({"a": np.arange(3), "b": ["x"]}, "'b' has 1 rows"),
         ({1: ["a"]}, "'1' is no text"),

@@ -7,7 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, difference, files
-from ..summary import summary
+from .._summary import summary
 from .common import Terminal, no_file
 
 if TYPE_CHECKING:
