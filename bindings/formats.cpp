@@ -320,6 +320,7 @@ void def_flatten(py::module_& m) {
       py::arg("verify") = false);
   m.def("_cloned", [](const Value& value) { return value.clone(); });
   m.def("_checksums_compared", &checksums_compared);
+  m.def("_note_checksums_compared", &note_checksums_compared);
   m.def("_hash64", [](const py::buffer& content) {
     return hash64(bytes_of(content.request()));
   });

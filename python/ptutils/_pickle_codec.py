@@ -8,7 +8,6 @@ written.
 from __future__ import annotations
 
 import datetime
-import os
 import pickle
 import sys
 from collections.abc import Iterable
@@ -133,13 +132,6 @@ def _torch_reduced(value: Any) -> Any:
 _MARK = b"__ptutils__ xxh3 "
 
 
-def is_sealed(path: str) -> bool:
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - len(_MARK) - 16))
-        return file.read(len(_MARK)) == _MARK
-
-
 def _seal(sum: int) -> bytes:
     return _MARK + b"%016x" % sum
 
@@ -172,8 +164,10 @@ def _unsealed(path: str, content: bytes, verify: bool) -> bytes:
     place = len(content) - len(_MARK) - 16
     if place < 0 or content[place : place + len(_MARK)] != _MARK:
         return content  # another program's
-    if verify and content[place:] != _seal(_core._hash64(content[:place])):
-        raise Malformed(f"[pickle] {path}: damaged: its checksum differs")
+    if verify:
+        if content[place:] != _seal(_core._hash64(content[:place])):
+            raise Malformed(f"[pickle] {path}: damaged: its checksum differs")
+        _core._note_checksums_compared()
     return content[:place]
 
 

@@ -118,39 +118,36 @@ def _collect(node: Any, natural: Any, out: dict[str, Any]) -> None:
             _collect(item, there, out)
 
 
-def _skeleton_of(path: str, file: Any) -> str | None:
+def _look_into(path: str, file: Any, verify: bool) -> tuple[str | None, bool]:
+    """Of an archive: our skeleton, and whether all members are stored. Compressed
+    ones are checked even when not asked for: torch would not notice damage."""
     try:
         with zipfile.ZipFile(file) as archive:
-            names = [n for n in archive.namelist() if n.endswith(f"/{_SKELETON}")]
-            if not names:
-                return None
-            info = archive.getinfo(names[0])
-            if info.compress_type != zipfile.ZIP_STORED:
-                raise Malformed(f"[torch] {path}: its skeleton is compressed")
-            return archive.read(info).decode()
+            skeleton = _skeleton_of(path, archive)
+            methods = {member.compress_type for member in archive.infolist()}
+            stored = methods == {zipfile.ZIP_STORED}
+            damaged = archive.testzip() if verify or not stored else None
     except Malformed:
         raise
     except Exception as error:  # BadZipFile, RuntimeError, NotImplementedError …
         raise Malformed(
             f"[torch] {path}: a damaged archive: {_first_line(error)}"
         ) from error
-
-
-def _check_archive(path: str, file: Any) -> None:
-    """The CRC-32 of every member."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            damaged = archive.testzip()
-    except Exception as error:
-        raise Malformed(
-            f"[torch] {path}: a damaged archive: {_first_line(error)}"
-        ) from error
     if damaged:
         raise Malformed(f"[torch] {path}: {damaged} is damaged: its CRC-32 differs")
+    if verify:
+        _core._note_checksums_compared()
+    return skeleton, stored
 
 
-def _check_size(path: str, value: Any) -> None:
-    _unpickle.check_size([value], max(1_000_000, 64 * os.path.getsize(path)))
+def _skeleton_of(path: str, archive: zipfile.ZipFile) -> str | None:
+    names = [n for n in archive.namelist() if n.endswith(f"/{_SKELETON}")]
+    if not names:
+        return None
+    info = archive.getinfo(names[0])
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise Malformed(f"[torch] {path}: its skeleton is compressed")
+    return archive.read(info).decode()
 
 
 def _copy_storages(torch: Any, value: Any, copies: dict[int, Any]) -> None:
@@ -172,17 +169,7 @@ def _copy_storages(torch: Any, value: Any, copies: dict[int, Any]) -> None:
     value.data = torch.empty(0, dtype=value.dtype).set_(copy, *place)
 
 
-def _is_stored(file: Any) -> bool:
-    if not _is_zip(file):
-        return False
-    file.seek(0)
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-    return all(member.compress_type == zipfile.ZIP_STORED for member in members)
-
-
 def _is_zip(file: Any) -> bool:
-    file.seek(0)
     return bool(file.read(4) == b"PK\x03\x04")
 
 
@@ -225,11 +212,10 @@ class TorchCodec:
         torch = _torch(path)
         # Opened once, and not mapped: torch.save writes into the file itself.
         with open(path, "rb") as file:
-            is_zip = _is_zip(file)
-            skeleton = _skeleton_of(path, file) if is_zip else None
-            if verify and is_zip:
-                _check_archive(path, file)
-            natural = self._load(torch, path, file, classes)
+            skeleton, stored = None, False
+            if _is_zip(file):
+                skeleton, stored = _look_into(path, file, verify)
+            natural = self._load(torch, path, file, stored, classes)
         if skeleton is None:
             return natural
         try:
@@ -243,36 +229,28 @@ class TorchCodec:
                 f"[torch] {path}: its skeleton does not fit its content"
             ) from error
 
-    def _loaded(self, torch: Any, path: str, file: Any) -> Any:
-        """Of a stored archive, which is mapped, the storages are copied then:
-        torch.save writes into the file itself. (Read without a map, torch makes
-        tensors of what happened to be in memory where a member is damaged.)"""
-        stored = _is_stored(file)
-        file.seek(0)
-        if not stored:
-            if _is_zip(file):
-                _check_archive(path, file)
-            file.seek(0)
-            return torch.load(file, map_location="cpu", weights_only=True)
-        mapped = f"/proc/self/fd/{file.fileno()}"
-        value = torch.load(mapped, map_location="cpu", weights_only=True, mmap=True)
-        _check_size(path, value)
-        _copy_storages(torch, value, {})
-        return value
-
-    def _load(self, torch: Any, path: str, file: Any, classes: Any) -> Any:
-        file.seek(0)
+    def _load(
+        self, torch: Any, path: str, file: Any, stored: bool, classes: Any
+    ) -> Any:
+        """A stored archive is mapped, and its storages copied then: torch.save
+        writes into the file itself. (Read without a map, torch makes tensors of
+        what happened to be in memory where a member is damaged.)"""
         allowed = [*_unpickle.allowed_classes(), *classes]
+        file.seek(0)
+        source = f"/proc/self/fd/{file.fileno()}" if stored else file
         try:
             with torch.serialization.safe_globals(allowed):
-                value = self._loaded(torch, path, file)
-            _check_size(path, value)
+                value = torch.load(
+                    source, map_location="cpu", weights_only=True, mmap=stored
+                )
+            limit = max(1_000_000, 64 * os.path.getsize(path))
+            _unpickle.check_size([value], limit)
+            if stored:
+                _copy_storages(torch, value, {})
             return value
         except OSError:
             raise
         except Malformed as error:
-            if path in str(error):
-                raise
             raise Malformed(f"[torch] {path}: {error}") from error.__cause__
         except Exception as error:
             found = re.search(r"GLOBAL ([\w.]+)", str(error))

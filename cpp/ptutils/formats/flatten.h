@@ -46,8 +46,10 @@ PTUTILS_API std::string sealed(const Flat& flat,
                                const std::vector<std::uint64_t>& sums);
 PTUTILS_API std::string sealed(const Flat& flat);
 
-/// How often this thread compared a file's checksums.
+/// How often this thread compared a file's checksums, the format's or ours.
 PTUTILS_API std::uint64_t checksums_compared();
+/// A codec that compared them itself says so.
+PTUTILS_API void note_checksums_compared();
 
 /// The inverse of flatten and of sealed. `lookup` gives a tensor (or a
 /// Deferred) by name, contiguous; where a container lacks the dtype it may give

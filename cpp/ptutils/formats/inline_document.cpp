@@ -203,7 +203,7 @@ Value from_document(Value document, std::string_view where, bool verify) {
     const Value* sum = document.as_dict().find("sum");
     if (verify && sum && !sum_fits(*sum, *value))
       malformed(where, "damaged (or edited): the checksum differs");
-    if (verify && sum) note_compared();
+    if (verify && sum) note_checksums_compared();
     InlineTensors tensors;
     return decode_value(*value, std::ref(tensors), where);
   }

@@ -140,6 +140,7 @@ class NpzCodec : public Codec {
     const bool check = options.verify || !options.lazy;
     TensorSet set;
     auto values = read_members(zip, check, where);
+    if (check) note_checksums_compared();
     for (std::size_t i = 0; i < values.size(); ++i) {
       std::string_view key = zip.members()[i].name;
       if (key.ends_with(kSuffix)) key.remove_suffix(kSuffix.size());

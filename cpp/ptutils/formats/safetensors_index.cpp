@@ -1,3 +1,4 @@
+#include <exception>
 #include <mutex>
 #include <unordered_map>
 
@@ -146,11 +147,8 @@ std::string index_text(const std::vector<NamedTensors>& parts,
 
 /// One of a process at a time: they share the names of shards.
 std::mutex& one_save() {
-  static std::mutex& mutex = []() -> std::mutex& {
-    auto& made = *new std::mutex();
-    hold_over_fork(made);
-    return made;
-  }();
+  static std::mutex& mutex = *new std::mutex;
+  [[maybe_unused]] static const bool held = (hold_over_fork(mutex), true);
   return mutex;
 }
 
@@ -173,17 +171,19 @@ class SafetensorsIndexCodec : public Codec {
     const std::string where = prefix(name(), path);
     std::string text = read_file(path);
     while (true) {
+      Value value;
+      std::exception_ptr failure;
       try {
-        Value value = read_shards(path, text, where, options.verify);
-        if (std::string now = read_file(path); now == text)
-          return value;
-        else
-          text = std::move(now);
+        value = read_shards(path, text, where, options.verify);
       } catch (const Error&) {
-        std::string now = read_file(path);
-        if (now == text) throw;
-        text = std::move(now);
+        failure = std::current_exception();
       }
+      std::string now = read_file(path);
+      if (now == text) {
+        if (failure) std::rethrow_exception(failure);
+        return value;
+      }
+      text = std::move(now);
     }
   }
 

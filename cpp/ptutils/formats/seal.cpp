@@ -66,8 +66,6 @@ std::uint64_t sum_of(std::string_view text) {
   return hash64(std::as_bytes(std::span(text)));
 }
 
-void note_compared() { ++compared; }
-
 bool looks_sealed(std::string_view text) {
   return text.starts_with(kOpen) || text.starts_with(kOpenBefore);
 }
@@ -86,7 +84,7 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
   if (sums->is_string()) bytes = base64_decode(sums->as_string());
   if (!bytes || bytes->size() % sizeof(std::uint64_t) != 0)
     malformed(prefix, "damaged: the checksums are no list of them");
-  note_compared();
+  note_checksums_compared();
   Checksums out(bytes->size() / sizeof(std::uint64_t));
   if (!out.empty()) std::memcpy(out.data(), bytes->data(), bytes->size());
   return out;
@@ -95,6 +93,7 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
 }  // namespace detail
 
 std::uint64_t checksums_compared() { return detail::compared; }
+void note_checksums_compared() { ++detail::compared; }
 
 std::vector<std::uint64_t> checksums(const Flat& flat, Threads threads) {
   constexpr std::int64_t kGrain = 64;  // tensors, unless they are large

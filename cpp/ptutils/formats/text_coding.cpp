@@ -20,7 +20,8 @@ constexpr std::array<std::int8_t, 256> make_digits() {
 }
 constexpr auto kDigits = make_digits();
 
-// Length of the sequence that begins at text[i], 0 when it is malformed.
+}  // namespace
+
 std::size_t sequence_length(std::string_view text, std::size_t i) {
   auto at = [&](std::size_t k) {
     return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u;
@@ -44,8 +45,6 @@ std::size_t sequence_length(std::string_view text, std::size_t i) {
   }
   return 0;
 }
-
-}  // namespace
 
 bool valid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {

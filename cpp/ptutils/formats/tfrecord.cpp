@@ -189,6 +189,7 @@ class TfrecordCodec : public Codec {
     const std::string where = prefix("tfrecord", path);
     const auto storage = map_file(path);
     const auto records = split(text_of(*storage), where);
+    note_checksums_compared();
     auto skeleton = skeleton_in(records, where);
     if (!skeleton) return foreign(records, where);
     TensorSet set;

@@ -191,17 +191,10 @@ class Builder : public YAML::EventHandler {
     if (detail::valid_utf8(text)) return text;
     std::string out;
     for (std::size_t i = 0; i < text.size();) {
-      std::size_t n = 4;
-      while (n > 0 &&
-             !(i + n <= text.size() &&
-               detail::valid_utf8(std::string_view(text).substr(i, n))))
-        --n;
-      if (n == 0) {
-        out += '\xC2';
-        n = 1;
-      }
-      out.append(text, i, n);
-      i += n;
+      const std::size_t n = detail::sequence_length(text, i);
+      if (n == 0) out += '\xC2';
+      out.append(text, i, std::max<std::size_t>(n, 1));
+      i += std::max<std::size_t>(n, 1);
     }
     return out;
   }

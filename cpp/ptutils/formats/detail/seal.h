@@ -25,9 +25,6 @@ std::uint64_t sum_of(std::string_view text);
 /// another name than kSkeletonName is a file of ours with a damaged name.
 bool looks_sealed(std::string_view text);
 
-/// For checksums_compared.
-void note_compared();
-
 /// The sums of a sealed skeleton, whose text is compared with its own;
 /// nothing for one that was never sealed. Kind::kFormat for damage.
 std::optional<Checksums> read_seal(std::string_view skeleton,
@@ -36,7 +33,7 @@ std::optional<Checksums> read_seal(std::string_view skeleton,
 
 /// The checksums of a large value are made by another thread while its tensors
 /// are written; those of a small one at once.
-class PendingSums {
+class PTUTILS_API PendingSums {
  public:
   explicit PendingSums(const Flat& flat);
 

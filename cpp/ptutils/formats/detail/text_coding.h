@@ -14,6 +14,9 @@ namespace ptutils::detail {
 /// Well-formed UTF-8: no overlong forms, no surrogates, at most U+10FFFF.
 PTUTILS_API bool valid_utf8(std::string_view text);
 
+/// Bytes of the character that begins at text[i], 0 when it is malformed.
+std::size_t sequence_length(std::string_view text, std::size_t i);
+
 /// RFC 4648, with padding.
 std::string base64_encode(std::span<const std::byte> bytes);
 /// nullopt unless it is exactly what base64_encode writes.

@@ -1,10 +1,10 @@
-#include <future>
 #include <memory>
 
 #include "ptutils/common/thread_pool.h"
 #include "ptutils/formats/detail/hdf5/attributes.h"
 #include "ptutils/formats/detail/hdf5/new_file.h"
 #include "ptutils/formats/detail/hdf5/tree.h"
+#include "ptutils/formats/detail/seal.h"
 #include "ptutils/formats/detail/tensor_io.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/flatten.h"
@@ -13,7 +13,6 @@ namespace ptutils::detail::hdf5 {
 
 namespace {
 
-constexpr std::size_t kOverlapFrom = std::size_t{8} << 20;
 constexpr std::size_t kPackedFrom = 512;            // bytes of a tensor
 constexpr std::size_t kLargestChunk = 0xFFFF'FFFF;  // the format's
 
@@ -174,14 +173,8 @@ class Writer {
   }
 
   void write(AtomicFile& file, const Value& value) {
-    sums_.resize(flat_.tensors.size());
-    const std::size_t skeleton = lay_out(file, value);
-    std::future<Sums> made;
-    std::size_t bytes = 0;
-    for (const Placed& placed : placed_) bytes += placed.tensor->nbytes();
-    const bool overlap = bytes >= kOverlapFrom && thread_budget() > 1;
-    made = std::async(overlap ? std::launch::async : std::launch::deferred,
-                      [&] { return checksums(flat_, Threads::kOne); });
+    PendingSums sums(flat_);
+    const std::size_t skeleton = lay_out(file, value, sums.now());
     for (const Placed& placed : placed_) {
       std::size_t at = placed.offset;
       for_each_block(*placed.tensor, [&](auto block) {
@@ -189,19 +182,17 @@ class Writer {
         at += block.size();
       });
     }
-    const std::string text = sealed(flat_, made.get());
+    const std::string text = sealed(flat_, sums.get());
     file.write_at(skeleton, std::as_bytes(std::span(text)));
   }
 
  private:
-  using Sums = std::vector<std::uint64_t>;
-
   /// Everything but the elements; where the skeleton goes.
-  std::size_t lay_out(AtomicFile& file, const Value& value) {
+  std::size_t lay_out(AtomicFile& file, const Value& value,
+                      const Checksums& sums) {
     NewFile made(file, prefix_);
     try {
-      const auto length =
-          static_cast<std::int64_t>(sealed(flat_, sums_).size());
+      const auto length = static_cast<std::int64_t>(sealed(flat_, sums).size());
       const std::size_t skeleton =
           made.add(std::string(kSkeletonName), DType::kU8, {length});
       add_tensors(made);
@@ -234,7 +225,6 @@ class Writer {
   std::string prefix_;
   Flat flat_;
   Layout layout_;
-  Sums sums_;
   std::vector<Placed> placed_;
 };
 
