@@ -22,6 +22,9 @@ if(PTUTILS_SANITIZE)
   add_link_options(-fsanitize=${PTUTILS_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-maybe-uninitialized) # false alarms of the checks
+    if(PTUTILS_SANITIZE STREQUAL "thread")
+      add_compile_options(-Wno-tsan) # our fences order against other processes
+    endif()
   elseif(PTUTILS_SANITIZE MATCHES "address")
     add_compile_definitions(__SANITIZE_ADDRESS__=1) # as GCC has it
   endif()
