@@ -5,8 +5,11 @@
 #include "areas.h"
 #include "casters/tensor.h"
 #include "casters/value.h"
+#include "data_transforms.h"
 #include "errors.h"
 #include "nn.h"
+#include "ptutils/common/names.h"
+#include "ptutils/data/readers.h"
 
 // Data sets.
 
@@ -32,26 +35,14 @@ class PyDataset : public PyModule<Base> {
   using PyModule<Base>::PyModule;
 
   std::int64_t size() const override {
-    if (!this->overrides(Method::kLen)) {
-      if constexpr (std::is_abstract_v<Base>)
-        fail(Kind::kNotImplemented, this->class_name(),
-             "defines no __len__(self)");
-      else
-        return Base::size();
-    }
+    if (!this->overrides(Method::kLen)) return Base::size();
     py::gil_scoped_acquire gil;
     return of_user("Dataset.__len__",
                    [&] { return this->int_from_python(Method::kLen); });
   }
 
   Value get(std::int64_t index, Random random) override {
-    if (!this->overrides(Method::kGetItem)) {
-      if constexpr (std::is_abstract_v<Base>)
-        fail(Kind::kNotImplemented, this->class_name(),
-             "defines no __getitem__(self, index)");
-      else
-        return Base::get(index, random);
-    }
+    if (!this->overrides(Method::kGetItem)) return Base::get(index, random);
     check_running();
     py::gil_scoped_acquire gil;
     return python_sample(index, origin_, [&] {
@@ -69,19 +60,17 @@ class PyDataset : public PyModule<Base> {
         return this->call_python(Method::kGetItems, list);
       });
     }
-    if (is_python()) return Dataset::get_batch(indices, random, reuse);
+    if (this->overrides(Method::kGetItem))
+      return this->get_each(indices, random, reuse);
     return Base::get_batch(indices, random, reuse);
   }
 
   bool draws_random() const override {
-    return !is_python() && Base::draws_random();
+    return !overridden() && Base::draws_random();
   }
-  bool is_python() const override {
-    return std::is_abstract_v<Base> || this->overrides(Method::kGetItem) ||
-           this->overrides(Method::kGetItems);
-  }
+  bool is_python() const override { return overridden() || Base::is_python(); }
   Origin origin() const override {
-    if (!is_python()) return Base::origin();
+    if (!overridden()) return Base::origin();
     if (!looked_) {
       py::gil_scoped_acquire gil;
       if (is_torch_dataset(this->self())) origin_.set(Origin::kTorch);
@@ -91,6 +80,10 @@ class PyDataset : public PyModule<Base> {
   }
 
  private:
+  bool overridden() const {
+    return this->overrides(Method::kGetItem) ||
+           this->overrides(Method::kGetItems);
+  }
   mutable SeenOrigin origin_;
   mutable std::atomic<bool> looked_{false};
 };
@@ -225,6 +218,146 @@ void def_images(py::module_& m, const char* name, const char* doc) {
     arguments.attr("pop")("func");
     return arguments;
   });
+}
+
+/// A source in memory: a data set, arrays (a tuple or dict of them), anything
+/// else with samples by index; null for paths.
+std::shared_ptr<Dataset> dataset_of_source(const py::object& given) {
+  if (PyUnicode_Check(given.ptr()) || py::hasattr(given, "__fspath__") ||
+      PyBytes_Check(given.ptr()))
+    return nullptr;
+  if (PyDict_Check(given.ptr()) || PyTuple_Check(given.ptr())) {
+    py::object arrays =
+        py::module_::import("ptutils.data").attr("ArrayDataset");
+    return py::cast<std::shared_ptr<Dataset>>(
+        PyDict_Check(given.ptr()) ? arrays(given) : arrays(*given));
+  }
+  if (py::isinstance<Dataset>(given) || !PyList_Check(given.ptr()))
+    return dataset_in(given, "Dataset: data_source");
+  return nullptr;
+}
+
+Dataset::Options dataset_options(const py::object& source,
+                                 const py::object& reader,
+                                 const py::object& preprocessor) {
+  Dataset::Options out;
+  if (!reader.is_none()) {
+    if (!py::isinstance<data::DataReader>(reader))
+      fail(Kind::kType, "Dataset", "data_reader is a ",
+           Py_TYPE(reader.ptr())->tp_name,
+           PyType_Check(reader.ptr()) ? " (a class: call it)" : "",
+           ", not a ptutils.data.DataReader");
+    out.data_reader = py::cast<std::shared_ptr<data::DataReader>>(reader);
+  }
+  out.preprocessor = preprocessor_in(preprocessor, "Dataset: preprocessor");
+  if (auto dataset = dataset_of_source(source)) {
+    out.datasets.push_back(std::move(dataset));
+  } else if (PyList_Check(source.ptr())) {
+    for (py::handle item : source) {
+      auto each = dataset_of_source(py::reinterpret_borrow<py::object>(item));
+      if (each)
+        out.datasets.push_back(std::move(each));
+      else
+        out.data_source.push_back(path_in(item));
+    }
+    if (!out.datasets.empty() && !out.data_source.empty())
+      fail(Kind::kType, "Dataset",
+           "data_source has paths and data sets: give either");
+  } else {
+    out.data_source.push_back(path_in(source));
+  }
+  if (!out.datasets.empty() && out.data_reader)
+    fail(Kind::kType, "Dataset",
+         "a data_reader reads files, and data_source is no path");
+  return out;
+}
+
+void initialize(const py::object& object, const py::object& source,
+                const py::object& reader, const py::object& preprocessor,
+                const py::kwargs& rest) {
+  if (source.is_none()) {
+    if (!reader.is_none() || !preprocessor.is_none())
+      fail(Kind::kType, "Dataset",
+           "a reader or preprocessor without data_source");
+    // As every class of ours: to the next one that is not.
+    if (init_next(
+            reinterpret_cast<PyTypeObject*>(py::type::of<Dataset>().ptr()),
+            object.ptr(), py::tuple().ptr(), rest.ptr()) != 0)
+      throw py::error_already_set();
+    return;
+  }
+  if (!rest.empty())
+    fail(Kind::kType, "Dataset", "no argument '",
+         std::string(py::str(rest.begin()->first)), "'",
+         did_you_mean(std::string(py::str(rest.begin()->first)),
+                      {"data_source", "data_reader", "preprocessor"}));
+  auto& self = py::cast<Dataset&>(object);
+  Dataset::Options options = dataset_options(source, reader, preprocessor);
+  py::gil_scoped_release release;
+  self.open(std::move(options));
+}
+
+py::object extra_state(Dataset& self) {
+  auto opened = self.opened();
+  if (!opened) return py::none();
+  py::list sources;
+  for (const std::string& path : opened->data_source) sources.append(path);
+  for (const auto& dataset : opened->datasets)
+    sources.append(child_out(dataset));
+  return py::make_tuple(sources, child_out(opened->data_reader),
+                        preprocessor_out(opened->preprocessor));
+}
+
+void set_extra_state(Dataset& self, const py::tuple& state) {
+  Dataset::Options options = dataset_options(state[0], state[1], state[2]);
+  py::gil_scoped_release release;
+  self.open(std::move(options));
+}
+
+template <class Class>
+void def_open(Class& cls) {
+  // A plain method: the object is there already, whether or not it is called.
+  cls.attr("__init__") = py::cpp_function(
+      &initialize, py::name("initialize"), py::is_method(cls),
+      py::arg("data_source") = py::none(), py::arg("data_reader") = py::none(),
+      py::arg("preprocessor") = py::none());
+  cls.def("_extra_state", &extra_state);
+  cls.def("_set_extra_state", &set_extra_state);
+  cls.def_property_readonly(
+      "field_names", [](Dataset& self) { return self.field_names(); },
+      "The names of a sample's fields; empty where they have none.");
+}
+
+template <class Class>
+void def_folder(Class& cls) {
+  using data::ImageFolder;
+  cls.attr("__init__") = py::cpp_function(
+      [](const py::object& object, const py::object& root,
+         const py::object& preprocessor, bool dct_scaling) {
+        auto& self = py::cast<ImageFolder&>(object);
+        data::Preprocessor chains =
+            preprocessor_in(preprocessor, "ImageFolder: preprocessor");
+        const std::string path = path_in(root);
+        py::gil_scoped_release release;
+        self.open_folder(path, std::move(chains), dct_scaling);
+      },
+      py::name("initialize"), py::is_method(cls), py::arg("root"),
+      py::arg("preprocessor") = py::none(), py::arg("dct_scaling") = false);
+  cls.def("_extra_state", [](ImageFolder& self) -> py::object {
+    auto opened = self.opened();
+    if (!opened) return py::none();
+    return py::make_tuple(opened->data_source,
+                          preprocessor_out(opened->preprocessor),
+                          self.dct_scaling());
+  });
+  cls.def("_set_extra_state", [](ImageFolder& self, const py::tuple& state) {
+    self.open_folder(py::cast<std::vector<std::string>>(state[0]).at(0),
+                     preprocessor_in(state[1], "ImageFolder"),
+                     py::cast<bool>(state[2]));
+  });
+  cls.def_property_readonly(
+      "classes", [](ImageFolder& self) { return self.classes(); },
+      "The names of the labels: those of the folders, sorted.");
 }
 
 /// An array that is no tensor says why, and what to do.
@@ -369,9 +502,22 @@ std::shared_ptr<Dataset> dataset_in(py::handle object, std::string_view where) {
 void def_datasets(py::module_& m) {
   auto cls = bind_module<Dataset, Module, PyDataset<Dataset>, true>(
       m, "Dataset", "ptutils.data",
-      "Samples by index: a subclass defines __len__ and __getitem__ (and "
-      "__getitems__, for many at once). It is a valid torch data set too.\n\n"
-      ">>> from ptutils.data import DataLoader, Dataset\n"
+      "Samples by index: those of files, or a subclass's.\n\n"
+      "data_source : a file, a folder, a pattern ('train-*.h5'), a list of "
+      "them, one after another; or a data set, or a tuple or dict of arrays\n"
+      "data_reader : how a file is read; None: by its format\n"
+      "preprocessor : transforms (ptutils.data.transforms, or any functions): "
+      "a "
+      "dict of lists by field, or a list for the first field\n\n"
+      "A subclass defines __len__ and __getitem__ (and __getitems__, for many "
+      "at once). All are valid torch data sets too.\n\n"
+      ">>> import numpy as np\n"
+      ">>> from ptutils.data import DataLoader, Dataset, transforms as T\n"
+      ">>> images = np.zeros((10, 4, 4, 3), np.uint8)\n"
+      ">>> small = Dataset({'image': images}, preprocessor=[T.ToCHW(), "
+      "T.ToFloat(1 / 255)])\n"
+      ">>> small[3]['image'].shape, len(small)\n"
+      "((3, 4, 4), 10)\n\n"
       ">>> class Squares(Dataset):\n"
       "...     def __len__(self):\n"
       "...         return 5\n"
@@ -381,19 +527,8 @@ void def_datasets(py::module_& m) {
       "...     print(x, y)\n"
       "[0 1 2] [0 1 4]\n"
       "[3 4] [ 9 16]");
-  cls.def("__len__", [](Dataset& self) -> std::int64_t {
-    if (dynamic_cast<PySelf*>(&self))
-      fail(Kind::kNotImplemented, self.class_name(),
-           "defines no __len__(self)");
-    return self.size();
-  });
-  cls.def("__getitem__", [](Dataset& self, const py::object& index) {
-    if (dynamic_cast<PySelf*>(&self))
-      fail(Kind::kNotImplemented, self.class_name(),
-           "defines no __getitem__(self, index)");
-    return bindings::to_python(
-        self.get(py::cast<std::int64_t>(index), Random()));
-  });
+  def_get<Dataset>(cls);
+  def_open(cls);
   cls.def("__bool__", [](const Dataset&) { return true; });
   cls.def(
       "__add__",
@@ -404,6 +539,16 @@ void def_datasets(py::module_& m) {
       py::is_operator(),
       "The samples of one data set after those of the other.");
   def_arrays(m);
+  auto folder = bind_module<data::ImageFolder, Dataset,
+                            PyDataset<data::ImageFolder>, true>(
+      m, "ImageFolder", "ptutils.data",
+      "Pictures in folders, one a class (torchvision's layout): samples (uint8 "
+      "(3, height, width), int label). preprocessor is for the picture; "
+      "dct_scaling=True decodes JPEG at 1/2, 1/4 or 1/8 where a Resize or "
+      "RandomResizedCrop allows: faster, and not to the bit what full decoding "
+      "gives.");
+  def_get<data::ImageFolder>(folder);
+  def_folder(folder);
   def_images<data::FashionMNIST>(
       m, "FashionMNIST",
       "Xiao, Rasul, Vollgraf 2017: 60 000 training and 10 000 test images. A "
@@ -418,6 +563,8 @@ void def_datasets(py::module_& m) {
 }
 
 void def_data(py::module_& m) {
+  def_transforms(m);
+  def_readers(m);
   def_datasets(m);
   def_samplers(m);
   def_loader(m);
@@ -428,6 +575,7 @@ void def_data(py::module_& m) {
           return Random::named(seed, name).at(index).next_u64() >> 1;
         });
   install_fetcher();
+  install_image_decoder();
 }
 
 }  // namespace ptutils::bindings

@@ -70,7 +70,13 @@ data::DataLoader::Options loader_options(py::dict& arguments,
 /// The options as the keyword arguments that they were.
 py::dict options_to_python(const data::DataLoader::Options& options);
 
+/// A path as text: str or os.PathLike.
+std::string path_in(py::handle given);
+/// Pillow, for pictures that are neither JPEG nor PNG.
+void install_image_decoder();
+
 void def_datasets(py::module_& m);
+void def_readers(py::module_& m);
 void def_samplers(py::module_& m);
 void def_loader(py::module_& m);
 void def_provider(py::module_& m);

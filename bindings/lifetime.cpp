@@ -32,6 +32,7 @@ constexpr std::array<const char*, static_cast<std::size_t>(Method::kCount)>
                     "order",
                     "provide",
                     "__next__",
+                    "read",
                     "forward",
                     "loss",
                     "compute_gradients",

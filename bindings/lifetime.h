@@ -41,7 +41,8 @@ enum class Method : int {
   kGetItems,
   kOrder,
   kProvide,
-  kNext,  // data
+  kNext,
+  kRead,  // data
   kModelForward,
   kModelLoss,
   kComputeGradients,

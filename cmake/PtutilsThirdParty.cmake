@@ -97,6 +97,14 @@ if(NOT SQLite3_FOUND)
           "apt-get install libsqlite3-dev (Debian, Ubuntu)")
 endif()
 
+# JPEG (libjpeg-turbo) and PNG: pictures, in data/detail only.
+find_package(JPEG QUIET)
+find_package(PNG QUIET)
+if(NOT JPEG_FOUND OR NOT PNG_FOUND)
+  message(FATAL_ERROR "ptutils needs libjpeg-turbo and libpng: "
+          "apt-get install libjpeg-dev libpng-dev (Debian, Ubuntu)")
+endif()
+
 # HDF5: the serial library, in a plugin of its own. Debian keeps it apart from
 # the parallel ones; elsewhere it lies where everything lies.
 find_path(PTUTILS_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial)

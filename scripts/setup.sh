@@ -8,7 +8,8 @@
 # What compiling ptutils takes.
 build_packages=(g++ cmake ninja-build git python3 python3-dev python3-venv
   libdeflate-dev libeigen3-dev libhdf5-dev libpcre2-dev libsqlite3-dev
-  libsimdjson-dev libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev)
+  libsimdjson-dev libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev libjpeg-dev
+  libpng-dev)
 
 say() {
   if [[ -t 1 ]]; then
@@ -36,6 +37,11 @@ has_fuzzer() {
     >/dev/null
 }
 
+has_jpeg() { # its header wants stdio.h before it
+  printf '#include <stdio.h>\n#include <jpeglib.h>\n#ifndef LIBJPEG_TURBO_VERSION\n#error\n#endif\n' |
+    c++ -E -x c++ - >/dev/null 2>&1
+}
+
 has_python_headers() {
   "$1" -c 'import os, sysconfig
 raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
@@ -59,6 +65,8 @@ present() {
     libsqlite3-dev) has_header sqlite3.h ;;
     libxxhash-dev) has_header xxhash.h ;;
     libyaml-cpp-dev) has_header yaml-cpp/yaml.h ;;
+    libjpeg-dev) has_jpeg ;;
+    libpng-dev) has_header png.h ;;
     libsimdjson-dev) has_header simdjson.h ;;
     nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
     dataset-fashion-mnist) [[ -d /usr/share/datasets/fashion-mnist ]] ;;

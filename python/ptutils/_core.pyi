@@ -6,13 +6,14 @@ import collections.abc
 import os
 import ptutils
 import ptutils.data
+import ptutils.data.transforms
 import ptutils.database
 import ptutils.nn
 import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'Busy', 'Callback', 'Callbacks', 'Criterion', 'CrossEntropyLoss', 'DBInterface', 'DataLoader', 'DataProvider', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'History', 'IOFailed', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'NotDefined', 'NotFound', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomSampler', 'ReLU', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -1382,11 +1383,268 @@ class Adam(Optimizer):
     @property
     def params(self) -> list:
         ...
+class Transform(Module):
+    """
+    What is done to a value on its way into the batch: a subclass defines __call__(self, value) -> value. Any function of one value does as well.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+class ToCHW(Transform):
+    """
+    (H, W, C) to torch's (C, H, W): a view, without a copy.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.ToCHW) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.ToCHW) -> dict:
+        ...
+class ToFloat(Transform):
+    """
+    x * scale, as float32; scale=1/255 brings bytes to [0, 1].
+    
+    >>> import numpy as np
+    >>> from ptutils.data import transforms as T
+    >>> T.ToFloat(0.5)(np.array([1, 2], np.uint8))
+    array([0.5, 1. ], dtype=float32)
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.ToFloat, scale: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.ToFloat) -> dict:
+        ...
+class Normalize(Transform):
+    """
+    (x - mean) / std, as float32; numbers, or one a channel of (C, H, W).
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.Normalize, mean: typing.Any, std: typing.Any) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.Normalize) -> dict:
+        ...
+class Cast(Transform):
+    """
+    To another dtype: 'float32', 'int64', …
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.Cast, dtype: typing.Any) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.Cast) -> dict:
+        ...
+class OneHot(Transform):
+    """
+    Labels 0 … num_classes - 1 to float32 rows with one 1.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.OneHot, num_classes: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.OneHot) -> dict:
+        ...
+class Resize(Transform):
+    """
+    Bilinear with antialiasing. size: (height, width), or what the shorter side becomes, the other in proportion.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.Resize, size: typing.Any) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.Resize) -> dict:
+        ...
+class CenterCrop(Transform):
+    """
+    The middle of size (height, width), or of a square; zeros around an image that is smaller.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.CenterCrop, size: typing.Any) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.CenterCrop) -> dict:
+        ...
+class RandomCrop(Transform):
+    """
+    A part of size (height, width), or a square, anywhere, after padding with zeros on all sides.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.RandomCrop, size: typing.Any, padding: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.RandomCrop) -> dict:
+        ...
+class RandomResizedCrop(Transform):
+    """
+    A part of random area (scale, of the whole) and aspect ratio, resized to size (Szegedy et al. 2015).
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.RandomResizedCrop, size: typing.Any, scale: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.08, 1.0), ratio: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.75, 1.3333333333333333)) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.RandomResizedCrop) -> dict:
+        ...
+class RandomHorizontalFlip(Transform):
+    """
+    Left and right exchanged, in a share p.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.RandomHorizontalFlip, p: typing.SupportsFloat | typing.SupportsIndex = 0.5) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.RandomHorizontalFlip) -> dict:
+        ...
+class ColorJitter(Transform):
+    """
+    Brightness, contrast and saturation times a number from [1 - strength, 1 + strength], the hue turned by up to hue, in a random order.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.ColorJitter, brightness: typing.SupportsFloat | typing.SupportsIndex = 0.0, contrast: typing.SupportsFloat | typing.SupportsIndex = 0.0, saturation: typing.SupportsFloat | typing.SupportsIndex = 0.0, hue: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.ColorJitter) -> dict:
+        ...
+class Cutout(Transform):
+    """
+    A square of size pixels, its centre anywhere, set to value, in a share p (DeVries, Taylor 2017).
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.Cutout, size: typing.SupportsInt | typing.SupportsIndex, value: typing.SupportsFloat | typing.SupportsIndex = 0.0, p: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.Cutout) -> dict:
+        ...
+class Compose(Transform):
+    """
+    One transform after another.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.Compose, transforms: typing.Any) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.Compose) -> dict:
+        ...
+class DataReader(Module):
+    """
+    Opens data of one format. A subclass defines read(self, source) -> the samples of one file or folder: a Dataset, anything with __len__ and __getitem__, or a dict of arrays.
+    
+    >>> import pathlib, tempfile
+    >>> from ptutils.data import Dataset, DataReader
+    >>> class Lines(DataReader):
+    ...     def read(self, source):
+    ...         return pathlib.Path(source).read_text().splitlines()
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / 'a.txt'
+    >>> _ = path.write_text('one\\ntwo\\n')
+    >>> Dataset(data_source=path, data_reader=Lines())[1]
+    'two'
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def read(self: ptutils.data.DataReader, source: typing.Any) -> typing.Any:
+        """
+        The samples of a file or a folder, as a Dataset.
+        """
+class HDF5Reader(DataReader):
+    """
+    The rows of an HDF5 file's data sets. fields: one name (a sample is that row), a list (a tuple of rows), None (all of the group, as a dict). Chunks are decoded by the loader's threads, and kept in a cache of cache_bytes (0: up to 1 GiB, a quarter of the free memory).
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.HDF5Reader, fields: typing.Any = None, group: str = '', cache_bytes: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        ...
+    def _constructor(self: ptutils.data.HDF5Reader) -> dict:
+        ...
+class ArrayReader(DataReader):
+    """
+    The rows of the arrays of a .npz, .npy, .safetensors, .csv or any other file that ptutils.read reads as arrays of one length. fields: as of HDF5Reader.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.ArrayReader, fields: typing.Any = None) -> None:
+        ...
+    def _constructor(self: ptutils.data.ArrayReader) -> dict:
+        ...
+class ImageFolderReader(DataReader):
+    """
+    A folder of folders of pictures, one a class: see ImageFolder.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.ImageFolderReader, dct_scaling: bool = False) -> None:
+        ...
+    def _constructor(self: ptutils.data.ImageFolderReader) -> dict:
+        ...
 class Dataset(Module):
     """
-    Samples by index: a subclass defines __len__ and __getitem__ (and __getitems__, for many at once). It is a valid torch data set too.
+    Samples by index: those of files, or a subclass's.
     
-    >>> from ptutils.data import DataLoader, Dataset
+    data_source : a file, a folder, a pattern ('train-*.h5'), a list of them, one after another; or a data set, or a tuple or dict of arrays
+    data_reader : how a file is read; None: by its format
+    preprocessor : transforms (ptutils.data.transforms, or any functions): a dict of lists by field, or a list for the first field
+    
+    A subclass defines __len__ and __getitem__ (and __getitems__, for many at once). All are valid torch data sets too.
+    
+    >>> import numpy as np
+    >>> from ptutils.data import DataLoader, Dataset, transforms as T
+    >>> images = np.zeros((10, 4, 4, 3), np.uint8)
+    >>> small = Dataset({'image': images}, preprocessor=[T.ToCHW(), T.ToFloat(1 / 255)])
+    >>> small[3]['image'].shape, len(small)
+    ((3, 4, 4), 10)
+    
     >>> class Squares(Dataset):
     ...     def __len__(self):
     ...         return 5
@@ -1397,6 +1655,11 @@ class Dataset(Module):
     [0 1 2] [0 1 4]
     [3 4] [ 9 16]
     """
+    @staticmethod
+    def __init__(*args, **kwargs):
+        """
+        initialize(self: object, data_source: object = None, data_reader: object = None, preprocessor: object = None, **kwargs) -> None
+        """
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
@@ -1412,6 +1675,15 @@ class Dataset(Module):
         ...
     def __len__(self: ptutils.data.Dataset) -> int:
         ...
+    def _extra_state(self: ptutils.data.Dataset) -> typing.Any:
+        ...
+    def _set_extra_state(self: ptutils.data.Dataset, arg0: tuple) -> None:
+        ...
+    @property
+    def field_names(self) -> list[str]:
+        """
+        The names of a sample's fields; empty where they have none.
+        """
 class ArrayDataset(Dataset):
     """
     Arrays (or one dict of them) of the same length; a sample is a tuple (or dict) of their rows. Memory is shared.
@@ -1438,6 +1710,33 @@ class ArrayDataset(Dataset):
     @property
     def arrays(self) -> typing.Any:
         ...
+class ImageFolder(Dataset):
+    """
+    Pictures in folders, one a class (torchvision's layout): samples (uint8 (3, height, width), int label). preprocessor is for the picture; dct_scaling=True decodes JPEG at 1/2, 1/4 or 1/8 where a Resize or RandomResizedCrop allows: faster, and not to the bit what full decoding gives.
+    """
+    @staticmethod
+    def __init__(*args, **kwargs):
+        """
+        initialize(self: object, root: object, preprocessor: object = None, dct_scaling: bool = False) -> None
+        """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __getitem__(self: ptutils.data.ImageFolder, arg0: typing.Any) -> typing.Any:
+        ...
+    def __len__(self: ptutils.data.ImageFolder) -> int:
+        ...
+    def _extra_state(self: ptutils.data.ImageFolder) -> typing.Any:
+        ...
+    def _set_extra_state(self: ptutils.data.ImageFolder, arg0: tuple) -> None:
+        ...
+    @property
+    def classes(self) -> list[str]:
+        """
+        The names of the labels: those of the folders, sorted.
+        """
 class FashionMNIST(Dataset):
     """
     Xiao, Rasul, Vollgraf 2017: 60 000 training and 10 000 test images. A sample: (float32 (1, 28, 28) in [0, 1], int label). Files in root or root/FashionMNIST/raw, plain or .gz; else Debian's package dataset-fashion-mnist; else fetched when download=True (url: another source), with checksums.

@@ -25,7 +25,7 @@ LEVELS = {
 TOP = 6
 THIRD_PARTY = re.compile(
     r"^(nlohmann/|Eigen/|eigen3/|unsupported/Eigen|sqlite3|yaml-cpp/"
-    r"|libdeflate|pcre2|xxhash|xxh3|hdf5\.h|H5)"
+    r"|libdeflate|pcre2|xxhash|xxh3|hdf5\.h|H5|jpeglib\.h|png\.h)"
 )
 PYTHON = re.compile(r"^(Python\.h|pybind11/)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

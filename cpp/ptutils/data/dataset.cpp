@@ -1,72 +1,126 @@
 #include "ptutils/data/dataset.h"
 
-#include <cstring>
+#include <algorithm>
 
+#include "ptutils/common/names.h"
+#include "ptutils/data/detail/batch_builder.h"
 #include "ptutils/data/detail/buffers.h"
+#include "ptutils/data/detail/files.h"
 #include "ptutils/data/detail/sample_error.h"
 #include "ptutils/data/loader.h"
+#include "ptutils/data/readers.h"
 
 namespace ptutils::data {
-namespace {
 
-constexpr char kWhere[] = "ArrayDataset";
+/// Samples of one or more files.
+struct Dataset::Source {
+  std::vector<std::string> given;      // files and patterns, or none
+  std::shared_ptr<DataReader> reader;  // that was given
+  std::vector<std::shared_ptr<Dataset>> parts;
+  std::vector<std::int64_t> ends;  // of the parts
+  detail::FieldChains chains;
 
-/// Calls f(name for messages, tensor) for each array.
-template <class F>
-void each_array(const Value& arrays, F&& f) {
-  if (arrays.is_tensor()) {
-    f(std::string("the array"), arrays);
-  } else if (arrays.is_list()) {
-    const auto& items = arrays.as_list().items;
-    for (std::size_t i = 0; i < items.size(); ++i)
-      f(str("array ", i), items[i]);
-  } else if (arrays.is_dict()) {
-    for (const auto& [key, value] : arrays.as_dict())
-      f(str("'", to_string(key), "'"), value);
-  } else {
-    fail(Kind::kType, kWhere, "arrays in a tuple, a list or a dict, not ",
-         arrays.type_name());
+  std::int64_t size() const { return ends.empty() ? 0 : ends.back(); }
+  /// As the files have it; 0 <= index < size().
+  Value raw(std::int64_t index, const Random& random) const {
+    const auto at = static_cast<std::size_t>(
+        std::upper_bound(ends.begin(), ends.end(), index) - ends.begin());
+    const std::int64_t before = at == 0 ? 0 : ends[at - 1];
+    return parts[at]->get(index - before, random);
   }
+};
+
+Dataset::Dataset() = default;
+Dataset::~Dataset() = default;
+
+void Dataset::open(Options options) {
+  auto made = std::make_unique<Source>();
+  auto& parts = made->parts;
+  if (options.datasets.empty()) {
+    for (const std::string& path : detail::sources(options.data_source)) {
+      const std::shared_ptr<DataReader> reader =
+          options.data_reader ? options.data_reader : reader_for(path);
+      parts.push_back(reader->read(path));
+      if (!parts.back())
+        fail(Kind::kType, reader->class_name(), "read('", path,
+             "') gave no data set");
+      if (parts.back()->field_names() != parts[0]->field_names())
+        fail(Kind::kValue, "Dataset", path, " has the fields ",
+             join(parts.back()->field_names()), ", the first file ",
+             join(parts[0]->field_names()));
+    }
+  } else {
+    parts = std::move(options.datasets);
+  }
+  for (const auto& part : parts)
+    made->ends.push_back(made->size() + part->size());
+  made->chains = detail::FieldChains(std::move(options.preprocessor),
+                                     parts[0]->field_names());
+  made->given = std::move(options.data_source);
+  made->reader = std::move(options.data_reader);
+  source_ = std::move(made);
 }
 
-/// Every row of the array is one run of memory.
-bool rows_contiguous(const Tensor& t) {
-  std::int64_t expected = 1;
-  for (auto d = t.shape().size(); d-- > 1;) {
-    if (t.shape()[d] != 1 && t.strides()[d] != expected) return false;
-    expected *= t.shape()[d];
-  }
-  return true;
+std::optional<Dataset::Options> Dataset::opened() const {
+  if (!source_) return {};
+  return Options{source_->given,
+                 source_->given.empty()
+                     ? source_->parts
+                     : std::vector<std::shared_ptr<Dataset>>(),
+                 source_->reader, source_->chains.given()};
 }
 
-Value gather(const Tensor& source, std::span<const std::int64_t> indices,
-             bool run, const Value* reuse) {
-  Dims shape = source.shape();
-  shape[0] = static_cast<std::int64_t>(indices.size());
-  Tensor out = detail::buffer(reuse, shape, source.dtype());
-  out.origin = source.origin;
-  if (out.numel() == 0) return out;
-  auto item = static_cast<std::int64_t>(item_size(source.dtype()));
-  std::int64_t stride = source.strides()[0] * item;
-  auto row = out.nbytes() / indices.size();
-  if (!rows_contiguous(source)) {
-    for (std::size_t i = 0; i < indices.size(); ++i)
-      out.select(0, static_cast<std::int64_t>(i))
-          .copy_from(source.select(0, indices[i]));
-  } else if (run && stride == static_cast<std::int64_t>(row)) {
-    std::memcpy(out.bytes(), source.bytes() + indices[0] * stride,
-                out.nbytes());
-  } else {
-    detail::gather_rows(source.bytes(), stride, row, indices, out.bytes());
-  }
+void Dataset::fields(Fields& f) {
+  if (!source_) return;
+  if (source_->reader) f("data_reader", source_->reader);
+  for (std::size_t i = 0; i < source_->parts.size() && source_->given.empty();
+       ++i)
+    f(str("data_source.", i), source_->parts[i]);
+  source_->chains.fields(f);
+}
+
+Meta Dataset::meta() const {
+  Meta out;
+  if (!source_) return out;
+  out.exclude = source_->chains.field_slots();
+  out.exclude.emplace_back("data_reader");
+  for (std::size_t i = 0; i < source_->parts.size(); ++i)
+    out.exclude.push_back(str("data_source.", i));
   return out;
 }
 
-}  // namespace
+Value Dataset::to_config() {
+  if (!source_) return Module::to_config();
+  List sources;
+  for (const std::string& path : source_->given)
+    sources.items.emplace_back(path);
+  for (std::size_t i = 0; i < source_->parts.size() && source_->given.empty();
+       ++i)
+    sources.items.push_back(source_->parts[i]->to_config());
+  Dict config{{"func", class_name()}, {"data_source", std::move(sources)}};
+  if (source_->reader) config.set("data_reader", source_->reader->to_config());
+  if (!source_->chains.empty())
+    config.set("preprocessor", source_->chains.to_config());
+  return config;
+}
 
-Value Dataset::get_batch(std::span<const std::int64_t> indices,
-                         const std::vector<Random>& random,
-                         const Value& reuse) {
+std::int64_t Dataset::size() const {
+  if (source_) return source_->size();
+  fail(Kind::kNotImplemented, class_name(),
+       "defines no __len__(self), and has no data_source");
+}
+
+Value Dataset::get(std::int64_t index, Random random) {
+  if (!source_)
+    fail(Kind::kNotImplemented, class_name(),
+         "defines no __getitem__(self, index), and has no data_source");
+  detail::check_indices({&index, 1}, source_->size(), "Dataset");
+  if (index < 0) index += source_->size();
+  return source_->chains.apply(source_->raw(index, random), random);
+}
+
+Value Dataset::get_each(std::span<const std::int64_t> indices,
+                        const std::vector<Random>& random, const Value& reuse) {
   std::vector<Value> samples;
   samples.reserve(indices.size());
   for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -80,81 +134,57 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
   return collate(std::move(samples), reuse);
 }
 
-ArrayDataset::ArrayDataset(Value arrays) : arrays_(std::move(arrays)) {
-  std::string first;
-  each_array(arrays_, [&](const std::string& name, const Value& value) {
-    if (!value.is_tensor())
-      fail(Kind::kType, kWhere, name, " is a ", value.type_name(),
-           ", not an array");
-    const Tensor& t = value.as_tensor();
-    if (t.dim() == 0)
-      fail(Kind::kValue, kWhere, name,
-           " has no dimensions; the first one counts samples");
-    if (first.empty()) {
-      first = name;
-      size_ = t.size(0);
-    } else if (t.size(0) != size_) {
-      fail(Kind::kValue, kWhere, name, " has ", t.size(0), " samples (shape ",
-           t.shape_str(), "), ", first, " has ", size_,
-           "; the first dimensions must agree");
+Value Dataset::get_batch(std::span<const std::int64_t> indices,
+                         const std::vector<Random>& random,
+                         const Value& reuse) {
+  if (!source_) return get_each(indices, random, reuse);
+  const auto stream = [&](std::size_t i) {
+    return i < random.size() ? random[i] : Random();
+  };
+  detail::check_indices(indices, source_->size(), "Dataset");
+  detail::BatchBuilder batch(indices.size(), source_->chains, origin(), reuse);
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    try {
+      const std::int64_t index =
+          indices[i] < 0 ? indices[i] + source_->size() : indices[i];
+      batch.add(source_->raw(index, stream(i)), stream(i));
+    } catch (...) {
+      detail::rethrow_in_sample(indices[i]);
     }
-  });
-  if (first.empty()) fail(Kind::kValue, kWhere, "no arrays were given");
-}
-
-Value ArrayDataset::get(std::int64_t index, Random) {
-  detail::check_indices({&index, 1}, size_, kWhere);
-  if (arrays_.is_tensor()) return arrays_.as_tensor().select(0, index);
-  if (arrays_.is_list()) {
-    List row;
-    row.tuple = true;
-    for (const Value& array : arrays_.as_list().items)
-      row.items.emplace_back(array.as_tensor().select(0, index));
-    return row;
   }
-  Dict row;
-  for (const auto& [key, array] : arrays_.as_dict())
-    row.set(key, array.as_tensor().select(0, index));
-  return row;
+  return batch.finish();
 }
 
-Value ArrayDataset::get_batch(std::span<const std::int64_t> indices,
-                              const std::vector<Random>&, const Value& reuse) {
-  bool run = detail::check_indices(indices, size_, kWhere);
-  std::vector<std::int64_t> wrapped;
-  for (std::size_t i = 0; !run && i < indices.size(); ++i)
-    if (indices[i] < 0) {
-      if (wrapped.empty()) wrapped.assign(indices.begin(), indices.end());
-      wrapped[i] += size_;
-    }
-  if (!wrapped.empty()) indices = wrapped;
-  if (arrays_.is_tensor())
-    return gather(arrays_.as_tensor(), indices, run, &reuse);
-  if (arrays_.is_list()) {
-    const auto& items = arrays_.as_list().items;
-    List batch;
-    batch.tuple = true;
-    batch.items.reserve(items.size());
-    for (std::size_t i = 0; i < items.size(); ++i)
-      batch.items.push_back(gather(items[i].as_tensor(), indices, run,
-                                   detail::item_of(&reuse, i)));
-    return batch;
-  }
-  Dict batch;
-  for (const auto& [key, array] : arrays_.as_dict())
-    batch.set(key, gather(array.as_tensor(), indices, run,
-                          detail::entry_of(&reuse, key)));
-  return batch;
+bool Dataset::draws_random() const {
+  if (!source_) return true;
+  return source_->chains.draws_random() ||
+         std::any_of(source_->parts.begin(), source_->parts.end(),
+                     [](const auto& part) { return part->draws_random(); });
 }
 
-Origin ArrayDataset::origin() const {
-  Origin found = Origin::kNative;
-  bool first = true;
-  each_array(arrays_, [&](const std::string&, const Value& value) {
-    if (first) found = value.as_tensor().origin;
-    first = false;
-  });
-  return found;
+bool Dataset::is_python() const {
+  if (!source_) return false;
+  return source_->chains.is_python() ||
+         std::any_of(source_->parts.begin(), source_->parts.end(),
+                     [](const auto& part) { return part->is_python(); });
+}
+
+Origin Dataset::origin() const {
+  return source_ ? source_->parts[0]->origin() : Origin::kNative;
+}
+
+std::vector<std::string> Dataset::field_names() const {
+  return source_ ? source_->parts[0]->field_names()
+                 : std::vector<std::string>();
+}
+
+std::vector<std::int64_t> Dataset::blocks() const {
+  std::vector<std::int64_t> out;
+  if (!source_) return out;
+  for (std::size_t p = 0; p < source_->parts.size(); ++p)
+    for (std::int64_t begin : source_->parts[p]->blocks())
+      out.push_back(begin + (p == 0 ? 0 : source_->ends[p - 1]));
+  return out;
 }
 
 }  // namespace ptutils::data

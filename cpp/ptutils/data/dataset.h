@@ -4,25 +4,55 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "ptutils/data/transforms.h"
 #include "ptutils/module/registry.h"
 #include "ptutils/tensor/random.h"
 
 namespace ptutils::data {
+
+class DataReader;
+
+/// What is done to the fields of a sample, by their names ("0", "1", … where
+/// they have none); "" is the first field. All of a sample's chains draw from
+/// the same stream: where transform i crops an image, transform i of its mask's
+/// chain crops the mask at the same place.
+using Preprocessor = std::vector<std::pair<std::string, Chain>>;
 
 /// Samples by index. A sample is a Value: a tensor, a number, a list (tuple) or
 /// dict of them; every sample of a data set has the same structure. `get` is
 /// called from many threads at once; what it draws at random comes from
 /// `random`, a stream of (seed, epoch, index), so that results do not depend on
 /// the workers.
+///
+/// A subclass makes the samples, or they are those of files (open).
 class PTUTILS_API Dataset : public Module {
  public:
+  struct Options {
+    /// Files, folders, patterns ("train-*.h5", sorted): one after another.
+    std::vector<std::string> data_source;
+    /// In their place: data sets, one after another.
+    std::vector<std::shared_ptr<Dataset>> datasets;
+    std::shared_ptr<DataReader> data_reader;  ///< empty: by the files' format
+    Preprocessor preprocessor;
+  };
+  Dataset();
+  explicit Dataset(Options options) : Dataset() { open(std::move(options)); }
+  ~Dataset() override;
   std::string class_name() const override { return "ptutils.data.Dataset"; }
-  virtual std::int64_t size() const = 0;
-  virtual Value get(std::int64_t index, Random random) = 0;
+  /// Opens the files. Kind::kIO where one is missing, Kind::kKey for a
+  /// preprocessor of a field that there is not.
+  void open(Options options);
+  void fields(Fields& f) override;  // the reader, the transforms
+  Meta meta() const override;       // which are not its state
+  Value to_config() override;
+
+  virtual std::int64_t size() const;
+  virtual Value get(std::int64_t index, Random random);
   /// A whole batch, already collated (first dimension = indices.size()), into
   /// recycled buffers where it can. Default: get() and collate.
   virtual Value get_batch(std::span<const std::int64_t> indices,
@@ -30,12 +60,37 @@ class PTUTILS_API Dataset : public Module {
                           const Value& reuse);
   /// Whether `get` draws from its stream; if not, none are made for a batch
   /// (`random` may then be empty).
-  virtual bool draws_random() const { return true; }
+  virtual bool draws_random() const;
   /// Samples are made by Python: workers then hold the interpreter's lock.
-  virtual bool is_python() const { return false; }
+  virtual bool is_python() const;
   /// Where the user's arrays came from, for `output=None`. (Of a Python data
   /// set: what its samples have turned out to be.)
-  virtual Origin origin() const { return Origin::kNative; }
+  virtual Origin origin() const;
+  /// Of a sample that is a tuple or dict; empty where they have none.
+  virtual std::vector<std::string> field_names() const;
+  /// What open() was given; empty where it was not called.
+  std::optional<Options> opened() const;
+  /// Neighbours that are read together: the first sample of each such block.
+  /// Empty where samples are read one by one.
+  virtual std::vector<std::int64_t> blocks() const;
+
+ protected:
+  /// get() of each, collated.
+  Value get_each(std::span<const std::int64_t> indices,
+                 const std::vector<Random>& random, const Value& reuse);
+
+ private:
+  struct Source;
+  std::unique_ptr<Source> source_;  // empty: a subclass makes the samples
+};
+
+/// Opens data of one format.
+class PTUTILS_API DataReader : public Module {
+ public:
+  std::string class_name() const override { return "ptutils.data.DataReader"; }
+  /// The samples of one source: a file, a folder. Kind::kIO where there is
+  /// none, Kind::kFormat where it is damaged.
+  virtual std::shared_ptr<Dataset> read(const std::string& source) = 0;
 };
 
 /// Tensors (or a dict of them) that share their first dimension; a sample is a

@@ -73,3 +73,13 @@ class Hdf5Codec : public Codec {
 std::shared_ptr<Codec> hdf5_codec() { return std::make_shared<Hdf5Codec>(); }
 
 }  // namespace ptutils::detail
+
+namespace ptutils {
+
+NamedRows hdf5_rows(const std::filesystem::path& path, const std::string& group,
+                    const std::vector<std::string>& names,
+                    std::size_t cache_bytes) {
+  return detail::plugin().rows(path, group, names, cache_bytes);
+}
+
+}  // namespace ptutils

@@ -12,10 +12,15 @@
 from .._core import (
     MNIST,
     ArrayDataset,
+    ArrayReader,
     DataLoader,
     DataProvider,
+    DataReader,
     Dataset,
     FashionMNIST,
+    HDF5Reader,
+    ImageFolder,
+    ImageFolderReader,
     Loader,
     RandomSampler,
     Sampler,
@@ -23,17 +28,24 @@ from .._core import (
 )
 from .._unknown import attributes_of
 from . import _shown as _shown
+from . import transforms as transforms
 
 __all__ = [
     "MNIST",
     "ArrayDataset",
+    "ArrayReader",
     "DataLoader",
     "DataProvider",
+    "DataReader",
     "Dataset",
     "FashionMNIST",
+    "HDF5Reader",
+    "ImageFolder",
+    "ImageFolderReader",
     "Loader",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "transforms",
 ]
 __getattr__ = attributes_of(__name__, __all__)

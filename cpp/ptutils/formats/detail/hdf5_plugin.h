@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "ptutils/formats/rows.h"
 #include "ptutils/module/codec.h"
 
 namespace ptutils::detail {
@@ -13,6 +14,9 @@ struct Hdf5Plugin {
   Value (*read)(const std::filesystem::path& path, const ReadOptions& options);
   void (*write)(const std::filesystem::path& path, const Value& value,
                 const WriteOptions& options);
+  NamedRows (*rows)(const std::filesystem::path& path, const std::string& group,
+                    const std::vector<std::string>& names,
+                    std::size_t cache_bytes);
 };
 
 /// The one symbol of the plugin, of type const Hdf5Plugin.

@@ -44,7 +44,7 @@ void for_each_row(const Grid& grid, const Dims& origin, const F& f) {
 /// One chunk at a time, the buffers of a thread.
 class ChunkReader {
  public:
-  ChunkReader(OpenFile& file, hid_t set, const Grid& grid,
+  ChunkReader(const OpenFile& file, hid_t set, const Grid& grid,
               const Pipeline& pipeline, const ByteBuffer& fill,
               std::string_view where)
       : file_(file),
@@ -54,21 +54,30 @@ class ChunkReader {
         fill_(fill),
         where_(where) {}
 
-  /// False where the chunk was never written: it is full of the fill value.
-  bool read(std::int64_t i, std::byte* out) {
+  /// Into `out`, which begins with row `first` of the data set. False where the
+  /// chunk was never written: it is full of the fill value.
+  bool read(std::int64_t i, std::byte* out, std::int64_t first = 0) {
     const Dims origin = grid_.origin(i);
     std::uint32_t skipped = 0;
     const auto item = static_cast<std::int64_t>(grid_.item);
+    const std::int64_t before = first * contiguous_strides(grid_.shape)[0];
     if (!fetch(origin, skipped)) {
       for_each_row(grid_, origin, [&](auto, auto to, auto count) {
         for (std::int64_t k = 0; k < count; ++k)
-          std::memcpy(out + (to + k) * item, fill_.data(), grid_.item);
+          std::memcpy(out + (to - before + k) * item, fill_.data(), grid_.item);
       });
       return false;
     }
-    pipeline_.decode(chunk_, skipped, grid_.chunk_bytes(), where_);
+    if (whole_rows(origin)) {
+      pipeline_.decode(packed_, skipped,
+                       {out + (origin[0] - first) * row_bytes(), size_},
+                       where_);
+      return true;
+    }
+    chunk_.resize(size_);
+    pipeline_.decode(packed_, skipped, chunk_, where_);
     for_each_row(grid_, origin, [&](auto from, auto to, auto count) {
-      std::memcpy(out + to * item, chunk_.data() + from * item,
+      std::memcpy(out + (to - before) * item, chunk_.data() + from * item,
                   static_cast<std::size_t>(count * item));
     });
     return true;
@@ -89,18 +98,30 @@ class ChunkReader {
     if (size > file_.size())
       malformed(where_, "damaged: a chunk of ", size, " bytes in a file of ",
                 file_.size());
-    chunk_.resize(size);
-    check(H5Dread_chunk(set_, H5P_DEFAULT, at.data(), &skipped, chunk_.data()),
+    packed_.resize(size);
+    check(H5Dread_chunk(set_, H5P_DEFAULT, at.data(), &skipped, packed_.data()),
           where_, "a chunk cannot be read");
     return true;
   }
 
-  OpenFile& file_;
+  /// The chunk lies in the array as it lies in itself.
+  bool whole_rows(const Dims& origin) const {
+    if (origin[0] + grid_.chunk[0] > grid_.shape[0]) return false;
+    return std::equal(grid_.chunk.begin() + 1, grid_.chunk.end(),
+                      grid_.shape.begin() + 1);
+  }
+  std::int64_t row_bytes() const {
+    return static_cast<std::int64_t>(size_) / grid_.chunk[0];
+  }
+
+  const OpenFile& file_;
   hid_t set_;
   const Grid& grid_;
   const Pipeline& pipeline_;
   const ByteBuffer& fill_;
   std::string_view where_;
+  std::size_t size_ = grid_.chunk_bytes();
+  ByteBuffer packed_;  // as it lies in the file
   ByteBuffer chunk_;
 };
 
@@ -166,7 +187,18 @@ Grid grid_of_rows(const Dims& shape, std::size_t item, std::int64_t rows) {
   return grid;
 }
 
-void read_chunks(OpenFile& file, hid_t set, const Grid& grid,
+void read_band(const OpenFile& file, hid_t set, const Grid& grid,
+               const Pipeline& pipeline, const ByteBuffer& fill,
+               std::string_view where, std::int64_t band, std::byte* out) {
+  const std::int64_t bands =
+      (grid.shape[0] + grid.chunk[0] - 1) / grid.chunk[0];
+  const std::int64_t each = grid.count() / bands;
+  ChunkReader reader(file, set, grid, pipeline, fill, where);
+  for (std::int64_t i = band * each; i < (band + 1) * each; ++i)
+    reader.read(i, out, band * grid.chunk[0]);
+}
+
+void read_chunks(const OpenFile& file, hid_t set, const Grid& grid,
                  const Pipeline& pipeline, const ByteBuffer& fill,
                  std::string_view where, std::byte* out) {
   const std::uint64_t written = count_written(set, where);

@@ -117,30 +117,79 @@ std::optional<Tensor> DataSet::mapped() const {
 Tensor DataSet::load() const {
   file_->claim(bytes_, where_);
   Tensor out = Tensor::empty(*shape_, type_.dtype);
-  if (!read_grid(out)) read_through_library(out);
-  check_bools(out, where_);
-  return finished(std::move(out));
+  if (!read_grid(out)) {
+    read_through_library(out);
+    check_bools(out, where_);
+    return finished(std::move(out));
+  }
+  return read_in(std::move(out));
+}
+
+/// Elements as the file has them to those of ours.
+Tensor DataSet::read_in(Tensor tensor) const {
+  if (!type_.direct) convert(tensor);
+  check_bools(tensor, where_);
+  return finished(std::move(tensor));
+}
+
+std::optional<DataSet::Chunks> DataSet::chunks() const {
+  if (layout_ != H5D_CHUNKED || is_text()) return {};
+  const Locked locked;
+  Chunks out;
+  out.pipeline = Pipeline(properties_.get(), where_);
+  out.grid =
+      grid_of(properties_.get(), *shape_, item_size(type_.dtype), where_);
+  if (H5Tget_size(type_.stored.get()) != item_size(type_.dtype) ||
+      !out.pipeline.known())
+    return {};  // members with gaps; filters of the library's
+  out.fill = fill_of(properties_.get(), type_, where_);
+  return out;
 }
 
 /// False where it takes the library.
 bool DataSet::read_grid(Tensor& out) const {
-  if (layout_ != H5D_CHUNKED) return false;
-  Pipeline pipeline;
-  Grid grid;
-  ByteBuffer fill;
-  {
-    const Locked locked;
-    pipeline = Pipeline(properties_.get(), where_);
-    grid = grid_of(properties_.get(), *shape_, item_size(type_.dtype), where_);
-    if (H5Tget_size(type_.stored.get()) != item_size(type_.dtype))
-      return false;  // members with gaps
-    fill = fill_of(properties_.get(), type_, where_);
-  }
-  file_->claim(grid.chunk_bytes(), where_);  // that is held for a while
-  if (!pipeline.known()) return false;
-  read_chunks(*file_, set_.get(), grid, pipeline, fill, where_, out.bytes());
-  if (!type_.direct) convert(out);
+  const auto how = chunks();
+  if (!how) return false;
+  file_->claim(how->grid.chunk_bytes(), where_);  // that is held for a while
+  read_chunks(*file_, set_.get(), how->grid, how->pipeline, how->fill, where_,
+              out.bytes());
   return true;
+}
+
+Tensor DataSet::band(const Chunks& chunks, std::int64_t band) const {
+  const Grid& grid = chunks.grid;
+  Dims shape = *shape_;
+  shape[0] = std::min(grid.chunk[0], shape[0] - band * grid.chunk[0]);
+  Tensor out = Tensor::empty(std::move(shape), type_.dtype);
+  read_band(*file_, set_.get(), grid, chunks.pipeline, chunks.fill, where_,
+            band, out.bytes());
+  return read_in(std::move(out));
+}
+
+Value DataSet::rows(std::int64_t first, std::int64_t count) const {
+  Dims shape = *shape_;
+  shape[0] = count;
+  const Locked locked;
+  const Handle space =
+      open(H5Dget_space(set_.get()), where_, "its shape cannot be read");
+  std::vector<hsize_t> start(shape.size(), 0);
+  const std::vector<hsize_t> size(shape.begin(), shape.end());
+  start[0] = static_cast<hsize_t>(first);
+  check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr,
+                            size.data(), nullptr),
+        where_, "its rows cannot be chosen");
+  const Handle memory = open(
+      H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr),
+      where_, "its rows cannot be chosen");
+  if (is_text())
+    return texts_of_rows(*file_, set_.get(), memory.get(), space.get(), type_,
+                         shape, where_);
+  Tensor out = Tensor::empty(std::move(shape), type_.dtype);
+  check(H5Dread(set_.get(), type_.memory.get(), memory.get(), space.get(),
+                H5P_DEFAULT, out.bytes()),
+        where_, "it cannot be read");
+  check_bools(out, where_);
+  return finished(std::move(out));
 }
 
 /// From the file's type, which may be of the other order of bytes.

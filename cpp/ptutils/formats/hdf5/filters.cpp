@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "ptutils/formats/detail/where.h"
 
@@ -61,13 +62,24 @@ void unshuffle(std::span<const std::byte> from, std::byte* to,
   std::copy(in + count * item, in + from.size(), to + count * item);
 }
 
-void inflate(const ByteBuffer& from, ByteBuffer& to, std::string_view where) {
-  auto* inflater = libdeflate_alloc_decompressor();
-  if (!inflater) fail(Kind::kMemory, "hdf5", "no memory to inflate");
-  const auto result = libdeflate_zlib_decompress(
-      inflater, from.data(), from.size(), to.data(), to.size(), nullptr);
-  libdeflate_free_decompressor(inflater);
-  if (result != LIBDEFLATE_SUCCESS)
+/// One a thread.
+libdeflate_decompressor& inflater() {
+  struct Free {
+    void operator()(libdeflate_decompressor* d) const {
+      libdeflate_free_decompressor(d);
+    }
+  };
+  thread_local std::unique_ptr<libdeflate_decompressor, Free> made(
+      libdeflate_alloc_decompressor());
+  if (!made) fail(Kind::kMemory, "hdf5", "no memory to inflate");
+  return *made;
+}
+
+void inflate(std::span<const std::byte> from, std::span<std::byte> to,
+             std::string_view where) {
+  if (libdeflate_zlib_decompress(&inflater(), from.data(), from.size(),
+                                 to.data(), to.size(),
+                                 nullptr) != LIBDEFLATE_SUCCESS)
     malformed(where, "damaged: a chunk does not inflate to its ", to.size(),
               " bytes");
 }
@@ -124,18 +136,21 @@ std::uint32_t fletcher32(std::span<const std::byte> bytes) {
   return high << 16 | low;
 }
 
-void take_checksum(ByteBuffer& chunk, std::string_view where) {
+/// The bytes before it.
+std::span<const std::byte> checked_sum(std::span<const std::byte> chunk,
+                                       std::string_view where) {
   std::uint32_t stored = 0;
   if (chunk.size() < kSumBytes)
     malformed(where, "damaged: a chunk of ", chunk.size(), " bytes");
-  std::memcpy(&stored, chunk.data() + chunk.size() - kSumBytes, kSumBytes);
-  chunk.resize(chunk.size() - kSumBytes);
-  const std::uint32_t sum = fletcher32(chunk);
+  const auto content = chunk.first(chunk.size() - kSumBytes);
+  std::memcpy(&stored, chunk.data() + content.size(), kSumBytes);
+  const std::uint32_t sum = fletcher32(content);
   // Libraries before 1.6.3 swapped the bytes of each half.
   const std::uint32_t swapped =
       (sum & 0x00FF00FF) << 8 | (sum >> 8 & 0x00FF00FF);
   if (stored != sum && stored != swapped)
     malformed(where, "damaged: the Fletcher-32 of a chunk differs");
+  return content;
 }
 
 }  // namespace
@@ -177,39 +192,60 @@ bool Pipeline::known() const {
   return packing <= 1;
 }
 
-void Pipeline::decode(ByteBuffer& chunk, std::uint32_t skipped,
-                      std::size_t size, std::string_view where) const {
-  auto applied = [&](std::size_t i) { return (skipped >> i & 1) == 0; };
-  ByteBuffer before;
+/// What filter `i` was given: the chunk, with the checksums of those before.
+std::size_t Pipeline::size_before(std::size_t i, std::uint32_t skipped,
+                                  std::size_t size) const {
+  for (std::size_t j = 0; j < i; ++j)
+    if ((skipped >> j & 1) == 0 && filters_[j].id == H5Z_FILTER_FLETCHER32)
+      size += kSumBytes;
+  return size;
+}
+
+void Pipeline::undo(const Filter& filter, std::span<const std::byte> in,
+                    std::span<std::byte> out, std::string_view where) {
+  if (filter.id == H5Z_FILTER_DEFLATE) {
+    inflate(in, out, where);
+  } else if (filter.id == kLzf) {
+    if (!expand_lzf(in, out))
+      malformed(where, "damaged: a chunk does not expand to its ", out.size(),
+                " bytes");
+  } else {
+    if (filter.parameters.empty() || filter.parameters[0] == 0)
+      malformed(where, "damaged: items of no size are shuffled");
+    if (in.size() != out.size())
+      malformed(where, "damaged: a chunk of ", in.size(), " bytes, not ",
+                out.size());
+    unshuffle(in, out.data(), filter.parameters[0]);
+  }
+}
+
+void Pipeline::decode(std::span<const std::byte> chunk, std::uint32_t skipped,
+                      std::span<std::byte> out, std::string_view where) const {
+  thread_local ByteBuffer between[2];
+  std::span<const std::byte> in = chunk;
+  bool done = false;
   for (std::size_t i = filters_.size(); i-- > 0;) {
-    if (!applied(i)) continue;
-    const Filter& filter = filters_[i];
-    if (filter.id == H5Z_FILTER_FLETCHER32) {
-      take_checksum(chunk, where);
+    if (skipped >> i & 1) continue;
+    if (filters_[i].id == H5Z_FILTER_FLETCHER32) {
+      in = checked_sum(in, where);
       continue;
     }
-    std::size_t expected = size;  // of what this filter was given
-    for (std::size_t j = 0; j < i; ++j)
-      if (applied(j) && filters_[j].id == H5Z_FILTER_FLETCHER32)
-        expected += kSumBytes;
-    const bool packs = filter.id != H5Z_FILTER_SHUFFLE;
-    before.resize(packs ? expected : chunk.size());
-    if (filter.id == H5Z_FILTER_DEFLATE) {
-      inflate(chunk, before, where);
-    } else if (filter.id == kLzf) {
-      if (!expand_lzf(chunk, before))
-        malformed(where, "damaged: a chunk does not expand to its ", expected,
-                  " bytes");
-    } else {
-      if (filter.parameters.empty() || filter.parameters[0] == 0)
-        malformed(where, "damaged: items of no size are shuffled");
-      unshuffle(chunk, before.data(), filter.parameters[0]);
-    }
-    chunk.swap(before);
+    const std::size_t expected = size_before(i, skipped, out.size());
+    // The last one that makes new bytes makes them where they are wanted.
+    bool last = expected == out.size();
+    for (std::size_t j = 0; j < i; ++j) last = last && (skipped >> j & 1);
+    ByteBuffer& buffer = between[in.data() == between[0].data() ? 1 : 0];
+    if (!last) buffer.resize(expected);
+    const std::span<std::byte> to = last ? out : std::span(buffer);
+    undo(filters_[i], in, to, where);
+    in = to;
+    done = last;
   }
-  if (chunk.size() != size)
-    malformed(where, "damaged: a chunk of ", chunk.size(), " bytes, not ",
-              size);
+  if (done) return;
+  if (in.size() != out.size())
+    malformed(where, "damaged: a chunk of ", in.size(), " bytes, not ",
+              out.size());
+  std::copy(in.begin(), in.end(), out.begin());
 }
 
 ByteBuffer packed(std::span<const std::byte> chunk, std::size_t item) {

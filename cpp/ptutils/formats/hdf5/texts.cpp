@@ -123,13 +123,19 @@ Value texts(OpenFile& file, const ElementType& type, const Dims& shape,
 
 }  // namespace
 
+Value texts_of_rows(OpenFile& file, hid_t set, hid_t memory_space,
+                    hid_t file_space, const ElementType& type,
+                    const Dims& shape, std::string_view where) {
+  const Locked locked;
+  return texts(
+      file, type, shape, where, [&](hid_t memory, hid_t properties, void* out) {
+        return H5Dread(set, memory, memory_space, file_space, properties, out);
+      });
+}
+
 Value texts_of_set(OpenFile& file, hid_t set, const ElementType& type,
                    const Dims& shape, std::string_view where) {
-  const Locked locked;
-  return texts(file, type, shape, where,
-               [&](hid_t memory, hid_t properties, void* out) {
-                 return H5Dread(set, memory, H5S_ALL, H5S_ALL, properties, out);
-               });
+  return texts_of_rows(file, set, H5S_ALL, H5S_ALL, type, shape, where);
 }
 
 Value texts_of_attribute(OpenFile& file, hid_t attribute,

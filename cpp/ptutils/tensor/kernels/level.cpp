@@ -6,6 +6,7 @@
 #include "ptutils/tensor/kernels/convert.inc.cpp"
 #include "ptutils/tensor/kernels/elementwise.inc.cpp"
 #include "ptutils/tensor/kernels/gemm.inc.cpp"
+#include "ptutils/tensor/kernels/image.inc.cpp"
 #include "ptutils/tensor/kernels/nn.inc.cpp"
 #include "ptutils/tensor/kernels/reduce.inc.cpp"
 #include "ptutils/tensor/kernels/table.h"
@@ -100,6 +101,8 @@ extern "C" const ptutils::kernels::KernelTable* PT_JOIN(ptutils_kernels_,
   fill_casts(table);
   fill_fused(table.f32);
   fill_fused(table.f64);
+  table.images = {image_affine, resample<uint8_t, uint8_t>,
+                  resample<uint8_t, float>, resample<float, float>};
   table.level = PT_TEXT(PT_LEVEL);
   return &table;
 }

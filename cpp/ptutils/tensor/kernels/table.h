@@ -110,6 +110,44 @@ struct Floats {
   void (*axpy)(T* a, const T* b, Index b_step, T alpha, Index n);
 };
 
+/// Element (c, y, x) of an image is data[c * c_step + y * y_step + x * x_step].
+struct ImageView {
+  const void* data;
+  Index channels, height, width;
+  Index c_step, y_step, x_step;
+};
+
+/// Output i is the sum of `taps` inputs from first[i] on, each times its weight
+/// of weights[i * taps …]. `first` never falls.
+struct Taps {
+  const int32_t* first;
+  const float* weights;
+  Index taps;
+};
+
+/// A separable resampling. Of bytes the result is rounded to whole levels; f32
+/// results are then factor * level + offset of the channel.
+struct Resample {
+  ImageView in;  ///< x_step 1, or 3 with c_step 1 and 3 channels
+  Taps rows, columns;
+  Index out_height, out_width;
+  bool mirrored;
+  const float* factors;  ///< one a channel
+  const float* offsets;
+  float* scratch;  ///< 3 in.width + 1 elements
+  void* out;
+  Index out_c, out_y, out_x;  ///< steps
+};
+
+struct Images {
+  /// out (channels, height, width; contiguous) = factor * in + offset, of u8.
+  void (*affine)(const ImageView& in, const float* factors,
+                 const float* offsets, bool mirrored, float* out);
+  void (*resample_u8)(const Resample& job);      ///< u8 to u8
+  void (*resample_u8_f32)(const Resample& job);  ///< u8 to f32
+  void (*resample_f32)(const Resample& job);     ///< f32 to f32
+};
+
 /// What a level has no entry for is null there, and comes from the base.
 struct KernelTable {
   const char* level;
@@ -122,6 +160,7 @@ struct KernelTable {
   ReduceOuter reduce_outer[kReductionCount][kTypeCount];
   Floats<float> f32;
   Floats<double> f64;
+  Images images;
 };
 
 /// The table in use: the level's, completed by the base's.

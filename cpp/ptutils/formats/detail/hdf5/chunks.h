@@ -28,8 +28,13 @@ Grid grid_of_rows(const Dims& shape, std::size_t item, std::int64_t rows);
 
 /// The whole of a chunked data set whose pipeline is known, by many threads;
 /// `fill` is the element that stands for what was never written.
-void read_chunks(OpenFile& file, hid_t set, const Grid& grid,
+void read_chunks(const OpenFile& file, hid_t set, const Grid& grid,
                  const Pipeline& pipeline, const ByteBuffer& fill,
                  std::string_view where, std::byte* out);
+
+/// Rows band * chunk[0] and on, as many as a chunk has, into `out`.
+void read_band(const OpenFile& file, hid_t set, const Grid& grid,
+               const Pipeline& pipeline, const ByteBuffer& fill,
+               std::string_view where, std::int64_t band, std::byte* out);
 
 }  // namespace ptutils::detail::hdf5

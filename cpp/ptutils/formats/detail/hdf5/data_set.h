@@ -21,12 +21,33 @@ class DataSet {
   /// null for h5py.Empty.
   Value value(bool lazy) const;
 
+  /// How it is cut and packed, where `Pipeline` knows that; with the element
+  /// that stands for what was never written.
+  struct Chunks {
+    Grid grid;
+    Pipeline pipeline;
+    ByteBuffer fill;
+  };
+  std::optional<Chunks> chunks() const;
+  /// Null for h5py.Empty.
+  const std::optional<Dims>& shape() const { return shape_; }
+  bool is_text() const { return type_.kind == ElementType::Kind::kText; }
+  DType dtype() const { return type_.dtype; }
+  const std::string& where() const { return where_; }
+  /// The whole, where the data lies in the file as it does in memory.
+  std::optional<Tensor> mapped() const;
+  /// The whole, read.
+  Tensor load() const;
+  /// Rows band * chunk[0] and on, as many as a chunk has and there are.
+  Tensor band(const Chunks& chunks, std::int64_t band) const;
+  /// Through the library: a tensor (count, …), or a list of texts.
+  Value rows(std::int64_t first, std::int64_t count) const;
+
  private:
   void check_sources();
-  std::optional<Tensor> mapped() const;
-  Tensor load() const;
   void read_through_library(Tensor& out) const;
   bool read_grid(Tensor& out) const;
+  Tensor read_in(Tensor tensor) const;
   void convert(Tensor& out) const;
   Value deferred() const;
   Tensor finished(Tensor tensor) const;

@@ -30,12 +30,17 @@ class Pipeline {
   bool empty() const { return filters_.empty(); }
   /// Whether decode knows them all: shuffle, deflate, lzf, fletcher32.
   bool known() const;
-  /// A chunk as it lies in the file to its `size` bytes; bits of `skipped` are
-  /// those of filters that were not applied.
-  void decode(ByteBuffer& chunk, std::uint32_t skipped, std::size_t size,
-              std::string_view where) const;
+  /// A chunk as it lies in the file into `out`, which has its size; bits of
+  /// `skipped` are those of filters that were not applied.
+  void decode(std::span<const std::byte> chunk, std::uint32_t skipped,
+              std::span<std::byte> out, std::string_view where) const;
 
  private:
+  std::size_t size_before(std::size_t i, std::uint32_t skipped,
+                          std::size_t size) const;
+  static void undo(const Filter& filter, std::span<const std::byte> in,
+                   std::span<std::byte> out, std::string_view where);
+
   std::vector<Filter> filters_;
 };
 

@@ -11,6 +11,10 @@ namespace ptutils::detail::hdf5 {
 /// Text, or lists of it in the shape's nesting; what is not UTF-8 is bytes.
 Value texts_of_set(OpenFile& file, hid_t set, const ElementType& type,
                    const Dims& shape, std::string_view where);
+/// Those of a selection, `shape` being its shape.
+Value texts_of_rows(OpenFile& file, hid_t set, hid_t memory_space,
+                    hid_t file_space, const ElementType& type,
+                    const Dims& shape, std::string_view where);
 Value texts_of_attribute(OpenFile& file, hid_t attribute,
                          const ElementType& type, const Dims& shape,
                          std::string_view where);

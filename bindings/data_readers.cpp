@@ -1,0 +1,155 @@
+#include <pybind11/stl.h>
+
+#include "casters/tensor.h"
+#include "casters/value.h"
+#include "data.h"
+#include "data_transforms.h"
+#include "ptutils/data/readers.h"
+
+// Readers, and the data sets over files.
+
+namespace ptutils::bindings {
+
+namespace {
+
+using data::DataReader;
+using data::Dataset;
+using data::FieldChoice;
+
+template <class Base>
+class PyReader : public PyModule<Base> {
+ public:
+  using PyModule<Base>::PyModule;
+  std::shared_ptr<Dataset> read(const std::string& source) override {
+    if (!this->overrides(Method::kRead)) {
+      if constexpr (std::is_abstract_v<Base>)
+        fail(Kind::kNotImplemented, this->class_name(),
+             "defines no read(self, source)");
+      else
+        return Base::read(source);
+    }
+    py::gil_scoped_acquire gil;
+    return of_user("DataReader.read", [&] {
+      return samples_in(this->call_python(Method::kRead, source),
+                        this->class_name() + ".read");
+    });
+  }
+  /// What read() may give: a data set, anything with samples by index, or a
+  /// dict of arrays.
+  static std::shared_ptr<Dataset> samples_in(const py::object& given,
+                                             const std::string& where) {
+    if (!PyDict_Check(given.ptr())) return dataset_in(given, where);
+    return py::cast<std::shared_ptr<Dataset>>(
+        py::module_::import("ptutils.data").attr("ArrayDataset")(given));
+  }
+};
+
+FieldChoice fields_in(const py::object& given, const char* where) {
+  FieldChoice out;
+  if (given.is_none()) return out;
+  out.one = PyUnicode_Check(given.ptr());
+  const py::list names =
+      out.one ? py::list(py::make_tuple(given)) : py::list(given);
+  for (py::handle name : names) {
+    if (!PyUnicode_Check(name.ptr()))
+      fail(Kind::kType, where, "fields are names, not ",
+           std::string(py::repr(name)).substr(0, 60));
+    out.names.push_back(py::cast<std::string>(name));
+  }
+  if (out.names.empty())
+    fail(Kind::kValue, where,
+         "fields is empty; give names, or None for all of them");
+  return out;
+}
+
+template <class T>
+auto def_reader(py::module_& m, const char* name, const char* doc) {
+  auto cls = bind_module<T, DataReader, PyReader<T>, false>(
+      m, name, "ptutils.data", doc);
+  cls.def("_constructor", [](T& self) {
+    py::dict arguments = bindings::to_python(self.T::to_config());
+    arguments.attr("pop")("func");
+    return arguments;
+  });
+  return cls;
+}
+
+}  // namespace
+
+std::string path_in(py::handle given) {
+  return py::cast<std::string>(py::module_::import("os").attr("fspath")(given));
+}
+
+void def_readers(py::module_& m) {
+  auto base = bind_module<DataReader, Module, PyReader<DataReader>, true>(
+      m, "DataReader", "ptutils.data",
+      "Opens data of one format. A subclass defines read(self, source) -> the "
+      "samples of one file or folder: a Dataset, anything with __len__ and "
+      "__getitem__, or a dict of arrays.\n\n"
+      ">>> import pathlib, tempfile\n"
+      ">>> from ptutils.data import Dataset, DataReader\n"
+      ">>> class Lines(DataReader):\n"
+      "...     def read(self, source):\n"
+      "...         return pathlib.Path(source).read_text().splitlines()\n"
+      ">>> path = pathlib.Path(tempfile.mkdtemp()) / 'a.txt'\n"
+      ">>> _ = path.write_text('one\\ntwo\\n')\n"
+      ">>> Dataset(data_source=path, data_reader=Lines())[1]\n"
+      "'two'");
+  base.def(
+      "read",
+      [](DataReader& self, const py::object& source) {
+        if (dynamic_cast<PyReader<DataReader>*>(&self))
+          fail(Kind::kNotImplemented, self.class_name(),
+               "defines no read(self, source)");
+        return child_out(self.read(path_in(source)));
+      },
+      py::arg("source"), "The samples of a file or a folder, as a Dataset.");
+
+  using data::ArrayReader;
+  using data::HDF5Reader;
+  using data::ImageFolderReader;
+  def_reader<HDF5Reader>(
+      m, "HDF5Reader",
+      "The rows of an HDF5 file's data sets. fields: one name (a sample is "
+      "that "
+      "row), a list (a tuple of rows), None (all of the group, as a dict). "
+      "Chunks are decoded by the loader's threads, and kept in a cache of "
+      "cache_bytes (0: up to 1 GiB, a quarter of the free memory).")
+      .def(py::init([](const py::object& fields, const std::string& group,
+                       std::size_t cache_bytes) {
+             return new PyReader<HDF5Reader>(fields_in(fields, "HDF5Reader"),
+                                             group, cache_bytes);
+           }),
+           py::arg("fields") = py::none(), py::arg("group") = "",
+           py::arg("cache_bytes") = 0);
+  def_reader<ArrayReader>(
+      m, "ArrayReader",
+      "The rows of the arrays of a .npz, .npy, .safetensors, .csv or any other "
+      "file that ptutils.read reads as arrays of one length. fields: as of "
+      "HDF5Reader.")
+      .def(py::init([](const py::object& fields) {
+             return new PyReader<ArrayReader>(fields_in(fields, "ArrayReader"));
+           }),
+           py::arg("fields") = py::none());
+  def_reader<ImageFolderReader>(
+      m, "ImageFolderReader",
+      "A folder of folders of pictures, one a class: see ImageFolder.")
+      .def(py::init([](bool dct_scaling) {
+             return new PyReader<ImageFolderReader>(dct_scaling);
+           }),
+           py::arg("dct_scaling") = false);
+}
+
+/// Pictures that libjpeg and libpng do not decode go through Pillow.
+void install_image_decoder() {
+  data::set_image_decoder(
+      [](const std::string& bytes, const std::string& name) {
+        py::gil_scoped_acquire gil;
+        return tensor_or_fail(py::module_::import("ptutils.data._pillow")
+                                  .attr("decode")(py::bytes(bytes), name),
+                              "Pillow")
+            .clone();
+      });
+}
+
+}  // namespace ptutils::bindings

@@ -1,0 +1,342 @@
+#include "data_transforms.h"
+
+#include <pybind11/stl.h>
+
+#include "casters/tensor.h"
+#include "casters/value.h"
+#include "data.h"
+#include "ptutils/data/transforms.h"
+
+// Transforms.
+
+namespace ptutils::bindings {
+
+namespace {
+
+using data::Chain;
+using data::Pending;
+using data::Transform;
+namespace transforms = data::transforms;
+
+/// `Base` as Python extends it: a subclass defines __call__(self, value).
+template <class Base>
+class PyTransform : public PyModule<Base> {
+ public:
+  using PyModule<Base>::PyModule;
+  void apply(Pending& sample, Random random) override {
+    if (!this->overrides(Method::kCall)) {
+      if constexpr (std::is_abstract_v<Base>)
+        fail(Kind::kNotImplemented, this->class_name(),
+             "defines no __call__(self, value)");
+      else
+        return Base::apply(sample, random);
+    }
+    py::gil_scoped_acquire gil;
+    sample.set(of_user("transform", [&] {
+      return to_value(
+          this->call_python(Method::kCall, bindings::to_python(sample.value())),
+          "transform");
+    }));
+  }
+  Value call(const Value& arguments) override {
+    return this->overrides(Method::kCall) ? PyModule<Base>::call(arguments)
+                                          : Base::call(arguments);
+  }
+  bool is_python() const override {
+    return this->overrides(Method::kCall) || own_python();
+  }
+
+ private:
+  bool own_python() const {
+    if constexpr (std::is_abstract_v<Base>)
+      return true;
+    else
+      return Base::is_python();
+  }
+};
+
+/// Any callable of one value. Where it has a parameter `random`, it is given a
+/// NumPy generator of the sample's own stream.
+class CallableTransform final : public Transform, public PyHolder {
+ public:
+  explicit CallableTransform(py::object callable)
+      : PyHolder(std::move(callable)) {
+    random_ = py::cast<bool>(py::module_::import("ptutils.data.transforms")
+                                 .attr("_takes_random")(handle()));
+  }
+  std::string class_name() const override {
+    py::gil_scoped_acquire gil;
+    return python_class_name(object());
+  }
+  bool is_python() const override { return true; }
+  bool draws_random() const override { return random_; }
+  void apply(Pending& sample, Random random) override {
+    py::gil_scoped_acquire gil;
+    sample.set(of_user("transform", [&] {
+      py::object value = bindings::to_python(sample.value());
+      if (!random_) return to_value(handle()(value), "transform");
+      py::object generator =
+          py::module_::import("ptutils.data.transforms")
+              .attr("_generator")(random.key(), random.counter());
+      return to_value(handle()(value, py::arg("random") = generator),
+                      "transform");
+    }));
+  }
+  Value to_config() override {
+    fail(Kind::kState, class_name(),
+         "a function is code, which a configuration cannot hold; give a "
+         "Transform, or build the data set in code");
+  }
+
+ private:
+  bool random_ = false;
+};
+
+transforms::Size size_in(py::handle given, const char* where) {
+  transforms::Size out;
+  if (std::optional<std::int64_t> one = index_in(given)) {
+    out.height = *one;
+    return out;
+  }
+  const bool pair =
+      (py::isinstance<py::tuple>(given) || py::isinstance<py::list>(given)) &&
+      py::len(given) == 2;
+  std::optional<std::int64_t> height, width;
+  if (pair) {
+    height = index_in(py::object(given[py::int_(0)]));
+    width = index_in(py::object(given[py::int_(1)]));
+  }
+  if (!height || !width)
+    fail(Kind::kType, where, "size is a whole number, or (height, width), not ",
+         std::string(py::repr(given)).substr(0, 60));
+  out.height = *height;
+  out.width = width;
+  return out;
+}
+
+std::vector<double> numbers_in(py::handle given, const char* where) {
+  if (PyFloat_Check(given.ptr()) || PyLong_Check(given.ptr()))
+    return {py::cast<double>(given)};
+  try {
+    std::vector<double> out;
+    for (py::handle item : given) out.push_back(py::cast<double>(item));
+    return out;
+  } catch (const py::cast_error&) {
+  } catch (py::error_already_set&) {
+  }
+  fail(Kind::kType, where, "numbers, one or one a channel, not ",
+       std::string(py::repr(given)).substr(0, 60));
+}
+
+DType dtype_named(py::handle given) {
+  std::string text = py::str(py::hasattr(given, "name") ? given.attr("name")
+                             : py::hasattr(given, "__name__")
+                                 ? given.attr("__name__")
+                                 : py::reinterpret_borrow<py::object>(given));
+  if (text.starts_with("torch.")) text = text.substr(6);
+  if (std::optional<DType> dtype = parse_dtype(text)) return *dtype;
+  fail(Kind::kValue, "Cast", "no dtype '", text,
+       "'; give 'float32', 'int64', …, or NumPy's or torch's own");
+}
+
+template <class T>
+auto def_transform(py::module_& m, const char* name, const char* doc) {
+  auto cls = bind_module<T, Transform, PyTransform<T>, false>(
+      m, name, "ptutils.data.transforms", doc);
+  cls.def("_constructor", [](T& self) {
+    py::dict arguments = bindings::to_python(self.T::to_config());
+    arguments.attr("pop")("func");
+    return arguments;
+  });
+  return cls;
+}
+
+void def_pixels(py::module_& m) {
+  using transforms::Cast;
+  using transforms::Normalize;
+  using transforms::OneHot;
+  using transforms::ToCHW;
+  using transforms::ToFloat;
+  def_transform<ToCHW>(
+      m, "ToCHW", "(H, W, C) to torch's (C, H, W): a view, without a copy.")
+      .def(py::init([] { return new PyTransform<ToCHW>(); }));
+  def_transform<ToFloat>(
+      m, "ToFloat",
+      "x * scale, as float32; scale=1/255 brings bytes to [0, 1].\n\n"
+      ">>> import numpy as np\n"
+      ">>> from ptutils.data import transforms as T\n"
+      ">>> T.ToFloat(0.5)(np.array([1, 2], np.uint8))\n"
+      "array([0.5, 1. ], dtype=float32)")
+      .def(py::init(
+               [](double scale) { return new PyTransform<ToFloat>(scale); }),
+           py::arg("scale") = 1.0);
+  def_transform<Normalize>(
+      m, "Normalize",
+      "(x - mean) / std, as float32; numbers, or one a channel of (C, H, W).")
+      .def(py::init([](const py::object& mean, const py::object& std) {
+             return new PyTransform<Normalize>(
+                 numbers_in(mean, "Normalize: mean"),
+                 numbers_in(std, "Normalize: std"));
+           }),
+           py::arg("mean"), py::arg("std"));
+  def_transform<Cast>(m, "Cast", "To another dtype: 'float32', 'int64', …")
+      .def(py::init([](const py::object& dtype) {
+             return new PyTransform<Cast>(dtype_named(dtype));
+           }),
+           py::arg("dtype"));
+  def_transform<OneHot>(
+      m, "OneHot", "Labels 0 … num_classes - 1 to float32 rows with one 1.")
+      .def(py::init([](std::int64_t classes) {
+             return new PyTransform<OneHot>(classes);
+           }),
+           py::arg("num_classes"));
+}
+
+void def_geometry(py::module_& m) {
+  using transforms::CenterCrop;
+  using transforms::RandomCrop;
+  using transforms::RandomHorizontalFlip;
+  using transforms::RandomResizedCrop;
+  using transforms::Resize;
+  def_transform<Resize>(
+      m, "Resize",
+      "Bilinear with antialiasing. size: (height, width), or what the shorter "
+      "side becomes, the other in proportion.")
+      .def(py::init([](const py::object& size) {
+             return new PyTransform<Resize>(size_in(size, "Resize"));
+           }),
+           py::arg("size"));
+  def_transform<CenterCrop>(
+      m, "CenterCrop",
+      "The middle of size (height, width), or of a square; zeros around an "
+      "image that is smaller.")
+      .def(py::init([](const py::object& size) {
+             return new PyTransform<CenterCrop>(size_in(size, "CenterCrop"));
+           }),
+           py::arg("size"));
+  def_transform<RandomCrop>(
+      m, "RandomCrop",
+      "A part of size (height, width), or a square, anywhere, after padding "
+      "with zeros on all sides.")
+      .def(py::init([](const py::object& size, std::int64_t padding) {
+             return new PyTransform<RandomCrop>(size_in(size, "RandomCrop"),
+                                                padding);
+           }),
+           py::arg("size"), py::arg("padding") = 0);
+  using Range = std::pair<double, double>;
+  def_transform<RandomResizedCrop>(
+      m, "RandomResizedCrop",
+      "A part of random area (scale, of the whole) and aspect ratio, resized "
+      "to size (Szegedy et al. 2015).")
+      .def(py::init([](const py::object& size, Range scale, Range ratio) {
+             return new PyTransform<RandomResizedCrop>(
+                 size_in(size, "RandomResizedCrop"), scale, ratio);
+           }),
+           py::arg("size"), py::arg("scale") = Range(.08, 1),
+           py::arg("ratio") = Range(3. / 4, 4. / 3));
+  def_transform<RandomHorizontalFlip>(m, "RandomHorizontalFlip",
+                                      "Left and right exchanged, in a share p.")
+      .def(py::init([](double p) {
+             return new PyTransform<RandomHorizontalFlip>(p);
+           }),
+           py::arg("p") = .5);
+}
+
+void def_colours(py::module_& m) {
+  using transforms::ColorJitter;
+  using transforms::Cutout;
+  def_transform<ColorJitter>(
+      m, "ColorJitter",
+      "Brightness, contrast and saturation times a number from [1 - strength, "
+      "1 + strength], the hue turned by up to hue, in a random order.")
+      .def(py::init([](double brightness, double contrast, double saturation,
+                       double hue) {
+             return new PyTransform<ColorJitter>(brightness, contrast,
+                                                 saturation, hue);
+           }),
+           py::arg("brightness") = 0.0, py::arg("contrast") = 0.0,
+           py::arg("saturation") = 0.0, py::arg("hue") = 0.0);
+  def_transform<Cutout>(
+      m, "Cutout",
+      "A square of size pixels, its centre anywhere, set to value, in a share "
+      "p (DeVries, Taylor 2017).")
+      .def(py::init([](std::int64_t size, double value, double p) {
+             return new PyTransform<Cutout>(size, value, p);
+           }),
+           py::arg("size"), py::arg("value") = 0.0, py::arg("p") = 1.0);
+}
+
+}  // namespace
+
+std::shared_ptr<Transform> transform_in(py::handle given,
+                                        std::string_view where) {
+  if (py::isinstance<Transform>(given))
+    return py::cast<std::shared_ptr<Transform>>(given);
+  if (PyType_Check(given.ptr()) || !PyCallable_Check(given.ptr()))
+    fail(Kind::kType, where, "a transform is a function of one value, not ",
+         PyType_Check(given.ptr()) ? "the class " : "",
+         std::string(py::repr(given)).substr(0, 60));
+  return std::make_shared<CallableTransform>(
+      py::reinterpret_borrow<py::object>(given));
+}
+
+py::object transform_out(const std::shared_ptr<Transform>& transform) {
+  if (auto* held = dynamic_cast<PyHolder*>(transform.get()))
+    return py::reinterpret_borrow<py::object>(held->object());
+  return child_out(transform);
+}
+
+Chain chain_in(py::handle given, std::string_view where) {
+  Chain out;
+  if (given.is_none()) return out;
+  if (!py::isinstance<py::list>(given) && !py::isinstance<py::tuple>(given)) {
+    out.push_back(transform_in(given, where));
+    return out;
+  }
+  for (py::handle item : given) out.push_back(transform_in(item, where));
+  return out;
+}
+
+data::Preprocessor preprocessor_in(py::handle given, std::string_view where) {
+  data::Preprocessor out;
+  if (given.is_none()) return out;
+  if (!PyDict_Check(given.ptr())) {
+    out.emplace_back("", chain_in(given, where));
+    return out;
+  }
+  for (auto [key, value] : py::reinterpret_borrow<py::dict>(given))
+    out.emplace_back(py::str(key), chain_in(value, where));
+  return out;
+}
+
+py::object preprocessor_out(const data::Preprocessor& preprocessor) {
+  py::dict out;
+  for (const auto& [field, chain] : preprocessor) {
+    py::list transforms;
+    for (const auto& transform : chain)
+      transforms.append(transform_out(transform));
+    out[py::str(field)] = transforms;
+  }
+  if (out.empty()) return py::none();
+  return out;
+}
+
+void def_transforms(py::module_& m) {
+  bind_module<Transform, Module, PyTransform<Transform>, true>(
+      m, "Transform", "ptutils.data.transforms",
+      "What is done to a value on its way into the batch: a subclass defines "
+      "__call__(self, value) -> value. Any function of one value does as "
+      "well.");
+  def_pixels(m);
+  def_geometry(m);
+  def_colours(m);
+  def_transform<transforms::Compose>(m, "Compose",
+                                     "One transform after another.")
+      .def(py::init([](const py::object& given) {
+             return new PyTransform<transforms::Compose>(
+                 chain_in(given, "Compose"));
+           }),
+           py::arg("transforms"));
+}
+
+}  // namespace ptutils::bindings

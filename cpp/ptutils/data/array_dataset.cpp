@@ -1,0 +1,143 @@
+#include <cstring>
+
+#include "ptutils/data/dataset.h"
+#include "ptutils/data/detail/buffers.h"
+#include "ptutils/data/detail/sample_error.h"
+#include "ptutils/data/loader.h"
+
+namespace ptutils::data {
+namespace {
+
+constexpr char kWhere[] = "ArrayDataset";
+
+/// Calls f(name for messages, tensor) for each array.
+template <class F>
+void each_array(const Value& arrays, F&& f) {
+  if (arrays.is_tensor()) {
+    f(std::string("the array"), arrays);
+  } else if (arrays.is_list()) {
+    const auto& items = arrays.as_list().items;
+    for (std::size_t i = 0; i < items.size(); ++i)
+      f(str("array ", i), items[i]);
+  } else if (arrays.is_dict()) {
+    for (const auto& [key, value] : arrays.as_dict())
+      f(str("'", to_string(key), "'"), value);
+  } else {
+    fail(Kind::kType, kWhere, "arrays in a tuple, a list or a dict, not ",
+         arrays.type_name());
+  }
+}
+
+/// Every row of the array is one run of memory.
+bool rows_contiguous(const Tensor& t) {
+  std::int64_t expected = 1;
+  for (auto d = t.shape().size(); d-- > 1;) {
+    if (t.shape()[d] != 1 && t.strides()[d] != expected) return false;
+    expected *= t.shape()[d];
+  }
+  return true;
+}
+
+Value gather(const Tensor& source, std::span<const std::int64_t> indices,
+             bool run, const Value* reuse) {
+  Dims shape = source.shape();
+  shape[0] = static_cast<std::int64_t>(indices.size());
+  Tensor out = detail::buffer(reuse, shape, source.dtype());
+  out.origin = source.origin;
+  if (out.numel() == 0) return out;
+  auto item = static_cast<std::int64_t>(item_size(source.dtype()));
+  std::int64_t stride = source.strides()[0] * item;
+  auto row = out.nbytes() / indices.size();
+  if (!rows_contiguous(source)) {
+    for (std::size_t i = 0; i < indices.size(); ++i)
+      out.select(0, static_cast<std::int64_t>(i))
+          .copy_from(source.select(0, indices[i]));
+  } else if (run && stride == static_cast<std::int64_t>(row)) {
+    std::memcpy(out.bytes(), source.bytes() + indices[0] * stride,
+                out.nbytes());
+  } else {
+    detail::gather_rows(source.bytes(), stride, row, indices, out.bytes());
+  }
+  return out;
+}
+
+}  // namespace
+
+ArrayDataset::ArrayDataset(Value arrays) : arrays_(std::move(arrays)) {
+  std::string first;
+  each_array(arrays_, [&](const std::string& name, const Value& value) {
+    if (!value.is_tensor())
+      fail(Kind::kType, kWhere, name, " is a ", value.type_name(),
+           ", not an array");
+    const Tensor& t = value.as_tensor();
+    if (t.dim() == 0)
+      fail(Kind::kValue, kWhere, name,
+           " has no dimensions; the first one counts samples");
+    if (first.empty()) {
+      first = name;
+      size_ = t.size(0);
+    } else if (t.size(0) != size_) {
+      fail(Kind::kValue, kWhere, name, " has ", t.size(0), " samples (shape ",
+           t.shape_str(), "), ", first, " has ", size_,
+           "; the first dimensions must agree");
+    }
+  });
+  if (first.empty()) fail(Kind::kValue, kWhere, "no arrays were given");
+}
+
+Value ArrayDataset::get(std::int64_t index, Random) {
+  detail::check_indices({&index, 1}, size_, kWhere);
+  if (arrays_.is_tensor()) return arrays_.as_tensor().select(0, index);
+  if (arrays_.is_list()) {
+    List row;
+    row.tuple = true;
+    for (const Value& array : arrays_.as_list().items)
+      row.items.emplace_back(array.as_tensor().select(0, index));
+    return row;
+  }
+  Dict row;
+  for (const auto& [key, array] : arrays_.as_dict())
+    row.set(key, array.as_tensor().select(0, index));
+  return row;
+}
+
+Value ArrayDataset::get_batch(std::span<const std::int64_t> indices,
+                              const std::vector<Random>&, const Value& reuse) {
+  bool run = detail::check_indices(indices, size_, kWhere);
+  std::vector<std::int64_t> wrapped;
+  for (std::size_t i = 0; !run && i < indices.size(); ++i)
+    if (indices[i] < 0) {
+      if (wrapped.empty()) wrapped.assign(indices.begin(), indices.end());
+      wrapped[i] += size_;
+    }
+  if (!wrapped.empty()) indices = wrapped;
+  if (arrays_.is_tensor())
+    return gather(arrays_.as_tensor(), indices, run, &reuse);
+  if (arrays_.is_list()) {
+    const auto& items = arrays_.as_list().items;
+    List batch;
+    batch.tuple = true;
+    batch.items.reserve(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i)
+      batch.items.push_back(gather(items[i].as_tensor(), indices, run,
+                                   detail::item_of(&reuse, i)));
+    return batch;
+  }
+  Dict batch;
+  for (const auto& [key, array] : arrays_.as_dict())
+    batch.set(key, gather(array.as_tensor(), indices, run,
+                          detail::entry_of(&reuse, key)));
+  return batch;
+}
+
+Origin ArrayDataset::origin() const {
+  Origin found = Origin::kNative;
+  bool first = true;
+  each_array(arrays_, [&](const std::string&, const Value& value) {
+    if (first) found = value.as_tensor().origin;
+    first = false;
+  });
+  return found;
+}
+
+}  // namespace ptutils::data

@@ -1,0 +1,204 @@
+#include "ptutils/data/detail/batch_builder.h"
+
+#include <algorithm>
+
+#include "ptutils/common/names.h"
+#include "ptutils/data/detail/buffers.h"
+#include "ptutils/data/loader.h"
+
+namespace ptutils::data::detail {
+namespace {
+
+constexpr char kPreprocessor[] = "preprocessor";
+
+[[noreturn]] void differs(std::size_t i, const std::string& sample,
+                          const std::string& first) {
+  fail(Kind::kValue, "collate", "sample ", i, " of the batch: ", sample,
+       ", the first: ", first,
+       "; make samples alike (Resize, a crop), or give a collate_fn");
+}
+
+std::string described(const Pending& p) {
+  if (!p.is_tensor()) return "no array";
+  std::string shape;
+  for (std::int64_t n : p.shape()) shape += str(shape.empty() ? "" : "x", n);
+  return str(name(p.dtype()), " ", shape.empty() ? "0-d" : shape);
+}
+
+}  // namespace
+
+FieldChains::FieldChains(Preprocessor given, std::vector<std::string> names)
+    : given_(std::move(given)), names_(std::move(names)) {
+  for (const auto& [field, chain] : given_)
+    if (!field.empty() && !names_.empty() &&
+        std::find(names_.begin(), names_.end(), field) == names_.end())
+      fail(Kind::kKey, kPreprocessor, "samples have no field '", field, "'",
+           did_you_mean(field, names_));
+}
+
+const Chain* FieldChains::of(std::size_t i, const std::string* key) const {
+  for (const auto& [field, chain] : given_) {
+    const bool mine = field.empty()       ? i == 0
+                      : key               ? field == *key
+                      : i < names_.size() ? field == names_[i]
+                                          : field == std::to_string(i);
+    if (mine) return &chain;
+  }
+  return nullptr;
+}
+
+bool FieldChains::draws_random() const {
+  for (const auto& [field, chain] : given_)
+    for (const auto& transform : chain)
+      if (transform->draws_random()) return true;
+  return false;
+}
+
+bool FieldChains::is_python() const {
+  for (const auto& [field, chain] : given_)
+    for (const auto& transform : chain)
+      if (transform->is_python()) return true;
+  return false;
+}
+
+Value FieldChains::apply(Value sample, const Random& random) const {
+  auto change = [&](std::size_t i, const std::string* key, Value value) {
+    Pending pending(std::move(value));
+    if (const Chain* chain = of(i, key)) apply_chain(*chain, pending, random);
+    return pending.value();
+  };
+  if (sample.is_list()) {
+    auto& items = sample.as_list().items;
+    for (std::size_t i = 0; i < items.size(); ++i)
+      items[i] = change(i, nullptr, std::move(items[i]));
+    return sample;
+  }
+  if (!sample.is_dict()) return change(0, nullptr, std::move(sample));
+  std::size_t i = 0;
+  for (auto& [key, value] : sample.as_dict()) {
+    const std::string name = to_string(key);
+    value = change(i++, &name, std::move(value));
+  }
+  return sample;
+}
+
+namespace {
+
+std::string slot_name(const std::string& field, std::size_t i) {
+  return str("preprocessor.", field, field.empty() ? "" : ".", i);
+}
+
+}  // namespace
+
+void FieldChains::fields(Fields& f) {
+  for (auto& [field, chain] : given_)
+    for (std::size_t i = 0; i < chain.size(); ++i)
+      f(slot_name(field, i), chain[i]);
+}
+
+std::vector<std::string> FieldChains::field_slots() const {
+  std::vector<std::string> out;
+  for (const auto& [field, chain] : given_)
+    for (std::size_t i = 0; i < chain.size(); ++i)
+      out.push_back(slot_name(field, i));
+  return out;
+}
+
+Value FieldChains::to_config() const {
+  Dict out;
+  for (const auto& [field, chain] : given_) {
+    List transforms;
+    for (const auto& t : chain) transforms.items.push_back(t->to_config());
+    out.set(field, std::move(transforms));
+  }
+  return out;
+}
+
+/// The first sample's structure is that of the batch.
+void BatchBuilder::start(const Value& sample) {
+  if (sample.is_list()) {
+    List form;
+    form.tuple = sample.as_list().tuple;
+    form_ = std::move(form);
+    columns_.resize(sample.as_list().items.size());
+  } else if (sample.is_dict()) {
+    Dict form;
+    form.kind = sample.as_dict().kind;
+    for (const auto& [key, value] : sample.as_dict()) keys_.push_back(key);
+    form_ = std::move(form);
+    columns_.resize(keys_.size());
+  } else {
+    columns_.resize(1);
+  }
+}
+
+void BatchBuilder::add(Value sample, const Random& random) {
+  if (added_ == 0) start(sample);
+  if (form_.is_list()) {
+    if (!sample.is_list() || sample.as_list().items.size() != columns_.size())
+      differs(added_, sample.summary(), str(columns_.size(), " fields"));
+    auto& items = sample.as_list().items;
+    for (std::size_t i = 0; i < items.size(); ++i)
+      add_field(i, nullptr, std::move(items[i]), item_of(&reuse_, i), random);
+  } else if (form_.is_dict()) {
+    if (!sample.is_dict() || sample.as_dict().size() != keys_.size())
+      differs(added_, sample.summary(), str(keys_.size(), " fields"));
+    for (std::size_t i = 0; i < keys_.size(); ++i) {
+      Value* found = sample.as_dict().find(keys_[i]);
+      const std::string key = to_string(keys_[i]);
+      if (!found) differs(added_, str("without '", key, "'"), "with it");
+      add_field(i, &key, std::move(*found), entry_of(&reuse_, keys_[i]),
+                random);
+    }
+  } else {
+    add_field(0, nullptr, std::move(sample), &reuse_, random);
+  }
+  ++added_;
+}
+
+void BatchBuilder::add_field(std::size_t i, const std::string* key, Value value,
+                             const Value* reuse, const Random& random) {
+  Column& column = columns_[i];
+  Pending pending(std::move(value));
+  if (const Chain* chain = chains_.of(i, key))
+    apply_chain(*chain, pending, random);
+  if (added_ == 0 && pending.is_tensor()) {
+    Dims shape = pending.shape();
+    shape.insert(shape.begin(), static_cast<std::int64_t>(samples_));
+    column.out = buffer(reuse, shape, pending.dtype());
+    column.out.origin = origin_;
+    column.stacked = true;
+  }
+  if (!column.stacked) {
+    column.values.push_back(pending.value());
+    return;
+  }
+  const Tensor row = column.out.select(0, static_cast<std::int64_t>(added_));
+  if (!pending.is_tensor() || pending.dtype() != row.dtype() ||
+      pending.shape() != row.shape())
+    differs(added_, described(pending), described(Pending(Value(row))));
+  pending.write(row);
+}
+
+Value BatchBuilder::part(std::size_t i, const Value* reuse) {
+  Column& column = columns_[i];
+  if (column.stacked) return std::move(column.out);
+  return collate(std::move(column.values), reuse ? *reuse : Value());
+}
+
+Value BatchBuilder::finish() {
+  if (form_.is_list()) {
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      form_.as_list().items.push_back(part(i, item_of(&reuse_, i)));
+    return std::move(form_);
+  }
+  if (form_.is_dict()) {
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      form_.as_dict().set(keys_[i], part(i, entry_of(&reuse_, keys_[i])));
+    return std::move(form_);
+  }
+  if (columns_.empty()) return Value::list({});
+  return part(0, &reuse_);
+}
+
+}  // namespace ptutils::data::detail

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ptutils/data/dataset.h"
+
+/// A reader for each format that holds samples.
+namespace ptutils::data {
+
+/// Which fields a sample has: one gives the value itself, several a tuple in
+/// this order, none said all of them, as a dict.
+struct FieldChoice {
+  bool one = false;
+  std::vector<std::string> names;
+};
+
+/// The rows of an HDF5 file's data sets (paths below `group`; texts too).
+/// Chunks are inflated by the threads that ask for them, and kept in a cache of
+/// `cache_bytes` (0: a quarter of the memory that is free when the first file
+/// is opened, 1 GiB at most).
+class PTUTILS_API HDF5Reader : public DataReader {
+ public:
+  explicit HDF5Reader(FieldChoice fields = {}, std::string group = "",
+                      std::size_t cache_bytes = 0);
+  std::string class_name() const override { return "ptutils.data.HDF5Reader"; }
+  std::shared_ptr<Dataset> read(const std::string& source) override;
+  Value to_config() override;
+
+ private:
+  FieldChoice fields_;
+  std::string group_;
+  std::size_t cache_bytes_;
+};
+
+/// The rows of the arrays of .npz, .npy, .safetensors, .csv and whatever else
+/// ptutils::read reads as arrays of one length; mapped where the format allows.
+class PTUTILS_API ArrayReader : public DataReader {
+ public:
+  explicit ArrayReader(FieldChoice fields = {}) : fields_(std::move(fields)) {}
+  std::string class_name() const override { return "ptutils.data.ArrayReader"; }
+  std::shared_ptr<Dataset> read(const std::string& source) override;
+  Value to_config() override;
+
+ private:
+  FieldChoice fields_;
+};
+
+/// A folder of folders of pictures, one a class, in sorted order (torchvision's
+/// layout): samples (picture u8 (3, height, width), label int64). Pictures are
+/// decoded when a transform wants their pixels.
+class PTUTILS_API ImageFolderReader : public DataReader {
+ public:
+  /// `dct_scaling`: see EncodedImage.
+  explicit ImageFolderReader(bool dct_scaling = false)
+      : dct_scaling_(dct_scaling) {}
+  std::string class_name() const override {
+    return "ptutils.data.ImageFolderReader";
+  }
+  std::shared_ptr<Dataset> read(const std::string& source) override;
+  Value to_config() override;
+
+ private:
+  bool dct_scaling_;
+};
+
+/// By the content of the file, or a folder's layout. Kind::kFormat names the
+/// readers there are.
+PTUTILS_API std::shared_ptr<DataReader> reader_for(const std::string& source);
+
+/// ImageFolderReader over one folder, with its classes.
+class PTUTILS_API ImageFolder : public Dataset {
+ public:
+  ImageFolder() = default;  ///< open_folder() follows
+  ImageFolder(const std::string& root, Preprocessor preprocessor,
+              bool dct_scaling = false);
+  std::string class_name() const override { return "ptutils.data.ImageFolder"; }
+  void open_folder(const std::string& root, Preprocessor preprocessor,
+                   bool dct_scaling);
+  Value to_config() override;
+  const std::vector<std::string>& classes() const { return classes_; }
+  bool dct_scaling() const { return dct_scaling_; }
+
+ private:
+  std::string root_;
+  bool dct_scaling_ = false;
+  std::vector<std::string> classes_;
+};
+
+}  // namespace ptutils::data

@@ -1,0 +1,136 @@
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+
+#include "ptutils/data/detail/files.h"
+#include "ptutils/data/encoded_image.h"
+#include "ptutils/data/readers.h"
+
+namespace ptutils::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kFolderWhere[] = "ImageFolder";
+constexpr std::array<std::string_view, 9> kSuffixes = {
+    ".jpg", ".jpeg", ".png",  ".ppm", ".bmp",
+    ".pgm", ".tif",  ".tiff", ".webp"};  // torchvision's
+
+bool is_picture(const fs::path& path) {
+  std::string suffix = path.extension().string();
+  for (char& c : suffix)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(kSuffixes.begin(), kSuffixes.end(), suffix) !=
+         kSuffixes.end();
+}
+
+std::vector<std::string> class_folders(const std::string& root) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root, error))
+    if (entry.is_directory()) out.push_back(entry.path().filename().string());
+  if (error)
+    fail(Kind::kIO, kFolderWhere, root, ": ", error.message(),
+         "; give the folder that holds a folder for each class");
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+/// The names of all pictures in one text, with where each ends: some forty
+/// bytes a sample, without an object for each.
+class FolderDataset final : public Dataset {
+ public:
+  FolderDataset(std::string root, bool dct_scaling)
+      : root_(std::move(root)), dct_scaling_(dct_scaling) {
+    const auto classes = class_folders(root_);
+    for (const std::string& name : classes) {
+      std::vector<std::string> files;
+      for (const auto& entry :
+           fs::recursive_directory_iterator(fs::path(root_) / name))
+        if (entry.is_regular_file() && is_picture(entry.path()))
+          files.push_back(entry.path().lexically_relative(root_).string());
+      std::sort(files.begin(), files.end());
+      for (const std::string& file : files) {
+        names_ += file;
+        ends_.push_back(static_cast<std::uint32_t>(names_.size()));
+      }
+      class_ends_.push_back(size());
+    }
+    if (ends_.empty())
+      fail(Kind::kValue, kFolderWhere, root_, " holds ",
+           classes.empty() ? "no folders; give the folder that holds a folder "
+                             "for each class"
+                           : "folders without pictures (.jpg, .png, …)");
+  }
+  std::int64_t size() const override {
+    return static_cast<std::int64_t>(ends_.size());
+  }
+  Value get(std::int64_t index, Random) override {
+    const auto at = static_cast<std::size_t>(index);
+    const std::size_t begin = at == 0 ? 0 : ends_[at - 1];
+    const std::string path = str(
+        root_, "/", std::string_view(names_).substr(begin, ends_[at] - begin));
+    const auto label =
+        std::upper_bound(class_ends_.begin(), class_ends_.end(), index) -
+        class_ends_.begin();
+    List out;
+    out.tuple = true;
+    out.items.emplace_back(
+        std::shared_ptr<Opaque>(std::make_shared<EncodedImage>(
+            detail::file_bytes(path), path, dct_scaling_)));
+    out.items.emplace_back(static_cast<std::int64_t>(label));
+    return out;
+  }
+  bool draws_random() const override { return false; }
+  Origin origin() const override { return Origin::kNumpy; }
+  std::vector<std::string> field_names() const override {
+    return {"image", "label"};
+  }
+
+ private:
+  std::string root_;
+  bool dct_scaling_;
+  std::string names_;
+  std::vector<std::uint32_t> ends_;
+  std::vector<std::int64_t> class_ends_;
+};
+
+}  // namespace
+
+std::shared_ptr<Dataset> ImageFolderReader::read(const std::string& source) {
+  return std::make_shared<FolderDataset>(source, dct_scaling_);
+}
+
+Value ImageFolderReader::to_config() {
+  Dict config{{"func", class_name()}};
+  if (dct_scaling_) config.set("dct_scaling", true);
+  return config;
+}
+
+ImageFolder::ImageFolder(const std::string& root, Preprocessor preprocessor,
+                         bool dct_scaling) {
+  open_folder(root, std::move(preprocessor), dct_scaling);
+}
+
+void ImageFolder::open_folder(const std::string& root,
+                              Preprocessor preprocessor, bool dct_scaling) {
+  classes_ = class_folders(root);
+  root_ = root;
+  dct_scaling_ = dct_scaling;
+  open({{root},
+        {},
+        std::make_shared<ImageFolderReader>(dct_scaling),
+        std::move(preprocessor)});
+}
+
+Value ImageFolder::to_config() {
+  Dict config{{"func", class_name()}, {"root", root_}};
+  Value whole = Dataset::to_config();
+  if (const Value* preprocessor = whole.as_dict().find("preprocessor"))
+    config.set("preprocessor", *preprocessor);
+  if (dct_scaling_) config.set("dct_scaling", true);
+  return config;
+}
+
+}  // namespace ptutils::data

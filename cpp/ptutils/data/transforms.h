@@ -1,0 +1,247 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ptutils/data/pending.h"
+#include "ptutils/module/module.h"
+#include "ptutils/tensor/random.h"
+
+/// What is done to a sample on its way into the batch. Images are (C, H, W);
+/// what a transform draws comes from `random`, a stream of the sample's own.
+namespace ptutils::data {
+
+class PTUTILS_API Transform : public Module {
+ public:
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Transform";
+  }
+  virtual void apply(Pending& sample, Random random) = 0;
+  virtual bool draws_random() const { return false; }
+  /// It calls Python, whose lock it takes.
+  virtual bool is_python() const { return false; }
+  /// Of one value, by itself; what it draws comes from the default stream.
+  Value call(const Value& arguments) override;
+};
+
+using Chain = std::vector<std::shared_ptr<Transform>>;
+/// One after another, transform i with stream random.at(i).
+PTUTILS_API void apply_chain(const Chain& chain, Pending& sample,
+                             const Random& random);
+
+namespace transforms {
+
+/// A chain as one transform.
+class PTUTILS_API Compose : public Transform {
+ public:
+  explicit Compose(Chain chain) : chain_(std::move(chain)) {}
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Compose";
+  }
+  void apply(Pending& sample, Random random) override;
+  bool draws_random() const override;
+  bool is_python() const override;
+  void fields(Fields& f) override;
+  Value to_config() override;
+
+ private:
+  Chain chain_;
+};
+
+/// (H, W, C) -> (C, H, W): a view, no copy.
+class PTUTILS_API ToCHW : public Transform {
+ public:
+  std::string class_name() const override {
+    return "ptutils.data.transforms.ToCHW";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+};
+
+/// x * scale, as f32. 1/255 brings bytes to [0, 1].
+class PTUTILS_API ToFloat : public Transform {
+ public:
+  explicit ToFloat(double scale = 1) : scale_(scale) {}
+  std::string class_name() const override {
+    return "ptutils.data.transforms.ToFloat";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+
+ private:
+  double scale_;
+};
+
+/// (x - mean) / std, as f32; one value, or one a channel.
+class PTUTILS_API Normalize : public Transform {
+ public:
+  Normalize(std::vector<double> mean, std::vector<double> std);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Normalize";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+
+ private:
+  std::vector<double> mean_, std_;
+  std::vector<float> factors_, offsets_;
+};
+
+/// To another dtype (values as ptutils::cast gives them).
+class PTUTILS_API Cast : public Transform {
+ public:
+  explicit Cast(DType dtype) : dtype_(dtype) {}
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Cast";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+
+ private:
+  DType dtype_;
+};
+
+/// Labels 0 <= i < classes to f32 rows of zeros with a one.
+class PTUTILS_API OneHot : public Transform {
+ public:
+  explicit OneHot(std::int64_t classes);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.OneHot";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+
+ private:
+  std::int64_t classes_;
+};
+
+/// A size: one number is both sides, of Resize the shorter one.
+struct Size {
+  std::int64_t height = 0;
+  std::optional<std::int64_t> width;
+};
+
+/// Bilinear with antialiasing; one number: the shorter side becomes that long,
+/// the other in proportion (torchvision's rule).
+class PTUTILS_API Resize : public Transform {
+ public:
+  explicit Resize(Size size);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Resize";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+
+ private:
+  Size size_;
+};
+
+/// The middle; an image that is smaller gets zeros around it.
+class PTUTILS_API CenterCrop : public Transform {
+ public:
+  explicit CenterCrop(Size size);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.CenterCrop";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+
+ private:
+  Size size_;
+};
+
+/// A part anywhere, each place equally likely, after `padding` zeros were put
+/// around.
+class PTUTILS_API RandomCrop : public Transform {
+ public:
+  explicit RandomCrop(Size size, std::int64_t padding = 0);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.RandomCrop";
+  }
+  void apply(Pending& sample, Random random) override;
+  bool draws_random() const override { return true; }
+  Value to_config() override;
+
+ private:
+  Size size_;
+  std::int64_t padding_;
+};
+
+/// A part of random area and aspect ratio, resized (Szegedy et al. 2015;
+/// torchvision's rule: area uniform in `scale` of the whole, the logarithm of
+/// the ratio uniform in `ratio`; ten tries, then the middle).
+class PTUTILS_API RandomResizedCrop : public Transform {
+ public:
+  using Range = std::pair<double, double>;
+  explicit RandomResizedCrop(Size size, Range scale = {.08, 1},
+                             Range ratio = {3. / 4, 4. / 3});
+  std::string class_name() const override {
+    return "ptutils.data.transforms.RandomResizedCrop";
+  }
+  void apply(Pending& sample, Random random) override;
+  bool draws_random() const override { return true; }
+  Value to_config() override;
+
+ private:
+  Size size_;
+  Range scale_, ratio_;
+};
+
+/// Left and right exchanged, with probability p.
+class PTUTILS_API RandomHorizontalFlip : public Transform {
+ public:
+  explicit RandomHorizontalFlip(double p = .5);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.RandomHorizontalFlip";
+  }
+  void apply(Pending& sample, Random random) override;
+  bool draws_random() const override { return true; }
+  Value to_config() override;
+
+ private:
+  double p_;
+};
+
+/// Brightness, contrast and saturation times a number drawn from
+/// [max(0, 1 - strength), 1 + strength], the hue turned by up to `hue` of the
+/// circle, in a random order (torchvision's ColorJitter). (3, H, W), u8 or f32
+/// in [0, 1].
+class PTUTILS_API ColorJitter : public Transform {
+ public:
+  explicit ColorJitter(double brightness = 0, double contrast = 0,
+                       double saturation = 0, double hue = 0);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.ColorJitter";
+  }
+  void apply(Pending& sample, Random random) override;
+  bool draws_random() const override { return true; }
+  Value to_config() override;
+
+ private:
+  std::array<double, 4> strengths_;
+};
+
+/// A square of `size` pixels, its centre anywhere, set to `value` (DeVries,
+/// Taylor 2017), with probability p.
+class PTUTILS_API Cutout : public Transform {
+ public:
+  explicit Cutout(std::int64_t size, double value = 0, double p = 1);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Cutout";
+  }
+  void apply(Pending& sample, Random random) override;
+  bool draws_random() const override { return true; }
+  Value to_config() override;
+
+ private:
+  std::int64_t size_;
+  double value_, p_;
+};
+
+}  // namespace transforms
+}  // namespace ptutils::data

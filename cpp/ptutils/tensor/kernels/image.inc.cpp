@@ -1,0 +1,197 @@
+// Images on their way into a batch. Included by level.cpp.
+#pragma once
+
+#include "ptutils/tensor/kernels/table.h"
+
+namespace {
+
+using namespace ptutils::kernels;
+
+using U8x16 = uint8_t __attribute__((vector_size(16)));
+using U8x16Unaligned = uint8_t __attribute__((vector_size(16), aligned(1)));
+using F32x16 = float __attribute__((vector_size(64)));
+using F32x16Unaligned = float __attribute__((vector_size(64), aligned(4)));
+using F32x4 = float __attribute__((vector_size(16)));
+using F32x4Unaligned = float __attribute__((vector_size(16), aligned(4)));
+using I32x4 = int32_t __attribute__((vector_size(16)));
+
+constexpr Index kLanes = 16;
+
+/// 16 bytes of a row, as floats, to where they belong.
+template <bool kMirrored>
+void put_16(U8x16 bytes, float factor, float offset, float* out, Index x,
+            Index n) {
+  F32x16 value = __builtin_convertvector(bytes, F32x16) * factor + offset;
+  if constexpr (kMirrored) {
+    *reinterpret_cast<F32x16Unaligned*>(out + n - kLanes - x) =
+        __builtin_shufflevector(value, value, 15, 14, 13, 12, 11, 10, 9, 8, 7,
+                                6, 5, 4, 3, 2, 1, 0);
+  } else {
+    *reinterpret_cast<F32x16Unaligned*>(out + x) = value;
+  }
+}
+
+template <bool kMirrored>
+void put_1(uint8_t byte, float factor, float offset, float* out, Index x,
+           Index n) {
+  out[kMirrored ? n - 1 - x : x] = static_cast<float>(byte) * factor + offset;
+}
+
+/// One channel, whose elements are `step` apart.
+template <bool kMirrored>
+void affine_row(const uint8_t* in, Index step, Index n, float factor,
+                float offset, float* out) {
+  Index x = 0;
+  if (step == 1)
+    for (; x + kLanes <= n; x += kLanes)
+      put_16<kMirrored>(*reinterpret_cast<const U8x16Unaligned*>(in + x),
+                        factor, offset, out, x, n);
+  for (; x < n; ++x) put_1<kMirrored>(in[x * step], factor, offset, out, x, n);
+}
+
+/// Bytes r g b r g b … of n pixels to three rows, `plane` apart.
+template <bool kMirrored>
+void affine_rgb_row(const uint8_t* in, Index n, const float* factors,
+                    const float* offsets, float* out, Index plane) {
+  Index x = 0;
+  for (; x + kLanes <= n; x += kLanes) {
+    const auto* at = reinterpret_cast<const U8x16Unaligned*>(in + 3 * x);
+    const U8x16 a = at[0];
+    const U8x16 b = at[1];
+    const U8x16 c = at[2];
+    U8x16 ab = __builtin_shufflevector(a, b, 0, 3, 6, 9, 12, 15, 18, 21, 24, 27,
+                                       30, 0, 0, 0, 0, 0);
+    put_16<kMirrored>(__builtin_shufflevector(ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                              9, 10, 17, 20, 23, 26, 29),
+                      factors[0], offsets[0], out, x, n);
+    ab = __builtin_shufflevector(a, b, 1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31,
+                                 0, 0, 0, 0, 0);
+    put_16<kMirrored>(__builtin_shufflevector(ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                              9, 10, 18, 21, 24, 27, 30),
+                      factors[1], offsets[1], out + plane, x, n);
+    ab = __builtin_shufflevector(a, b, 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 0,
+                                 0, 0, 0, 0, 0);
+    put_16<kMirrored>(__builtin_shufflevector(ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                              9, 16, 19, 22, 25, 28, 31),
+                      factors[2], offsets[2], out + 2 * plane, x, n);
+  }
+  for (; x < n; ++x)
+    for (Index k = 0; k < 3; ++k)
+      put_1<kMirrored>(in[3 * x + k], factors[k], offsets[k], out + k * plane,
+                       x, n);
+}
+
+template <bool kMirrored>
+void affine_image(const ImageView& in, const float* factors,
+                  const float* offsets, float* out) {
+  const auto* bytes = static_cast<const uint8_t*>(in.data);
+  const Index plane = in.height * in.width;
+  const bool rgb = in.channels == 3 && in.c_step == 1 && in.x_step == 3;
+  // Rows without gaps are one row, unless each is mirrored.
+  const bool joined = !kMirrored && in.y_step == in.width * in.x_step;
+  const Index rows = joined ? 1 : in.height;
+  const Index n = joined ? plane : in.width;
+  if (rgb) {
+    for (Index y = 0; y < rows; ++y)
+      affine_rgb_row<kMirrored>(bytes + y * in.y_step, n, factors, offsets,
+                                out + y * in.width, plane);
+    return;
+  }
+  for (Index c = 0; c < in.channels; ++c)
+    for (Index y = 0; y < rows; ++y)
+      affine_row<kMirrored>(bytes + c * in.c_step + y * in.y_step, in.x_step, n,
+                            factors[c], offsets[c],
+                            out + c * plane + y * in.width);
+}
+
+void image_affine(const ImageView& in, const float* factors,
+                  const float* offsets, bool mirrored, float* out) {
+  if (mirrored) {
+    affine_image<true>(in, factors, offsets, out);
+  } else {
+    affine_image<false>(in, factors, offsets, out);
+  }
+}
+
+/// sums[j] = the weighted rows at j.
+template <class In>
+void sum_rows(const In* in, Index y_step, const float* weights, Index taps,
+              Index n, float* sums) {
+  for (Index j = 0; j < n; ++j)
+    sums[j] = static_cast<float>(in[j]) * weights[0];
+  for (Index t = 1; t < taps; ++t) {
+    const In* row = in + t * y_step;
+    const float w = weights[t];
+    for (Index j = 0; j < n; ++j) sums[j] += static_cast<float>(row[j]) * w;
+  }
+}
+
+/// Of bytes the nearest whole level, as a picture of bytes would hold it.
+template <class In>
+float level_of(float sum) {
+  if constexpr (sizeof(In) == 1)
+    return static_cast<float>(static_cast<int32_t>(sum + 0.5F));
+  return sum;
+}
+
+template <class In, class Out>
+void put_level(float sum, float factor, float offset, Out* out) {
+  const float level = level_of<In>(sum);
+  *out = sizeof(Out) == 1 ? static_cast<Out>(level)
+                          : static_cast<Out>(level * factor + offset);
+}
+
+/// The columns of one row of sums; pixels of `kChannels` (1 or 3) elements,
+/// with room for one element more behind the last.
+template <class In, class Out, Index kChannels>
+void sum_columns(const float* sums, Index first_column, const Resample& job,
+                 Index channel, Out* out) {
+  const Taps& columns = job.columns;
+  for (Index x = 0; x < job.out_width; ++x) {
+    const float* at = sums + (columns.first[x] - first_column) * kChannels;
+    const float* weights = columns.weights + x * columns.taps;
+    const Index to = (job.mirrored ? job.out_width - 1 - x : x) * job.out_x;
+    if constexpr (kChannels == 3) {
+      F32x4 sum = *reinterpret_cast<const F32x4Unaligned*>(at) * weights[0];
+      for (Index t = 1; t < columns.taps; ++t)
+        sum +=
+            *reinterpret_cast<const F32x4Unaligned*>(at + 3 * t) * weights[t];
+      for (Index c = 0; c < 3; ++c)
+        put_level<In>(sum[c], job.factors[c], job.offsets[c],
+                      out + to + c * job.out_c);
+    } else {
+      float sum = at[0] * weights[0];
+      for (Index t = 1; t < columns.taps; ++t) sum += at[t] * weights[t];
+      put_level<In>(sum, job.factors[channel], job.offsets[channel], out + to);
+    }
+  }
+}
+
+template <class In, class Out>
+void resample(const Resample& job) {
+  const ImageView& in = job.in;
+  const auto* data = static_cast<const In*>(in.data);
+  auto* out = static_cast<Out*>(job.out);
+  const Taps& columns = job.columns;
+  // The columns that are wanted at all; `first` never falls.
+  const Index begin = columns.first[0];
+  const Index n = columns.first[job.out_width - 1] + columns.taps - begin;
+  const bool rgb = in.channels == 3 && in.c_step == 1 && in.x_step == 3;
+  for (Index y = 0; y < job.out_height; ++y) {
+    const float* weights = job.rows.weights + y * job.rows.taps;
+    const In* row = data + job.rows.first[y] * in.y_step + begin * in.x_step;
+    if (rgb) {
+      sum_rows(row, in.y_step, weights, job.rows.taps, 3 * n, job.scratch);
+      sum_columns<In, Out, 3>(job.scratch, begin, job, 0, out + y * job.out_y);
+      continue;
+    }
+    for (Index c = 0; c < in.channels; ++c) {
+      sum_rows(row + c * in.c_step, in.y_step, weights, job.rows.taps, n,
+               job.scratch);
+      sum_columns<In, Out, 1>(job.scratch, begin, job, c,
+                              out + y * job.out_y + c * job.out_c);
+    }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,68 @@
+"""What is done to samples on their way into a batch.
+
+Images are (C, H, W), as torch has them. What a chain asks for is done in one pass
+into the batch: a crop of what was resized is the only part that is resized.
+Functions of one value go anywhere in a chain; each call takes the interpreter's
+lock, and some microseconds.
+
+>>> import numpy as np
+>>> from ptutils.data import transforms as T
+>>> chain = T.Compose([T.ToCHW(), T.CenterCrop(2), T.ToFloat(1 / 255)])
+>>> chain(np.full((4, 4, 3), 255, np.uint8)).shape
+(3, 2, 2)
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from .._core import (
+    Cast,
+    CenterCrop,
+    ColorJitter,
+    Compose,
+    Cutout,
+    Normalize,
+    OneHot,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    Resize,
+    ToCHW,
+    ToFloat,
+    Transform,
+)
+from .._unknown import attributes_of
+
+__all__ = [
+    "Cast",
+    "CenterCrop",
+    "ColorJitter",
+    "Compose",
+    "Cutout",
+    "Normalize",
+    "OneHot",
+    "RandomCrop",
+    "RandomHorizontalFlip",
+    "RandomResizedCrop",
+    "Resize",
+    "ToCHW",
+    "ToFloat",
+    "Transform",
+]
+__getattr__ = attributes_of(__name__, __all__)
+
+
+def _takes_random(function: Any) -> bool:
+    try:
+        return "random" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a function of another language
+        return False
+
+
+def _generator(key: int, counter: int) -> Any:
+    """A NumPy generator of a sample's stream."""
+    import numpy as np
+
+    return np.random.Generator(np.random.Philox(key=[key, counter]))
