@@ -343,18 +343,15 @@ void def_folder(Class& cls) {
       },
       py::name("initialize"), py::is_method(cls), py::arg("root"),
       py::arg("preprocessor") = py::none(), py::arg("dct_scaling") = false);
-  cls.def("_extra_state", [](ImageFolder& self) -> py::object {
+  cls.def("_constructor", [](ImageFolder& self) {
     auto opened = self.opened();
-    if (!opened) return py::none();
-    return py::make_tuple(opened->data_source,
-                          preprocessor_out(opened->preprocessor),
-                          self.dct_scaling());
+    py::dict arguments;
+    arguments["root"] = opened.value().data_source.at(0);
+    arguments["preprocessor"] = preprocessor_out(opened->preprocessor);
+    arguments["dct_scaling"] = self.dct_scaling();
+    return arguments;
   });
-  cls.def("_set_extra_state", [](ImageFolder& self, const py::tuple& state) {
-    self.open_folder(py::cast<std::vector<std::string>>(state[0]).at(0),
-                     preprocessor_in(state[1], "ImageFolder"),
-                     py::cast<bool>(state[2]));
-  });
+  cls.attr("_extra_state") = py::none();
   cls.def_property_readonly(
       "classes", [](ImageFolder& self) { return self.classes(); },
       "The names of the labels: those of the folders, sorted.");

@@ -272,10 +272,14 @@ std::shared_ptr<Transform> transform_in(py::handle given,
                                         std::string_view where) {
   if (py::isinstance<Transform>(given))
     return py::cast<std::shared_ptr<Transform>>(given);
-  if (PyType_Check(given.ptr()) || !PyCallable_Check(given.ptr()))
+  const bool class_of_ours =
+      PyType_Check(given.ptr()) &&
+      PyObject_IsSubclass(given.ptr(), py::type::of<Transform>().ptr()) == 1;
+  if (class_of_ours || !PyCallable_Check(given.ptr()))
     fail(Kind::kType, where, "a transform is a function of one value, not ",
-         PyType_Check(given.ptr()) ? "the class " : "",
-         std::string(py::repr(given)).substr(0, 60));
+         class_of_ours ? "the class " : "",
+         std::string(py::repr(given)).substr(0, 60),
+         class_of_ours ? ": call it" : "");
   return std::make_shared<CallableTransform>(
       py::reinterpret_borrow<py::object>(given));
 }
@@ -330,13 +334,24 @@ void def_transforms(py::module_& m) {
   def_pixels(m);
   def_geometry(m);
   def_colours(m);
-  def_transform<transforms::Compose>(m, "Compose",
-                                     "One transform after another.")
-      .def(py::init([](const py::object& given) {
-             return new PyTransform<transforms::Compose>(
-                 chain_in(given, "Compose"));
-           }),
-           py::arg("transforms"));
+  auto compose = def_transform<transforms::Compose>(
+      m, "Compose", "One transform after another.");
+  compose.def(py::init([](const py::object& given) {
+                return new PyTransform<transforms::Compose>(
+                    chain_in(given, "Compose"));
+              }),
+              py::arg("transforms"));
+  // What it holds may be functions, which no configuration has.
+  compose.attr("_constructor") = py::cpp_function(
+      [](transforms::Compose& self) {
+        py::list chain;
+        for (const auto& transform : self.chain())
+          chain.append(transform_out(transform));
+        py::dict arguments;
+        arguments["transforms"] = chain;
+        return arguments;
+      },
+      py::name("_constructor"), py::is_method(compose));
 }
 
 }  // namespace ptutils::bindings

@@ -121,9 +121,8 @@ py::object reduce(py::handle self) {
                              ? self.attr("_constructor")()
                              : py::object(py::dict());
   py::object type = py::type::of(self);
-  py::object extra = py::hasattr(self, "_extra_state")
-                         ? self.attr("_extra_state")()
-                         : py::object(py::none());
+  py::object extra = py::getattr(self, "_extra_state", py::none());
+  if (!extra.is_none()) extra = extra();
   return py::make_tuple(py::module_::import("ptutils.module").attr("rebuild"),
                         py::make_tuple(type, arguments),
                         py::make_tuple(reader.out, attributes_of(self), extra,

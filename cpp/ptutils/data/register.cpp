@@ -1,3 +1,5 @@
+#include "ptutils/data/detail/register.h"
+
 #include "ptutils/data/loader.h"
 
 namespace ptutils::data {
@@ -70,6 +72,8 @@ ModulePtr make_provider(const Arguments& args) {
 }  // namespace
 
 void register_data(Registry& registry) {
+  detail::register_files(registry);
+  detail::register_transforms(registry);
   add_images<FashionMNIST>(registry, "ptutils.data.FashionMNIST");
   add_images<MNIST>(registry, "ptutils.data.MNIST");
   registry.add(

@@ -48,6 +48,7 @@ class PTUTILS_API Compose : public Transform {
   bool is_python() const override;
   void fields(Fields& f) override;
   Value to_config() override;
+  const Chain& chain() const { return chain_; }
 
  private:
   Chain chain_;

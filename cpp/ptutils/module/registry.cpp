@@ -17,8 +17,10 @@ struct SlotPrefixes {
 };
 
 bool is_sampler(std::string_view name) { return name.ends_with("Sampler"); }
+bool is_reader(std::string_view name) { return name.ends_with("Reader"); }
 bool is_dataset(std::string_view name) {
-  return !is_sampler(name) && name != "DataLoader" && name != "DataProvider";
+  return !is_sampler(name) && !is_reader(name) && name != "DataLoader" &&
+         name != "DataProvider";
 }
 
 const std::vector<SlotPrefixes>& slots() {
@@ -38,6 +40,9 @@ const std::vector<SlotPrefixes>& slots() {
       {"val", {"ptutils.data."}, is_dataset},
       {"test", {"ptutils.data."}, is_dataset},
       {"data", {"ptutils.data."}, is_dataset},
+      {"data_reader", {"ptutils.data."}, is_reader},
+      {"preprocessor", {"ptutils.data.transforms."}},
+      {"transforms", {"ptutils.data.transforms."}},
       {"dbinterface", {"ptutils.database."}},
       {"callbacks", {"ptutils.callbacks."}},
   };

@@ -1,0 +1,388 @@
+"""Data sets over files: readers beside the formats' own libraries, shards, sources
+in memory, and what they are to torch's loader, to pickles and to configurations."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import weakref
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from pictures import folder, scene
+
+import ptutils as pt
+from ptutils.data import (
+    ArrayDataset,
+    ArrayReader,
+    DataLoader,
+    DataReader,
+    Dataset,
+    HDF5Reader,
+    ImageFolder,
+)
+from ptutils.data import transforms as T
+
+N = 103
+RNG = np.random.default_rng(0)
+IMAGES = np.stack([scene(12, 10, i) for i in range(N)])
+LABELS = np.arange(N) * 3 % 10
+
+
+def batches(data: Any, **options: Any) -> list[Any]:
+    return list(DataLoader(data, batch_size=16, **options))
+
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "contiguous": {},
+    "one": {"chunks": (1, 12, 10, 3), "compression": "gzip"},
+    "many": {"chunks": (8, 12, 10, 3), "compression": "gzip", "shuffle": True},
+    "cut": {"chunks": (5, 7, 4, 2), "compression": "gzip", "fletcher32": True},
+    "lzf": {"chunks": (9, 12, 10, 3), "compression": "lzf"},
+    "plain": {"chunks": (4, 12, 10, 3)},
+    "growing": {"chunks": (4, 12, 10, 3), "maxshape": (None, 12, 10, 3)},
+    "scaled": {"chunks": (4, 12, 10, 3), "scaleoffset": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def h5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("h5") / "train.h5"
+    with h5py.File(path, "w") as file:
+        for name, options in LAYOUTS.items():
+            file.create_dataset(name, data=IMAGES, **options)
+        for dtype in ("<f4", ">f4", "<f8", "<i2", ">i8", "?", "<c8"):
+            values = RNG.integers(0, 2, (N, 3)).astype(dtype)
+            file.create_dataset(
+                f"types/{dtype[-2:]}{dtype[0] == '>'}", data=values, chunks=(7, 3)
+            )
+        sparse = file.create_dataset(
+            "sparse", (N, 4), "f4", chunks=(10, 4), fillvalue=7, compression="gzip"
+        )
+        sparse[20:30] = 1
+        file["labels"] = LABELS
+        file["names"] = [f"sample {i}" for i in range(N)]
+        file["never"] = h5py.Empty("f4")
+        file["number"] = 3
+    return path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_rows_are_those_of_h5py(h5: Path, layout: str, workers: int) -> None:
+    data = Dataset(h5, HDF5Reader([layout, "labels"]))
+    assert len(data) == N and data.field_names == [layout, "labels"]
+    for shuffle in (False, True):
+        loader = DataLoader(data, batch_size=16, shuffle=shuffle, num_workers=workers)
+        order = loader._order()
+        images, labels = (np.concatenate(c) for c in zip(*loader, strict=True))
+        np.testing.assert_array_equal(images, IMAGES[order])
+        np.testing.assert_array_equal(labels, LABELS[order])
+        assert images.dtype == np.uint8 and labels.dtype == np.int64
+    image, label = data[-1]
+    np.testing.assert_array_equal(image, IMAGES[-1])
+    assert isinstance(label, np.int64) and label == LABELS[-1]
+
+
+def test_every_dtype_and_what_was_never_written(h5: Path) -> None:
+    with h5py.File(h5) as file:
+        for name, values in file["types"].items():
+            data = Dataset(h5, HDF5Reader(name, group="types"))
+            got = np.concatenate(batches(data))
+            np.testing.assert_array_equal(got, values[:])
+            assert got.dtype == values.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(
+            np.concatenate(batches(Dataset(h5, HDF5Reader("sparse")))),
+            file["sparse"][:],
+        )
+
+
+def test_one_field_is_a_value_a_list_a_tuple_none_a_dict(h5: Path) -> None:
+    assert Dataset(h5, HDF5Reader("labels"))[4] == 12 % 10
+    assert Dataset(h5, HDF5Reader(["names"]))[4] == ("sample 4",)
+    everything = Dataset(h5, HDF5Reader(["types/f4False", "names"]))
+    assert everything[4][1] == "sample 4"
+    whole = Dataset(h5, HDF5Reader(group="types"))
+    assert set(whole[0]) == set(whole.field_names) and len(whole.field_names) == 7
+    assert batches(Dataset(h5, HDF5Reader("names")))[0][3] == "sample 3"
+
+
+def test_a_small_cache_gives_the_same(h5: Path) -> None:
+    for size in (1, 5000, 10**9):
+        data = Dataset(h5, HDF5Reader("many", cache_bytes=size))
+        for _ in range(2):
+            for i in (0, 50, 7, 102, 0, 51):
+                np.testing.assert_array_equal(data[i], IMAGES[i])
+
+
+def test_names_that_are_not_there_name_those_that_are(
+    h5: Path, tmp_path: Path
+) -> None:
+    for fields, group, message in (
+        (["imags"], "", "no data set 'imags'; it has: contiguous, "),
+        (["many/x"], "", "'many' is a data set, not a group"),
+        (["x"], "types", "'types' has: "),
+        (["types"], "", "'types': is a group"),
+        (["number"], "", "no dimension to count samples along"),
+        (["never"], "", "no dimension to count samples along"),
+    ):
+        with pytest.raises(pt.errors.Error, match=message):
+            Dataset(h5, HDF5Reader(fields, group=group))
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["a"], file["b"] = np.zeros(3), np.zeros(5)
+    with pytest.raises(pt.errors.WrongValue, match="'b' has 5 rows, 'a' 3"):
+        Dataset(tmp_path / "b.h5")
+
+
+def test_shards_and_patterns_are_one_data_set(tmp_path: Path) -> None:
+    for i, (a, b) in enumerate([(0, 40), (40, 41), (41, 41), (41, N)]):
+        pt.save(tmp_path / f"part-{i}.npz", {"x": IMAGES[a:b], "y": LABELS[a:b]})
+    reader = ArrayReader(["x", "y"])
+    one = Dataset(tmp_path / "part-*.npz", reader)
+    many = Dataset([tmp_path / f"part-{i}.npz" for i in range(4)], reader)
+    mixed = Dataset([tmp_path / "part-0.npz", str(tmp_path / "part-[123].npz")], reader)
+    for data in (one, many, mixed):
+        assert len(data) == N
+        x, y = (np.concatenate(c) for c in zip(*batches(data), strict=True))
+        np.testing.assert_array_equal(x, IMAGES)
+        np.testing.assert_array_equal(y, LABELS)
+        np.testing.assert_array_equal(data[40][0], IMAGES[40])
+    with pytest.raises(pt.errors.IOFailed, match="no file matches"):
+        Dataset(tmp_path / "none-*.npz")
+    with pytest.raises(pt.errors.IOFailed, match="no such file"):
+        Dataset(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".h5", ".lmdb", ".csv"])
+def test_the_reader_is_found_by_the_files_format(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    y = LABELS.astype(np.float64) if suffix == ".csv" else LABELS
+    pt.save(path, {"y": y, "z": y + 1})
+    data = Dataset(path)
+    assert len(data) == N
+    assert data[5] == {"y": y[5], "z": y[5] + 1}
+    np.testing.assert_array_equal(
+        np.concatenate([b["z"] for b in batches(data)]), y + 1
+    )
+    with pytest.raises(pt.errors.UnknownName, match="no (array|data set) 'w'"):
+        Dataset(path, HDF5Reader("w") if suffix == ".h5" else ArrayReader("w"))
+
+
+def test_a_single_array_gives_its_rows(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", IMAGES)
+    data = Dataset(tmp_path / "a.npy", preprocessor=[T.ToCHW()])
+    assert data[7].shape == (3, 12, 10)
+    np.testing.assert_array_equal(batches(data)[1][0], IMAGES[16].transpose(2, 0, 1))
+
+
+class Lines(DataReader):
+    def read(self, source: str) -> Any:
+        return Path(source).read_text().splitlines()
+
+
+class Columns(DataReader):
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def read(self, source: str) -> Any:
+        return {"a": np.loadtxt(source) * self.times}
+
+
+def test_readers_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("1\n2\n3\n")
+    data = Dataset(tmp_path / "a.txt", Lines(), preprocessor=[float])
+    assert [data[i] for i in range(3)] == [1.0, 2.0, 3.0]
+    for workers in (0, 1, 2):
+        (batch,) = DataLoader(data, batch_size=3, num_workers=workers)
+        assert batch.tolist() == [1.0, 2.0, 3.0]
+    columns = Dataset([tmp_path / "a.txt"] * 2, Columns(3))
+    assert len(columns) == 6 and columns[4] == {"a": 6.0}
+    assert pickle.loads(pickle.dumps(columns))[4] == {"a": 6.0}
+
+    class Nothing(DataReader):
+        def read(self, source: str) -> Any:
+            return None
+
+    class Missing(DataReader):
+        pass
+
+    with pytest.raises(pt.errors.WrongType, match="is no data set"):
+        Dataset(tmp_path / "a.txt", Nothing())
+    with pytest.raises(NotImplementedError, match=r"defines no read\(self, source\)"):
+        Dataset(tmp_path / "a.txt", Missing())
+    with pytest.raises(pt.errors.WrongType, match="a class: call it"):
+        Dataset(tmp_path / "a.txt", Lines)  # type: ignore[arg-type]
+
+
+def test_sources_in_memory_are_mapped() -> None:
+    arrays = Dataset((IMAGES, LABELS), preprocessor={"0": [T.ToCHW()], "1": [T.OneHot(10)]})
+    image, label = arrays[3]
+    assert image.shape == (3, 12, 10) and label.tolist() == np.eye(10)[9].tolist()
+    again = Dataset(arrays, preprocessor=[T.ToFloat(1 / 255)])
+    np.testing.assert_allclose(
+        batches(again)[0][0], IMAGES[:16].transpose(0, 3, 1, 2) / 255, atol=1e-6
+    )
+    both = Dataset([ArrayDataset(LABELS), ArrayDataset(LABELS + 100)])
+    assert len(both) == 2 * N and both[N + 4] == (LABELS[4] + 100,)
+    ours = Dataset(range(5), preprocessor=[lambda i: i * i])
+    assert [ours[i] for i in range(-2, 2)] == [9, 16, 0, 1]
+
+
+class Own(Dataset):
+    """Its own samples out of a file's."""
+
+    def __init__(self, path: Path, times: int) -> None:
+        super().__init__(data_source=path, data_reader=HDF5Reader(["many", "labels"]))
+        self.times = times
+
+    def __getitem__(self, index: int) -> Any:
+        image, label = super().__getitem__(index)
+        return image[:2].astype(np.float32) * self.times, label
+
+
+def test_a_subclass_changes_the_samples_of_its_files(h5: Path) -> None:
+    data = Own(h5, 2)
+    for copied in (data, pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+        assert len(copied) == N
+        images, labels = batches(copied, num_workers=1)[1]
+        np.testing.assert_array_equal(images, IMAGES[16:32, :2] * np.float32(2))
+        np.testing.assert_array_equal(labels, LABELS[16:32])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_torchs_loader_gives_equal_samples(
+    h5: Path, tmp_path: Path, workers: int, context: str
+) -> None:
+    data = pytest.importorskip("torch.utils.data")
+    if workers == 0 and context == "spawn":
+        pytest.skip("no process is made")
+    root = folder(tmp_path / "photos", {"a": [(40, 50)] * 3, "b": [(50, 40)] * 4})
+    for ours in (
+        Dataset(h5, HDF5Reader(["many", "labels"]), {"many": [T.ToCHW(), T.ToFloat()]}),
+        Own(h5, 3),
+        ImageFolder(root, preprocessor=[T.Resize(20), T.CenterCrop(16), T.ToFloat()]),
+    ):
+        theirs = data.DataLoader(
+            ours,
+            batch_size=16,
+            num_workers=workers,
+            multiprocessing_context=context if workers else None,
+        )
+        for a, b in zip(theirs, batches(ours, num_workers=workers), strict=True):
+            np.testing.assert_array_equal(a[0].numpy(), b[0])
+            np.testing.assert_array_equal(a[1].numpy(), b[1])
+
+
+def test_data_sets_of_files_come_back_from_configurations(
+    h5: Path, tmp_path: Path
+) -> None:
+    root = folder(tmp_path / "photos", {"a": [(40, 50)], "b": [(50, 40)]})
+    for data in (
+        Dataset(
+            [h5, h5],
+            HDF5Reader(["many", "labels"], cache_bytes=10**6),
+            {"many": [T.ToCHW(), T.RandomCrop(8)], "labels": [T.OneHot(10)]},
+        ),
+        Dataset(h5, HDF5Reader(group="types")),
+        ImageFolder(root, preprocessor=[T.Resize((8, 9))], dct_scaling=True),
+    ):
+        config = data.to_config()
+        again = pt.Config(config).configure()
+        assert type(again) is type(data) and again.to_config() == config
+        assert len(again) == len(data)
+    with pytest.raises(pt.errors.Error, match="did you mean"):
+        pt.Config({"func": "Dataset", "data_sorce": "x"}).configure()
+    unsaid = Dataset(h5, HDF5Reader("many"), preprocessor=[lambda x: x])
+    with pytest.raises(pt.errors.WrongState, match="code"):
+        unsaid.to_config()
+
+
+def test_a_run_from_a_file_trains_on_pictures(tmp_path: Path) -> None:
+    folder(tmp_path / "photos", {"a": [(30, 40)] * 6, "b": [(40, 30)] * 6})
+    config = {
+        "exp_id": "photos",
+        "model": {
+            "net": {
+                "func": "Sequential",
+                "layers": [
+                    {"func": "Flatten"},
+                    {"func": "Linear", "in_features": 192, "out_features": 2},
+                ],
+            },
+            "criterion": {"func": "CrossEntropyLoss"},
+            "optimizer": {"func": "SGD", "lr": 0.1},
+        },
+        "dataprovider": {
+            "datasets": {
+                "train": {
+                    "func": "ImageFolder",
+                    "root": str(tmp_path / "photos"),
+                    "preprocessor": [
+                        {"func": "RandomResizedCrop", "size": 8},
+                        {"func": "ToFloat", "scale": 1 / 255},
+                    ],
+                }
+            },
+            "batch_size": 4,
+        },
+        "dbinterface": str(tmp_path / "runs.db"),
+        "train_params": {"num_epochs": 2},
+    }
+    pt.save(tmp_path / "photos.yaml", config)
+    session = pt.Session.from_file(tmp_path / "photos.yaml")
+    session.run()
+    assert session.status.outcome == "success"
+    assert len(session.history.to_pandas("train/loss")) == 6
+
+
+def test_a_cycle_through_a_preprocessor_is_collected() -> None:
+    class Augmented(Dataset):
+        def __init__(self) -> None:
+            super().__init__(data_source=(LABELS,), preprocessor=[self.change])
+
+        def change(self, value: Any) -> Any:
+            return value + 1
+
+    data = Augmented()
+    assert data[2] == (LABELS[2] + 1,)
+    seen = weakref.ref(data)
+    loader = DataLoader(data, batch_size=4, num_workers=1)
+    next(iter(loader))
+    loader.close()
+    del data, loader
+    for _ in range(3):
+        gc.collect()
+    assert seen() is None
+
+
+def test_what_does_not_fit_says_so(h5: Path, tmp_path: Path) -> None:
+    with pytest.raises(pt.errors.UnknownName, match="did you mean labels"):
+        Dataset(h5, HDF5Reader(["labels"]), preprocessor={"lables": [T.OneHot(3)]})
+    with pytest.raises(pt.errors.WrongType, match="without data_source"):
+        Dataset(preprocessor=[T.ToFloat()])
+    with pytest.raises(pt.errors.WrongType, match="did you mean preprocessor"):
+        Dataset(h5, preproces=[T.ToFloat()])  # type: ignore[call-arg]
+    with pytest.raises(pt.errors.WrongType, match="reads files"):
+        Dataset((LABELS,), HDF5Reader("x"))
+    with pytest.raises(NotImplementedError, match="no data_source"):
+        len(Dataset())
+    root = folder(tmp_path / "photos", {"a": [(40, 50)], "b": [(50, 40)]})
+    with pytest.raises(pt.errors.WrongValue, match="make samples alike"):
+        batches(ImageFolder(root))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(pt.errors.WrongValue, match="holds no folders"):
+        ImageFolder(tmp_path / "empty")
+    (tmp_path / "empty" / "a").mkdir()
+    with pytest.raises(pt.errors.WrongValue, match="without pictures"):
+        ImageFolder(tmp_path / "empty")
+    with pytest.raises(pt.errors.IOFailed, match="No such file"):
+        ImageFolder(tmp_path / "none")
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(h5.read_bytes()[:3000])
+    with pytest.raises(pt.errors.Malformed):
+        Dataset(cut, HDF5Reader("many"))
