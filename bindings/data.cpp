@@ -10,6 +10,7 @@
 #include "nn.h"
 #include "ptutils/common/names.h"
 #include "ptutils/data/readers.h"
+#include "py_dataset.h"
 
 // Data sets.
 
@@ -18,75 +19,6 @@ namespace ptutils::bindings {
 namespace {
 
 using data::Dataset;
-
-bool is_torch_dataset(py::handle object) {
-  return is_instance_of(object, "torch.utils.data", "Dataset");
-}
-
-/// A Python thread state could not be had any more.
-void check_running() {
-  if (finalizing()) fail(Kind::kState, "Dataset", "the process ends");
-}
-
-/// `Base` as Python extends it.
-template <class Base>
-class PyDataset : public PyModule<Base> {
- public:
-  using PyModule<Base>::PyModule;
-
-  std::int64_t size() const override {
-    if (!this->overrides(Method::kLen)) return Base::size();
-    py::gil_scoped_acquire gil;
-    return of_user("Dataset.__len__",
-                   [&] { return this->int_from_python(Method::kLen); });
-  }
-
-  Value get(std::int64_t index, Random random) override {
-    if (!this->overrides(Method::kGetItem)) return Base::get(index, random);
-    check_running();
-    py::gil_scoped_acquire gil;
-    return python_sample(index, origin_, [&] {
-      return this->call_python(Method::kGetItem, index);
-    });
-  }
-
-  Value get_batch(std::span<const std::int64_t> indices,
-                  const std::vector<Random>& random,
-                  const Value& reuse) override {
-    if (this->overrides(Method::kGetItems)) {
-      check_running();
-      py::gil_scoped_acquire gil;
-      return python_batch(indices, origin_, reuse, [&](const py::list& list) {
-        return this->call_python(Method::kGetItems, list);
-      });
-    }
-    if (this->overrides(Method::kGetItem))
-      return this->get_each(indices, random, reuse);
-    return Base::get_batch(indices, random, reuse);
-  }
-
-  bool draws_random() const override {
-    return !overridden() && Base::draws_random();
-  }
-  bool is_python() const override { return overridden() || Base::is_python(); }
-  Origin origin() const override {
-    if (!overridden()) return Base::origin();
-    if (!looked_) {
-      py::gil_scoped_acquire gil;
-      if (is_torch_dataset(this->self())) origin_.set(Origin::kTorch);
-      looked_ = true;
-    }
-    return origin_.get();
-  }
-
- private:
-  bool overridden() const {
-    return this->overrides(Method::kGetItem) ||
-           this->overrides(Method::kGetItems);
-  }
-  mutable SeenOrigin origin_;
-  mutable std::atomic<bool> looked_{false};
-};
 
 /// torch's data set, or any object with __len__ and __getitem__.
 class WrappedDataset final : public Dataset, public PyHolder {
@@ -136,45 +68,6 @@ class WrappedDataset final : public Dataset, public PyHolder {
 
 void note(py::error_already_set& error, const std::string& text) {
   error.value().attr("add_note")(text);
-}
-
-/// The index of a sample; one beyond 64 bits is out of bounds too.
-std::int64_t index_in(const py::object& index, const Dataset& dataset) {
-  auto where = [&] {
-    std::string type = dataset.class_name();
-    return type.substr(type.rfind('.') + 1);
-  };
-  if (!PyIndex_Check(index.ptr()))
-    fail(Kind::kType, where(), "a sample has an int as its index, not ",
-         with_article(index), "; a slice gives a list of samples");
-  Py_ssize_t at = PyNumber_AsSsize_t(index.ptr(), PyExc_OverflowError);
-  if (at != -1 || !PyErr_Occurred()) return at;
-  py::error_already_set error;
-  if (!error.matches(PyExc_OverflowError)) throw error;
-  fail(Kind::kIndex, where(), "no sample ",
-       std::string(py::str(index)).substr(0, 40), "; the data set has ",
-       dataset.size());
-}
-
-/// The range of indices that a slice means.
-py::object samples_of(const py::object& slice, std::int64_t size) {
-  py::object range = py::module_::import("builtins").attr("range")(size);
-  return range[slice];
-}
-
-template <class T, class Class>
-void def_get(Class& cls) {
-  cls.def("__len__", [](T& self) { return self.T::size(); });
-  cls.def("__getitem__", [](T& self, const py::object& index) -> py::object {
-    auto get = [&](std::int64_t i) {
-      return bindings::to_python(self.T::get(i, Random()));
-    };
-    if (!PySlice_Check(index.ptr())) return get(index_in(index, self));
-    py::list out;
-    for (py::handle each : samples_of(index, self.T::size()))
-      out.append(get(py::cast<std::int64_t>(each)));
-    return out;
-  });
 }
 
 template <class T>
@@ -254,7 +147,10 @@ Dataset::Options dataset_options(const py::object& source,
     out.datasets.push_back(std::move(dataset));
   } else if (PyList_Check(source.ptr())) {
     for (py::handle item : source) {
-      auto each = dataset_of_source(py::reinterpret_borrow<py::object>(item));
+      auto each =
+          PyList_Check(item.ptr())
+              ? dataset_in(item, "Dataset: data_source")
+              : dataset_of_source(py::reinterpret_borrow<py::object>(item));
       if (each)
         out.datasets.push_back(std::move(each));
       else
@@ -322,6 +218,9 @@ void def_open(Class& cls) {
       py::arg("data_source") = py::none(), py::arg("data_reader") = py::none(),
       py::arg("preprocessor") = py::none());
   cls.def("_extra_state", &extra_state);
+  cls.def_property_readonly(
+      "_draws_random", [](Dataset& self) { return self.draws_random(); },
+      "Whether a sample draws from its stream, or may, being made by Python.");
   cls.def("_set_extra_state", &set_extra_state);
   cls.def_property_readonly(
       "field_names", [](Dataset& self) { return self.field_names(); },
@@ -424,6 +323,50 @@ void install_fetcher() {
 }
 
 }  // namespace
+
+bool is_torch_dataset(py::handle object) {
+  return is_instance_of(object, "torch.utils.data", "Dataset");
+}
+
+void check_running() {
+  if (finalizing()) fail(Kind::kState, "Dataset", "the process ends");
+}
+
+std::int64_t index_in(const py::object& index, const Dataset& dataset) {
+  auto where = [&] {
+    std::string type = dataset.class_name();
+    return type.substr(type.rfind('.') + 1);
+  };
+  if (!PyIndex_Check(index.ptr()))
+    fail(Kind::kType, where(), "a sample has an int as its index, not ",
+         with_article(index), "; a slice gives a list of samples");
+  Py_ssize_t at = PyNumber_AsSsize_t(index.ptr(), PyExc_OverflowError);
+  if (at != -1 || !PyErr_Occurred()) return at;
+  py::error_already_set error;
+  if (!error.matches(PyExc_OverflowError)) throw error;
+  fail(Kind::kIndex, where(), "no sample ",
+       std::string(py::str(index)).substr(0, 40), "; the data set has ",
+       dataset.size());
+}
+
+/// Torch's workers have generators that differ; ours alone would be the same in
+/// each of them.
+Random stream_outside(Dataset& dataset) {
+  if (!dataset.draws_random()) return Random();
+  py::object torch =
+      py::module_::import("sys").attr("modules").attr("get")("torch");
+  if (torch.is_none() || !py::hasattr(torch, "default_generator"))
+    return Random(default_random().next_u64());
+  return Random(py::cast<std::uint64_t>(
+      torch.attr("empty")(py::tuple(), py::arg("dtype") = torch.attr("int64"))
+          .attr("random_")()
+          .attr("item")()));
+}
+
+py::object samples_of(const py::object& slice, std::int64_t size) {
+  py::object range = py::module_::import("builtins").attr("range")(size);
+  return range[slice];
+}
 
 void SeenOrigin::note(const Value& sample) {
   if (sample.is_tensor()) {
@@ -529,9 +472,18 @@ void def_datasets(py::module_& m) {
   cls.def("__bool__", [](const Dataset&) { return true; });
   cls.def(
       "__add__",
-      [](const py::object& self, const py::object& other) {
-        return py::module_::import("ptutils.data._concat")
-            .attr("concatenated")(self, other);
+      [](const py::object& self, const py::object& other) -> py::object {
+        const bool data =
+            py::hasattr(other, "__getitem__") &&
+            py::hasattr(other, "__len__") && !PyUnicode_Check(other.ptr()) &&
+            !PyBytes_Check(other.ptr()) && !PyDict_Check(other.ptr());
+        if (!data) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+        Dataset::Options options;
+        for (const py::object& each : {self, other})
+          options.datasets.push_back(dataset_in(each, "Dataset"));
+        py::object both = py::type::of<Dataset>()();
+        py::cast<Dataset&>(both).open(std::move(options));
+        return both;
       },
       py::is_operator(),
       "The samples of one data set after those of the other.");
@@ -563,6 +515,7 @@ void def_data(py::module_& m) {
   def_transforms(m);
   def_readers(m);
   def_datasets(m);
+  def_wrappers(m);
   def_samplers(m);
   def_loader(m);
   def_provider(m);

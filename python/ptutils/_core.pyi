@@ -13,7 +13,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'Busy', 'CachedDataset', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Subset', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'ZipDataset', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'random_split', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -1680,6 +1680,11 @@ class Dataset(Module):
     def _set_extra_state(self: ptutils.data.Dataset, arg0: tuple) -> None:
         ...
     @property
+    def _draws_random(self) -> bool:
+        """
+        Whether a sample draws from its stream, or may, being made by Python.
+        """
+    @property
     def field_names(self) -> list[str]:
         """
         The names of a sample's fields; empty where they have none.
@@ -1714,6 +1719,7 @@ class ImageFolder(Dataset):
     """
     Pictures in folders, one a class (torchvision's layout): samples (uint8 (3, height, width), int label). preprocessor is for the picture; dct_scaling=True decodes JPEG at 1/2, 1/4 or 1/8 where a Resize or RandomResizedCrop allows: faster, and not to the bit what full decoding gives.
     """
+    _extra_state = None
     @staticmethod
     def __init__(*args, **kwargs):
         """
@@ -1728,9 +1734,7 @@ class ImageFolder(Dataset):
         ...
     def __len__(self: ptutils.data.ImageFolder) -> int:
         ...
-    def _extra_state(self: ptutils.data.ImageFolder) -> typing.Any:
-        ...
-    def _set_extra_state(self: ptutils.data.ImageFolder, arg0: tuple) -> None:
+    def _constructor(self: ptutils.data.ImageFolder) -> dict:
         ...
     @property
     def classes(self) -> list[str]:
@@ -1824,6 +1828,72 @@ class MNIST(Dataset):
     def targets(self) -> typing.Any:
         """
         All labels, int64 (n): torchvision's name.
+        """
+class Subset(Dataset):
+    """
+    Some samples of a data set, in this order.
+    
+    >>> from ptutils.data import Subset
+    >>> list(Subset(range(10, 20), [3, -1]))
+    [13, 19]
+    """
+    _extra_state = None
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __getitem__(self: ptutils.data.Subset, arg0: typing.Any) -> typing.Any:
+        ...
+    def __init__(self: ptutils.data.Subset, dataset: typing.Any, indices: typing.Any) -> None:
+        ...
+    def __len__(self: ptutils.data.Subset) -> int:
+        ...
+    def _constructor(self: ptutils.data.Subset) -> dict:
+        ...
+    @property
+    def indices(self) -> typing.Any:
+        ...
+class ZipDataset(Dataset):
+    """
+    Sample i of each data set, as a tuple; all have the same length.
+    """
+    _extra_state = None
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __getitem__(self: ptutils.data.ZipDataset, arg0: typing.Any) -> typing.Any:
+        ...
+    def __init__(self: ptutils.data.ZipDataset, *args) -> None:
+        ...
+    def __len__(self: ptutils.data.ZipDataset) -> int:
+        ...
+    def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple[type, tuple]:
+        ...
+class CachedDataset(Dataset):
+    """
+    Keeps the samples of a data set in memory once they were asked for, up to max_bytes (None: all). Random transforms go after it: Dataset(CachedDataset(data), preprocessor=...).
+    """
+    _extra_state = None
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __getitem__(self: ptutils.data.CachedDataset, arg0: typing.Any) -> typing.Any:
+        ...
+    def __init__(self: ptutils.data.CachedDataset, dataset: typing.Any, max_bytes: typing.SupportsInt | typing.SupportsIndex | None = None) -> None:
+        ...
+    def __len__(self: ptutils.data.CachedDataset) -> int:
+        ...
+    def _constructor(self: ptutils.data.CachedDataset) -> dict:
+        ...
+    @property
+    def cached_bytes(self) -> int:
+        """
+        Bytes that are kept.
         """
 class Sampler(Module):
     """
@@ -2915,6 +2985,14 @@ def prod(input: ptutils.Tensor, dim: typing.Any = None, keepdim: bool = False) -
     
     >>> pt.ops.prod([2, 3, 4])
     Tensor(24)
+    """
+def random_split(dataset: typing.Any, lengths: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], seed: typing.SupportsInt | typing.SupportsIndex = 0) -> list:
+    """
+    Parts of a data set in a random order that depends on seed alone; lengths: shares up to 1, or numbers of samples.
+    
+    >>> from ptutils.data import random_split
+    >>> [len(part) for part in random_split(range(10), [0.8, 0.2])]
+    [8, 2]
     """
 def read(path: os.PathLike | str | bytes, verify: bool = False, lazy: bool = False, isolate: bool = False) -> typing.Any:
     ...

@@ -249,4 +249,6 @@ def _is_deterministic(dataset: Any) -> bool:
         return _is_deterministic(dataset.dataset)
     if isinstance(dataset, data.ConcatDataset):
         return all(_is_deterministic(d) for d in dataset.datasets)
-    return isinstance(dataset, (data.TensorDataset, _core.Dataset))
+    if isinstance(dataset, _core.Dataset):
+        return not dataset._draws_random
+    return isinstance(dataset, data.TensorDataset)

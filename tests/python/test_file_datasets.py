@@ -119,9 +119,7 @@ def test_a_small_cache_gives_the_same(h5: Path) -> None:
                 np.testing.assert_array_equal(data[i], IMAGES[i])
 
 
-def test_names_that_are_not_there_name_those_that_are(
-    h5: Path, tmp_path: Path
-) -> None:
+def test_names_that_are_not_there_name_those_that_are(h5: Path, tmp_path: Path) -> None:
     for fields, group, message in (
         (["imags"], "", "no data set 'imags'; it has: contiguous, "),
         (["many/x"], "", "'many' is a data set, not a group"),
@@ -219,7 +217,9 @@ def test_readers_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_sources_in_memory_are_mapped() -> None:
-    arrays = Dataset((IMAGES, LABELS), preprocessor={"0": [T.ToCHW()], "1": [T.OneHot(10)]})
+    arrays = Dataset(
+        (IMAGES, LABELS), preprocessor={"0": [T.ToCHW()], "1": [T.OneHot(10)]}
+    )
     image, label = arrays[3]
     assert image.shape == (3, 12, 10) and label.tolist() == np.eye(10)[9].tolist()
     again = Dataset(arrays, preprocessor=[T.ToFloat(1 / 255)])
@@ -386,3 +386,15 @@ def test_what_does_not_fit_says_so(h5: Path, tmp_path: Path) -> None:
     cut.write_bytes(h5.read_bytes()[:3000])
     with pytest.raises(pt.errors.Malformed):
         Dataset(cut, HDF5Reader("many"))
+
+
+def test_random_transforms_differ_in_torchs_epochs_and_workers() -> None:
+    torch = pytest.importorskip("torch")
+    x = np.arange(4 * 400, dtype=np.uint8).reshape(4, 1, 20, 20)
+    data = Dataset((x,), preprocessor=[T.RandomCrop(3)])
+    loader = torch.utils.data.DataLoader(data, batch_size=4, num_workers=2)
+    torch.manual_seed(0)
+    epochs = [next(iter(loader))[0] for _ in range(3)]
+    assert not torch.equal(epochs[0], epochs[1])
+    torch.manual_seed(0)
+    assert torch.equal(epochs[0], next(iter(loader))[0])

@@ -54,7 +54,10 @@ def test_any_number_of_channels_is_resized(shape: tuple[int, ...]) -> None:
     theirs = tv.Resize((17, 19), antialias=True)(
         torch.from_numpy(image.reshape(-1, 30, 40))
     ).numpy()
-    assert levels_apart(T.Resize((17, 19))(image), theirs.reshape(*shape[:-2], 17, 19)) <= 1
+    assert (
+        levels_apart(T.Resize((17, 19))(image), theirs.reshape(*shape[:-2], 17, 19))
+        <= 1
+    )
 
 
 @pytest.mark.parametrize("size", [10, 37, (20, 31), (60, 20), (61, 71), 100])
@@ -68,9 +71,9 @@ def test_values_change_in_one_pass_as_in_several() -> None:
     image = scene(16, 24, 0)
     mean, std = [0.4, 0.5, 0.6], [0.2, 0.3, 0.4]
     chain = T.Compose([T.ToCHW(), T.ToFloat(1 / 255), T.Normalize(mean, std)])
-    expected = (image.transpose(2, 0, 1) / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(
-        std, (3, 1, 1)
-    )
+    expected = (
+        image.transpose(2, 0, 1) / 255 - np.reshape(mean, (3, 1, 1))
+    ) / np.reshape(std, (3, 1, 1))
     out = chain(image)
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, expected, atol=2e-6)
@@ -352,7 +355,9 @@ def test_pictures_are_decoded_as_torchvision_does(tmp_path: Path) -> None:
     for i in range(len(ours)):
         picture, label = theirs[i]
         np.testing.assert_array_equal(
-            ours[i][0], np.asarray(picture).transpose(2, 0, 1), err_msg=theirs.imgs[i][0]
+            ours[i][0],
+            np.asarray(picture).transpose(2, 0, 1),
+            err_msg=theirs.imgs[i][0],
         )
         assert ours[i][1] == label
     chain = [T.Resize(40), T.CenterCrop(32), T.ToFloat(1 / 255)]

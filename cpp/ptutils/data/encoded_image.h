@@ -25,6 +25,7 @@ class PTUTILS_API EncodedImage : public Opaque {
   std::string type_name() const override { return "encoded image"; }
   std::int64_t height() const { return height_; }
   std::int64_t width() const { return width_; }
+  std::size_t bytes() const { return bytes_.size() + other_.nbytes(); }
 
   /// Rows [top, bottom) are right, the others undefined: an image that is
   /// cropped need not be decoded as a whole. With `shrink` (1, 2, 4, 8), at

@@ -13,6 +13,7 @@ from .._core import (
     MNIST,
     ArrayDataset,
     ArrayReader,
+    CachedDataset,
     DataLoader,
     DataProvider,
     DataReader,
@@ -25,6 +26,9 @@ from .._core import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    Subset,
+    ZipDataset,
+    random_split,
 )
 from .._unknown import attributes_of
 from . import _shown as _shown
@@ -34,6 +38,7 @@ __all__ = [
     "MNIST",
     "ArrayDataset",
     "ArrayReader",
+    "CachedDataset",
     "DataLoader",
     "DataProvider",
     "DataReader",
@@ -46,6 +51,9 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "Subset",
+    "ZipDataset",
+    "random_split",
     "transforms",
 ]
 __getattr__ = attributes_of(__name__, __all__)

@@ -1,0 +1,121 @@
+#include <pybind11/stl.h>
+
+#include "casters/tensor.h"
+#include "casters/value.h"
+#include "data.h"
+#include "ptutils/data/wrappers.h"
+#include "py_dataset.h"
+
+// Data sets made of others.
+
+namespace ptutils::bindings {
+
+namespace {
+
+using data::CachedDataset;
+using data::Dataset;
+using data::Subset;
+using data::ZipDataset;
+
+py::list datasets_out(const std::vector<std::shared_ptr<Dataset>>& datasets) {
+  py::list out;
+  for (const auto& dataset : datasets) out.append(child_out(dataset));
+  return out;
+}
+
+/// Any indices as i64.
+Tensor indices_in(const py::object& given) {
+  py::object array = py::module_::import("numpy").attr("asarray")(given);
+  if (py::len(array) == 0) array = array.attr("astype")("int64");
+  return tensor_or_fail(array, "Subset: indices");
+}
+
+template <class T>
+auto def_wrapper(py::module_& m, const char* name, const char* doc) {
+  auto cls = bind_module<T, Dataset, PyDataset<T>, false>(m, name,
+                                                          "ptutils.data", doc);
+  def_get<T>(cls);
+  cls.attr("_extra_state") = py::none();
+  return cls;
+}
+
+}  // namespace
+
+void def_wrappers(py::module_& m) {
+  auto subset =
+      def_wrapper<Subset>(m, "Subset",
+                          "Some samples of a data set, in this order.\n\n"
+                          ">>> from ptutils.data import Subset\n"
+                          ">>> list(Subset(range(10, 20), [3, -1]))\n"
+                          "[13, 19]");
+  subset.def(py::init([](const py::object& dataset, const py::object& indices) {
+               return new PyDataset<Subset>(dataset_in(dataset, "Subset"),
+                                            indices_in(indices));
+             }),
+             py::arg("dataset"), py::arg("indices"));
+  subset.def_property_readonly(
+      "indices", [](Subset& self) { return tensor_to_numpy(self.indices()); });
+  subset.def("_constructor", [](Subset& self) {
+    py::dict out;
+    out["dataset"] = child_out(self.dataset());
+    out["indices"] = tensor_to_numpy(self.indices());
+    return out;
+  });
+
+  auto zip = def_wrapper<ZipDataset>(
+      m, "ZipDataset",
+      "Sample i of each data set, as a tuple; all have the same length.");
+  zip.def(py::init([](const py::args& given) {
+    std::vector<std::shared_ptr<Dataset>> datasets;
+    for (py::handle each : given)
+      datasets.push_back(dataset_in(each, "ZipDataset"));
+    return new PyDataset<ZipDataset>(std::move(datasets));
+  }));
+  zip.def("__reduce_ex__", [](const py::object& self, int) {
+    auto& zipped = py::cast<ZipDataset&>(self);
+    return py::make_tuple(py::type::of(self),
+                          py::tuple(datasets_out(zipped.datasets())));
+  });
+
+  auto cached = def_wrapper<CachedDataset>(
+      m, "CachedDataset",
+      "Keeps the samples of a data set in memory once they were asked for, up "
+      "to max_bytes (None: all). Random transforms go after it: "
+      "Dataset(CachedDataset(data), preprocessor=...).");
+  cached.def(py::init([](const py::object& dataset,
+                         std::optional<std::size_t> max_bytes) {
+               return new PyDataset<CachedDataset>(
+                   dataset_in(dataset, "CachedDataset"), max_bytes.value_or(0));
+             }),
+             py::arg("dataset"), py::arg("max_bytes") = py::none());
+  cached.def_property_readonly("cached_bytes", &CachedDataset::cached_bytes,
+                               "Bytes that are kept.");
+  cached.def("_constructor", [](CachedDataset& self) {
+    py::dict out;
+    out["dataset"] = child_out(self.dataset());
+    if (self.max_bytes() > 0) out["max_bytes"] = self.max_bytes();
+    return out;
+  });
+
+  m.def(
+      "random_split",
+      [](const py::object& dataset, const std::vector<double>& lengths,
+         std::uint64_t seed) {
+        py::list out;
+        for (auto& part : data::random_split(
+                 dataset_in(dataset, "random_split"), lengths, seed)) {
+          // Through its class: what goes to Python has its Python side.
+          out.append(py::type::of<Subset>()(dataset,
+                                            tensor_to_numpy(part->indices())));
+        }
+        return out;
+      },
+      py::arg("dataset"), py::arg("lengths"), py::arg("seed") = 0,
+      "Parts of a data set in a random order that depends on seed alone; "
+      "lengths: shares up to 1, or numbers of samples.\n\n"
+      ">>> from ptutils.data import random_split\n"
+      ">>> [len(part) for part in random_split(range(10), [0.8, 0.2])]\n"
+      "[8, 2]");
+}
+
+}  // namespace ptutils::bindings

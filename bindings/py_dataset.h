@@ -1,0 +1,98 @@
+#pragma once
+
+#include "casters/value.h"
+#include "data.h"
+#include "lifetime.h"
+
+namespace ptutils::bindings {
+namespace py = pybind11;
+
+bool is_torch_dataset(py::handle object);
+/// A Python thread state could not be had any more: Kind::kState.
+void check_running();
+/// The index of a sample; one beyond 64 bits is out of bounds too.
+std::int64_t index_in(const py::object& index, const data::Dataset& dataset);
+/// The range of indices that a slice means.
+py::object samples_of(const py::object& slice, std::int64_t size);
+
+/// `Base` as Python extends it.
+template <class Base>
+class PyDataset : public PyModule<Base> {
+ public:
+  using PyModule<Base>::PyModule;
+
+  std::int64_t size() const override {
+    if (!this->overrides(Method::kLen)) return Base::size();
+    py::gil_scoped_acquire gil;
+    return of_user("Dataset.__len__",
+                   [&] { return this->int_from_python(Method::kLen); });
+  }
+
+  Value get(std::int64_t index, Random random) override {
+    if (!this->overrides(Method::kGetItem)) return Base::get(index, random);
+    check_running();
+    py::gil_scoped_acquire gil;
+    return python_sample(index, origin_, [&] {
+      return this->call_python(Method::kGetItem, index);
+    });
+  }
+
+  Value get_batch(std::span<const std::int64_t> indices,
+                  const std::vector<Random>& random,
+                  const Value& reuse) override {
+    if (this->overrides(Method::kGetItems)) {
+      check_running();
+      py::gil_scoped_acquire gil;
+      return python_batch(indices, origin_, reuse, [&](const py::list& list) {
+        return this->call_python(Method::kGetItems, list);
+      });
+    }
+    if (this->overrides(Method::kGetItem))
+      return this->get_each(indices, random, reuse);
+    return Base::get_batch(indices, random, reuse);
+  }
+
+  bool draws_random() const override {
+    return !overridden() && Base::draws_random();
+  }
+  bool is_python() const override { return overridden() || Base::is_python(); }
+  Origin origin() const override {
+    if (!overridden()) return Base::origin();
+    if (!looked_) {
+      py::gil_scoped_acquire gil;
+      if (is_torch_dataset(this->self())) origin_.set(Origin::kTorch);
+      looked_ = true;
+    }
+    return origin_.get();
+  }
+
+ private:
+  bool overridden() const {
+    return this->overrides(Method::kGetItem) ||
+           this->overrides(Method::kGetItems);
+  }
+  mutable SeenOrigin origin_;
+  mutable std::atomic<bool> looked_{false};
+};
+
+/// The stream of a sample that no loader asks for: of torch's generator where
+/// torch is there (its workers' differ), else of the default one.
+Random stream_outside(data::Dataset& dataset);
+
+/// __len__ and __getitem__ of a class of ours.
+template <class T, class Class>
+void def_get(Class& cls) {
+  cls.def("__len__", [](T& self) { return self.T::size(); });
+  cls.def("__getitem__", [](T& self, const py::object& index) -> py::object {
+    auto get = [&](std::int64_t i) {
+      return bindings::to_python(self.T::get(i, stream_outside(self)));
+    };
+    if (!PySlice_Check(index.ptr())) return get(index_in(index, self));
+    py::list out;
+    for (py::handle each : samples_of(index, self.T::size()))
+      out.append(get(py::cast<std::int64_t>(each)));
+    return out;
+  });
+}
+
+}  // namespace ptutils::bindings

@@ -1,0 +1,153 @@
+"""Data sets made of others: parts, pairs, kept samples."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ptutils as pt
+from ptutils.data import (
+    ArrayDataset,
+    CachedDataset,
+    DataLoader,
+    Dataset,
+    Subset,
+    ZipDataset,
+    random_split,
+)
+from ptutils.data import transforms as T
+
+X = np.arange(60).reshape(20, 3)
+Y = np.arange(20) * 10
+
+
+class Counted(Dataset):
+    def __init__(self, n: int = 20) -> None:
+        self.n = n
+        self.asked: list[int] = []
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < self.n:
+            raise IndexError(index)
+        self.asked.append(index)
+        return np.full(2, index), str(index)
+
+
+def test_a_subset_has_its_samples_in_its_order() -> None:
+    part = Subset(ArrayDataset(X, Y), [5, -1, 5, 0])
+    assert len(part) == 4
+    x, y = next(iter(DataLoader(part, batch_size=4, num_workers=1)))
+    np.testing.assert_array_equal(x, X[[5, 19, 5, 0]])
+    np.testing.assert_array_equal(y, Y[[5, 19, 5, 0]])
+    assert part[-1][1] == 0 and [s[1] for s in part[1:3]] == [190, 50]
+    nested = Subset(part, np.array([3, 0], np.uint8))
+    assert [int(y) for _, y in nested] == [0, 50]
+    assert len(Subset(X, [])) == 0
+    with pytest.raises(pt.errors.OutOfBounds, match="20"):
+        Subset(ArrayDataset(X), [20])
+    with pytest.raises(pt.errors.WrongType, match="whole numbers"):
+        Subset(ArrayDataset(X), [0.5])
+    with pytest.raises(pt.errors.OutOfBounds):
+        part[4]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([0.8, 0.2], [16, 4]),
+        ([7, 13], [7, 13]),
+        ([0.33, 0.33, 0.34], [7, 7, 6]),
+        ([5], [5]),
+        ([0.5], [10]),
+    ],
+)
+def test_parts_of_a_split_are_disjoint(lengths: Any, expected: list[int]) -> None:
+    parts = random_split(ArrayDataset(Y), lengths, seed=3)
+    assert [len(part) for part in parts] == expected
+    seen = [int(sample[0]) for part in parts for sample in part]
+    assert len(set(seen)) == len(seen)
+    again = random_split(ArrayDataset(Y), lengths, seed=3)
+    assert all(
+        np.array_equal(a.indices, b.indices) for a, b in zip(parts, again, strict=True)
+    )
+    other = random_split(ArrayDataset(Y), lengths, seed=4)
+    assert not np.array_equal(parts[0].indices, other[0].indices)
+
+
+def test_shares_that_make_no_sense() -> None:
+    for lengths in ([0.8, 0.4], [21], [-1, 2], [1.5, 2.5]):
+        with pytest.raises(pt.errors.WrongValue):
+            random_split(ArrayDataset(Y), lengths)
+
+
+def test_zipped_data_sets_give_pairs() -> None:
+    both = ZipDataset(
+        ArrayDataset(X), Dataset({"y": Y}, preprocessor={"y": [T.ToFloat(2)]})
+    )
+    (x,), y = both[3]
+    assert x.tolist() == [9, 10, 11] and y["y"] == 60.0
+    for workers in (0, 2):
+        loader = DataLoader(both, batch_size=8, num_workers=workers, shuffle=True)
+        order = loader._order()
+        at = 0
+        for (x,), y in loader:
+            here = order[at : at + len(x)]
+            np.testing.assert_array_equal(x, X[here])
+            np.testing.assert_array_equal(y["y"], Y[here] * 2.0)
+            at += len(x)
+    with pytest.raises(
+        pt.errors.WrongValue, match="data set 1 has 3 samples, the first 20"
+    ):
+        ZipDataset(ArrayDataset(X), range(3))
+
+
+def test_kept_samples_are_made_once_and_cannot_be_spoilt() -> None:
+    source = Counted()
+    kept = CachedDataset(source)
+    for _ in range(3):
+        for x, texts in DataLoader(kept, batch_size=6, num_workers=1):
+            assert [str(int(v[0])) for v in x] == texts
+            x[:] = -1
+    assert sorted(source.asked) == list(range(20))
+    sample = kept[4]
+    sample[0][:] = 99
+    assert kept[4][0].tolist() == [4, 4]
+    assert kept.cached_bytes > 20 * 16
+
+    small = CachedDataset(Counted(), max_bytes=500)
+    for _ in range(2):
+        assert [str(s[0][0]) for s in small] == [s[1] for s in small]
+    assert 0 < small.cached_bytes <= 500
+    changed = [lambda v: np.negative(v, out=v)]
+    spoilt = Dataset(CachedDataset(Counted()), preprocessor=changed)
+    for _ in range(3):
+        assert spoilt[2][0].tolist() == [-2, -2]
+
+
+def test_they_are_pickled_and_copied() -> None:
+    for data in (
+        Subset(ArrayDataset(X, Y), [3, 1]),
+        ZipDataset(ArrayDataset(X), ArrayDataset(Y)),
+        CachedDataset(ArrayDataset(X, Y), max_bytes=100),
+        ArrayDataset(Y) + [3, 4],
+    ):
+        for again in (pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+            assert type(again) is type(data) and len(again) == len(data)
+            assert repr(again[1]) == repr(data[1])
+
+
+def test_a_sum_is_one_after_the_other_and_torchs_too() -> None:
+    torch_data = pytest.importorskip("torch.utils.data")
+    both = ArrayDataset(Y) + Counted(3)
+    assert len(both) == 23 and both[22][1] == "2" and both[5] == (50,)
+    three = ArrayDataset(Y) + ArrayDataset(Y) + ArrayDataset(Y)
+    assert len(three) == 60 and three[-1] == (190,)
+    loader = torch_data.DataLoader(three, batch_size=30)
+    assert [len(batch[0]) for batch in loader] == [30, 30]
