@@ -9,76 +9,71 @@ using namespace ptutils::kernels;
 
 using U8x16 = uint8_t __attribute__((vector_size(16)));
 using U8x16Unaligned = uint8_t __attribute__((vector_size(16), aligned(1)));
-using F32x16 = float __attribute__((vector_size(64)));
-using F32x16Unaligned = float __attribute__((vector_size(64), aligned(4)));
 using F32x4 = float __attribute__((vector_size(16)));
 using F32x4Unaligned = float __attribute__((vector_size(16), aligned(4)));
-using I32x4 = int32_t __attribute__((vector_size(16)));
 
 constexpr Index kLanes = 16;
+constexpr Index kBlock = 64;  // pixels
 
-/// 16 bytes of a row, as floats, to where they belong.
+/// Elements of one channel, to out[0 … n) or, mirrored, from its end.
 template <bool kMirrored>
-void put_16(U8x16 bytes, float factor, float offset, float* out, Index x,
-            Index n) {
-  F32x16 value = __builtin_convertvector(bytes, F32x16) * factor + offset;
-  if constexpr (kMirrored) {
-    *reinterpret_cast<F32x16Unaligned*>(out + n - kLanes - x) =
-        __builtin_shufflevector(value, value, 15, 14, 13, 12, 11, 10, 9, 8, 7,
-                                6, 5, 4, 3, 2, 1, 0);
-  } else {
-    *reinterpret_cast<F32x16Unaligned*>(out + x) = value;
-  }
-}
-
-template <bool kMirrored>
-void put_1(uint8_t byte, float factor, float offset, float* out, Index x,
-           Index n) {
-  out[kMirrored ? n - 1 - x : x] = static_cast<float>(byte) * factor + offset;
+void affine_run(const uint8_t* __restrict in, Index n, float factor,
+                float offset, float* __restrict out) {
+  for (Index x = 0; x < n; ++x)
+    out[kMirrored ? n - 1 - x : x] =
+        static_cast<float>(static_cast<int32_t>(in[x])) * factor + offset;
 }
 
 /// One channel, whose elements are `step` apart.
 template <bool kMirrored>
 void affine_row(const uint8_t* in, Index step, Index n, float factor,
                 float offset, float* out) {
-  Index x = 0;
-  if (step == 1)
-    for (; x + kLanes <= n; x += kLanes)
-      put_16<kMirrored>(*reinterpret_cast<const U8x16Unaligned*>(in + x),
-                        factor, offset, out, x, n);
-  for (; x < n; ++x) put_1<kMirrored>(in[x * step], factor, offset, out, x, n);
+  if (step == 1) return affine_run<kMirrored>(in, n, factor, offset, out);
+  for (Index x = 0; x < n; ++x)
+    out[kMirrored ? n - 1 - x : x] =
+        static_cast<float>(in[x * step]) * factor + offset;
 }
 
-/// Bytes r g b r g b … of n pixels to three rows, `plane` apart.
-template <bool kMirrored>
-void affine_rgb_row(const uint8_t* in, Index n, const float* factors,
-                    const float* offsets, float* out, Index plane) {
-  Index x = 0;
-  for (; x + kLanes <= n; x += kLanes) {
+/// Bytes r g b r g b … of kBlock pixels to three runs.
+void part_rgb(const uint8_t* in, uint8_t (*out)[kBlock]) {
+  for (Index x = 0; x < kBlock; x += kLanes) {
     const auto* at = reinterpret_cast<const U8x16Unaligned*>(in + 3 * x);
     const U8x16 a = at[0];
     const U8x16 b = at[1];
     const U8x16 c = at[2];
     U8x16 ab = __builtin_shufflevector(a, b, 0, 3, 6, 9, 12, 15, 18, 21, 24, 27,
                                        30, 0, 0, 0, 0, 0);
-    put_16<kMirrored>(__builtin_shufflevector(ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8,
-                                              9, 10, 17, 20, 23, 26, 29),
-                      factors[0], offsets[0], out, x, n);
+    *reinterpret_cast<U8x16Unaligned*>(out[0] + x) = __builtin_shufflevector(
+        ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 20, 23, 26, 29);
     ab = __builtin_shufflevector(a, b, 1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31,
                                  0, 0, 0, 0, 0);
-    put_16<kMirrored>(__builtin_shufflevector(ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8,
-                                              9, 10, 18, 21, 24, 27, 30),
-                      factors[1], offsets[1], out + plane, x, n);
+    *reinterpret_cast<U8x16Unaligned*>(out[1] + x) = __builtin_shufflevector(
+        ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 21, 24, 27, 30);
     ab = __builtin_shufflevector(a, b, 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 0,
                                  0, 0, 0, 0, 0);
-    put_16<kMirrored>(__builtin_shufflevector(ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8,
-                                              9, 16, 19, 22, 25, 28, 31),
-                      factors[2], offsets[2], out + 2 * plane, x, n);
+    *reinterpret_cast<U8x16Unaligned*>(out[2] + x) = __builtin_shufflevector(
+        ab, c, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 19, 22, 25, 28, 31);
   }
-  for (; x < n; ++x)
-    for (Index k = 0; k < 3; ++k)
-      put_1<kMirrored>(in[3 * x + k], factors[k], offsets[k], out + k * plane,
-                       x, n);
+}
+
+/// Bytes r g b r g b … of n pixels to three rows, `plane` apart.
+template <bool kMirrored>
+void affine_rgb_row(const uint8_t* in, Index n, const float* factors,
+                    const float* offsets, float* out, Index plane) {
+  uint8_t parts[3][kBlock];
+  for (Index x = 0; x < n; x += kBlock) {
+    const Index here = n - x < kBlock ? n - x : kBlock;
+    if (here == kBlock) {
+      part_rgb(in + 3 * x, parts);
+    } else {
+      for (Index i = 0; i < here; ++i)
+        for (Index c = 0; c < 3; ++c) parts[c][i] = in[3 * (x + i) + c];
+    }
+    for (Index c = 0; c < 3; ++c)
+      affine_run<kMirrored>(
+          parts[c], here, factors[c], offsets[c],
+          out + c * plane + (kMirrored ? n - x - here : x));
+  }
 }
 
 template <bool kMirrored>
