@@ -187,6 +187,15 @@ Grid grid_of_rows(const Dims& shape, std::size_t item, std::int64_t rows) {
   return grid;
 }
 
+void check_unfiltered(hid_t set, const Grid& grid, std::string_view where) {
+  const Locked locked;
+  const std::uint64_t written = count_written(set, where);
+  const hsize_t bytes = H5Dget_storage_size(set);
+  if (bytes != written * grid.chunk_bytes())
+    malformed(where, "damaged: ", bytes, " bytes in ", written, " chunks of ",
+              grid.chunk_bytes(), " each");
+}
+
 void read_band(const OpenFile& file, hid_t set, const Grid& grid,
                const Pipeline& pipeline, const ByteBuffer& fill,
                std::string_view where, std::int64_t band, std::byte* out) {
@@ -203,6 +212,7 @@ void read_chunks(const OpenFile& file, hid_t set, const Grid& grid,
                  std::string_view where, std::byte* out) {
   const std::uint64_t written = count_written(set, where);
   check_count(written, grid, where);
+  if (pipeline.empty()) check_unfiltered(set, grid, where);
   std::atomic<std::uint64_t> found = 0;
   parallel_for(grid.count(), 1, [&](std::int64_t begin, std::int64_t end) {
     ChunkReader reader(file, set, grid, pipeline, fill, where);

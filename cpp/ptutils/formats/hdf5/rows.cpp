@@ -88,9 +88,11 @@ std::shared_ptr<Rows> rows_of(std::unique_ptr<DataSet> set,
     return std::make_shared<TensorRows>(set->load());
   if (auto tensor = set->mapped())
     return std::make_shared<TensorRows>(*std::move(tensor));
-  if (auto chunks = set->chunks())
+  if (auto chunks = set->chunks()) {
+    if (chunks->pipeline.empty()) set->check_unfiltered(chunks->grid);
     return std::make_shared<BandRows>(std::move(set), *std::move(chunks),
                                       cache);
+  }
   // Compact data, or none that was ever written.
   constexpr std::int64_t kSmall = 1 << 16;
   if (count_elements(*set->shape(), item_size(set->dtype())) <= kSmall)

@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "ptutils/formats/detail/where.h"
+
 namespace ptutils::detail::hdf5 {
 
 namespace {
@@ -37,6 +39,11 @@ std::optional<DType> integer_dtype(hid_t type) {
   constexpr DType kUnsigned[] = {DType::kU8, DType::kU16, DType::kU32,
                                  DType::kU64};
   const bool with_sign = H5Tget_sign(type) == H5T_SGN_2;
+  // Bits that are not there, which newer libraries refuse.
+  const int offset = H5Tget_offset(type);
+  if (offset < 0 || static_cast<std::size_t>(offset) + H5Tget_precision(type) >
+                        8 * H5Tget_size(type))
+    return {};
   for (int i = 0; i < 4; ++i)
     if (H5Tget_size(type) == std::size_t{1} << i)
       return with_sign ? kSigned[i] : kUnsigned[i];
@@ -213,8 +220,13 @@ std::optional<Dims> shape_of(hid_t space, std::string_view prefix) {
   const int rank = check(H5Sget_simple_extent_ndims(space), prefix,
                          "its shape cannot be read");
   std::vector<hsize_t> sizes(static_cast<std::size_t>(rank));
-  check(H5Sget_simple_extent_dims(space, sizes.data(), nullptr), prefix,
+  std::vector<hsize_t> most(sizes.size());
+  check(H5Sget_simple_extent_dims(space, sizes.data(), most.data()), prefix,
         "its shape cannot be read");
+  for (std::size_t d = 0; d < sizes.size(); ++d)
+    if (most[d] != H5S_UNLIMITED && sizes[d] > most[d])
+      malformed(prefix, "damaged: ", sizes[d], " along dimension ", d,
+                ", of which ", most[d], " are possible");
   return Dims(sizes.begin(), sizes.end());
 }
 

@@ -32,6 +32,10 @@ void read_chunks(const OpenFile& file, hid_t set, const Grid& grid,
                  const Pipeline& pipeline, const ByteBuffer& fill,
                  std::string_view where, std::byte* out);
 
+/// Chunks that pass no filter have their full size, for which the library would
+/// not look: Kind::kFormat where they have not.
+void check_unfiltered(hid_t set, const Grid& grid, std::string_view where);
+
 /// Rows band * chunk[0] and on, as many as a chunk has, into `out`.
 void read_band(const OpenFile& file, hid_t set, const Grid& grid,
                const Pipeline& pipeline, const ByteBuffer& fill,

@@ -40,6 +40,9 @@ class DataSet {
   Tensor load() const;
   /// Rows band * chunk[0] and on, as many as a chunk has and there are.
   Tensor band(const Chunks& chunks, std::int64_t band) const;
+  void check_unfiltered(const Grid& grid) const {
+    hdf5::check_unfiltered(set_.get(), grid, where_);
+  }
   /// Through the library: a tensor (count, …), or a list of texts.
   Value rows(std::int64_t first, std::int64_t count) const;
 
