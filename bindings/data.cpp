@@ -519,6 +519,7 @@ void def_data(py::module_& m) {
   def_samplers(m);
   def_loader(m);
   def_provider(m);
+  def_processes(m);
   // A number of 63 bits for the generators of other libraries.
   m.def("_stream_key",
         [](std::uint64_t seed, const std::string& name, std::uint64_t index) {

@@ -78,6 +78,15 @@ void install_image_decoder();
 void def_datasets(py::module_& m);
 void def_readers(py::module_& m);
 void def_wrappers(py::module_& m);
+void def_processes(py::module_& m);
+
+/// The data set whose batches worker processes make (ProcessHooks); `method`:
+/// how they are started, "" being forkserver.
+std::shared_ptr<data::Dataset> processes_of(
+    const std::shared_ptr<data::Dataset>& dataset, int count,
+    const py::object& collate, const py::object& init,
+    const std::string& method);
+
 void def_samplers(py::module_& m);
 void def_loader(py::module_& m);
 void def_provider(py::module_& m);

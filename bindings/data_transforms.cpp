@@ -336,11 +336,11 @@ void def_transforms(py::module_& m) {
   def_colours(m);
   auto compose = def_transform<transforms::Compose>(
       m, "Compose", "One transform after another.");
-  compose.def(py::init([](const py::object& given) {
-                return new PyTransform<transforms::Compose>(
-                    chain_in(given, "Compose"));
-              }),
-              py::arg("transforms"));
+  compose.def(
+      py::init([](const py::object& given) {
+        return new PyTransform<transforms::Compose>(chain_in(given, "Compose"));
+      }),
+      py::arg("transforms"));
   // What it holds may be functions, which no configuration has.
   compose.attr("_constructor") = py::cpp_function(
       [](transforms::Compose& self) {

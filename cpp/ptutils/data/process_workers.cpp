@@ -21,7 +21,7 @@ using detail::SharedBlock;
 struct ReplyHead {
   std::uint64_t failed;  // then the text is the error
   std::uint64_t text_bytes;
-  std::uint64_t block;  // number of the block, of this worker
+  std::uint64_t block;      // number of the block, of this worker
   std::uint64_t new_bytes;  // of a block that comes with this answer, else 0
 };
 
@@ -115,8 +115,8 @@ class ProcessDataset final : public Dataset {
     } catch (const Error& gone) {
       const std::int64_t pid = worker.pid;
       worker.socket = nullptr;  // the next batch starts another
-      throw Error(gone.kind(), str(gone.what(), " (worker ", mine, ", pid ", pid,
-                                   "); the next batch starts it again"));
+      throw Error(gone.kind(), str(gone.what(), " (worker ", mine, ", pid ",
+                                   pid, "); the next batch starts it again"));
     }
     hooks_.raise(error);
     fail(Kind::kState, "DataLoader", "a worker process failed");

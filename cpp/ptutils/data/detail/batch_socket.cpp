@@ -201,14 +201,13 @@ Value batch_in(std::string_view text, const std::shared_ptr<Storage>& storage) {
     line.get();
     std::string name;
     std::getline(line, name);
-    tensors.emplace(name, Tensor::view_bytes(storage, parse_dtype(dtype).value(),
-                                             shape, offset));
+    tensors.emplace(
+        name,
+        Tensor::view_bytes(storage, parse_dtype(dtype).value(), shape, offset));
   }
   text.remove_prefix(1);
-  return unflatten(text,
-                   [&](const std::string& name) -> Value {
-                     return tensors.at(name);
-                   });
+  return unflatten(
+      text, [&](const std::string& name) -> Value { return tensors.at(name); });
 }
 
 }  // namespace ptutils::data::detail

@@ -1,0 +1,99 @@
+"""Worker processes of a loader: how they are started, and what they run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import random
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+from .. import _core
+from ..errors import WrongState, WrongType
+
+_NOTE = "in worker process {id} (pid {pid}):\n{text}"
+
+
+def payload(dataset: Any, collate_fn: Any, worker_init_fn: Any) -> bytes:
+    """What a worker needs, pickled."""
+    try:
+        return pickle.dumps((dataset, collate_fn, worker_init_fn))
+    except Exception as error:
+        raise WrongType(
+            f"[DataLoader] workers='process': {error}; the data set, collate_fn and "
+            "worker_init_fn are pickled for the workers: define them in a module"
+        ) from error
+
+
+def start(content: bytes, worker_id: int, method: str | None) -> tuple[int, int]:
+    """A worker: this end of its socket, and its process id."""
+    context = multiprocessing.get_context(method or "forkserver")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["ptutils.data", "numpy"])
+    mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with its:
+        process = context.Process(
+            target=_run, args=(its, content, worker_id), daemon=True
+        )
+        try:
+            process.start()
+        except Exception as error:
+            mine.close()
+            raise WrongState(
+                f"[DataLoader] cannot start a worker process: {error}"
+            ) from error
+    return mine.detach(), process.pid or 0
+
+
+def _run(its: socket.socket, content: bytes, worker_id: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the loader's
+    descriptor = its.detach()
+
+    def describe(error: BaseException) -> bytes:
+        return _described(error, worker_id)
+
+    try:
+        dataset, collate_fn, worker_init_fn = pickle.loads(content)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
+        if worker_init_fn is not None:
+            worker_init_fn(worker_id)
+    except BaseException as error:
+        _core._refuse_batches(descriptor, describe(error))
+        return
+    _core._serve_batches(descriptor, dataset, collate_fn, describe, _seed)
+
+
+def _seed(key: int) -> None:
+    """Generators of other libraries: a batch's, whichever worker makes it."""
+    random.seed(key)
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(key % 2**32)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(key % 2**63)
+
+
+def _described(error: BaseException, worker_id: int) -> bytes:
+    """An error for `raise_`."""
+    text = "".join(traceback.format_exception(error))
+    note = _NOTE.format(id=worker_id, pid=os.getpid(), text=text)
+    try:
+        content = pickle.dumps(error)
+        pickle.loads(content)
+    except Exception:  # of a class that does not come back
+        content = pickle.dumps(WrongState(f"{type(error).__name__}: {error}"))
+    return pickle.dumps((content, note))
+
+
+def raise_(content: bytes) -> None:
+    """Raises a worker's error here, its own traceback as a note."""
+    pickled, note = pickle.loads(content)
+    error = pickle.loads(pickled)
+    error.add_note(note)
+    raise error
