@@ -13,7 +13,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'JSONLinesReader', 'LMDBReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'TFRecordReader', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -1614,6 +1614,62 @@ class ArrayReader(DataReader):
     def __init__(self: ptutils.data.ArrayReader, fields: typing.Any = None) -> None:
         ...
     def _constructor(self: ptutils.data.ArrayReader) -> dict:
+        ...
+class TFRecordReader(DataReader):
+    """
+    The tf.train.Examples of a TFRecord file, plain or gzip.
+    
+    features : what becomes of a feature, by its name: 'int64', 'float32' or another dtype (its numbers: one as a number, several as an array); (dtype, shape) (an array of that shape, of its numbers or of the memory that its bytes are); 'image' (JPEG, PNG); 'bytes'; 'text'. Others come as they are: numbers, or bytes (a list of several)
+    fields : one name (a sample is that feature), a list (a tuple); None: a dict of those in features, else of those of the first record
+    
+    A plain file is mapped; where its records begin is kept in NAME.index beside it, or, where that cannot be written, in $PTUTILS_CACHE (~/.cache/ptutils).
+    
+    >>> from ptutils.data import TFRecordReader
+    >>> reader = TFRecordReader({'image': ('uint8', (96, 96, 3)), 'label': 'int64'}, fields=['image', 'label'])
+    >>> reader.to_config()['fields']
+    ['image', 'label']
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.TFRecordReader, features: typing.Any = None, fields: typing.Any = None) -> None:
+        ...
+    def _constructor(self: ptutils.data.TFRecordReader) -> dict:
+        ...
+class LMDBReader(DataReader):
+    """
+    The values of an LMDB database (a file, or a folder with data.mdb), in the order of their keys. decode: None (bytes), 'text', 'image' (JPEG, PNG) or (dtype, shape) for values that are an array's memory; for anything else give a function of the bytes as the preprocessor. keys=True: samples are (key, value). 8 bytes of memory a record.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.LMDBReader, decode: typing.Any = None, keys: bool = False) -> None:
+        ...
+    def _constructor(self: ptutils.data.LMDBReader) -> dict:
+        ...
+class JSONLinesReader(DataReader):
+    """
+    A JSON value a line (.jsonl, .ndjson), plain or gzip; blank lines are no samples. fields: one name (a sample is that entry of the line's object), a list (a tuple of them), None (the value as it is). 8 bytes of memory a line.
+    
+    >>> import pathlib, tempfile
+    >>> from ptutils.data import Dataset
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / 'a.jsonl'
+    >>> _ = path.write_text('{"x": 1}\\n{"x": 2}\\n')
+    >>> Dataset(path)[1]
+    {'x': 2}
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.JSONLinesReader, fields: typing.Any = None) -> None:
+        ...
+    def _constructor(self: ptutils.data.JSONLinesReader) -> dict:
         ...
 class ImageFolderReader(DataReader):
     """

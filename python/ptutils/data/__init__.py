@@ -21,10 +21,13 @@ from .._core import (
     HDF5Reader,
     ImageFolder,
     ImageFolderReader,
+    JSONLinesReader,
+    LMDBReader,
     Loader,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    TFRecordReader,
 )
 from .._unknown import attributes_of
 from . import _shown as _shown
@@ -42,10 +45,13 @@ __all__ = [
     "HDF5Reader",
     "ImageFolder",
     "ImageFolderReader",
+    "JSONLinesReader",
+    "LMDBReader",
     "Loader",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "TFRecordReader",
     "transforms",
 ]
 __getattr__ = attributes_of(__name__, __all__)
