@@ -5,6 +5,7 @@
 #include "data.h"
 #include "data_transforms.h"
 #include "ptutils/data/readers.h"
+#include "ptutils/formats/records.h"
 
 // Readers, and the data sets over files.
 
@@ -143,6 +144,25 @@ void def_record_readers(py::module_& m) {
            py::arg("fields") = py::none());
 }
 
+/// bytes, an int or text as a feature of one value.
+TfFeature feature_in(const Value& given, const std::string& name) {
+  if (given.is_int()) return std::vector<std::int64_t>{given.as_int()};
+  if (given.is_bytes())
+    return std::vector<std::string_view>{given.as_bytes().data};
+  if (given.is_string())
+    return std::vector<std::string_view>{given.as_string()};
+  fail(Kind::kType, "tfrecord", "'", name, "' is ", given.summary(),
+       ", no bytes, text or int");
+}
+
+py::bytes tfrecord_of_features(const Value& features) {
+  TfExample example;
+  std::vector<std::string> names = features.as_dict().keys();
+  for (const std::string& name : names)
+    example.emplace_back(name, feature_in(features.as_dict().at(name), name));
+  return tfrecord_of(example);
+}
+
 }  // namespace
 
 std::string path_in(py::handle given) {
@@ -173,6 +193,13 @@ void def_readers(py::module_& m) {
         return child_out(self.read(path_in(source)));
       },
       py::arg("source"), "The samples of a file or a folder, as a Dataset.");
+
+  // For the command line.
+  m.def("_reader_for", [](const py::object& path) {
+    return child_out(data::reader_for(path_in(path)));
+  });
+  m.def("_tfrecord_of",
+        [](const Value& features) { return tfrecord_of_features(features); });
 
   using data::ArrayReader;
   using data::HDF5Reader;

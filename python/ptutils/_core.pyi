@@ -1736,6 +1736,11 @@ class Dataset(Module):
     def _set_extra_state(self: ptutils.data.Dataset, arg0: tuple) -> None:
         ...
     @property
+    def _blocks(self) -> list[int]:
+        """
+        The first sample of each block that is read as a whole.
+        """
+    @property
     def field_names(self) -> list[str]:
         """
         The names of a sample's fields; empty where they have none.
@@ -2668,6 +2673,8 @@ def _note_checksums_compared() -> None:
     ...
 def _progress_line(arg0: str, arg1: ptutils.Status, arg2: typing.Any) -> str:
     ...
+def _reader_for(arg0: typing.Any) -> typing.Any:
+    ...
 def _rebuild(arg0: typing.Any, arg1: typing.Any) -> typing.Any:
     ...
 def _rebuild_tensor(dtype: str, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], data: typing.Any) -> ptutils.Tensor:
@@ -2689,6 +2696,8 @@ def _set_foreign_ops(arg0: typing.Any) -> None:
 def _shutdown() -> None:
     ...
 def _stream_key(arg0: typing.SupportsInt | typing.SupportsIndex, arg1: str, arg2: typing.SupportsInt | typing.SupportsIndex) -> int:
+    ...
+def _tfrecord_of(arg0: typing.Any) -> bytes:
     ...
 def _unflatten(skeleton: str, tensors: dict, where: str, verify: bool = False) -> typing.Any:
     ...

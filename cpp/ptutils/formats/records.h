@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ptutils/formats/tf_example.h"
 #include "ptutils/tensor/tensor.h"
 
 namespace ptutils {
@@ -60,6 +61,9 @@ class PTUTILS_API Records {
 /// record's checksum is compared when it is read.
 PTUTILS_API std::shared_ptr<Records> tfrecord_records(
     const std::filesystem::path& path);
+
+/// An Example as a record of such a file, with its length and checksums.
+PTUTILS_API std::string tfrecord_of(const TfExample& example);
 
 /// The values of an LMDB database (a file, or a folder with data.mdb), in the
 /// order of their keys. Kind::kFormat for one of named databases or of several

@@ -87,6 +87,16 @@ std::shared_ptr<Records> tfrecord_records(const std::filesystem::path& path) {
   return std::make_shared<TfrecordRecords>(path);
 }
 
+std::string tfrecord_of(const TfExample& example) {
+  const std::string record = serialize_example(example);
+  auto number = [](auto value) {
+    return std::string(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  const std::string length = number(std::uint64_t{record.size()});
+  return str(length, number(detail::masked_crc(length)), record,
+             number(detail::masked_crc(record)));
+}
+
 bool holds_a_value(const std::filesystem::path& path) {
   const std::string format = codec_for_reading(path).name();
   if (format == "lmdb") return holds_an_lmdb_value(path);

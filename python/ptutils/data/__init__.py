@@ -32,11 +32,15 @@ from .._core import (
 from .._unknown import attributes_of
 from . import _shown as _shown
 from . import transforms as transforms
+from ._cifar import CIFAR10, CIFAR10Reader
+from ._imagenet import ImageNet
 
 __all__ = [
+    "CIFAR10",
     "MNIST",
     "ArrayDataset",
     "ArrayReader",
+    "CIFAR10Reader",
     "DataLoader",
     "DataProvider",
     "DataReader",
@@ -45,6 +49,7 @@ __all__ = [
     "HDF5Reader",
     "ImageFolder",
     "ImageFolderReader",
+    "ImageNet",
     "JSONLinesReader",
     "LMDBReader",
     "Loader",
