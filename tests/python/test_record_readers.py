@@ -382,7 +382,7 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path.write_bytes(b'\n{"x": 1}\n\n' + line.encode("latin-1") + b"\n3\n")
     dataset = Dataset(path)
     assert dataset[0] == {"x": 1} and dataset[2] == 3
-    with pytest.raises(ValueError, match=r"\[json\] .*x.jsonl: line 4: "):
+    with pytest.raises(ValueError, match=r"\[json\] .*x.jsonl: line 4: (?!line 1)"):
         dataset[1]
     fields = Dataset(path, JSONLinesReader("y"))
     with pytest.raises(KeyError, match="line 2 has no 'y'.*it has: x"):

@@ -38,8 +38,9 @@ class JsonLinesDataset final : public Dataset {
 
  private:
   static std::string_view without_prefix(std::string_view text) {
-    constexpr std::string_view kPrefix = "[json] ";
-    return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : text;
+    for (std::string_view known : {"[json] ", "line 1, "})
+      if (text.starts_with(known)) text.remove_prefix(known.size());
+    return text;
   }
   Value* field(Value& value, const std::string& name,
                std::int64_t index) const {
