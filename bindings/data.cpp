@@ -223,6 +223,9 @@ void def_open(Class& cls) {
       "Whether a sample draws from its stream, or may, being made by Python.");
   cls.def("_set_extra_state", &set_extra_state);
   cls.def_property_readonly(
+      "_blocks", [](Dataset& self) { return self.blocks(); },
+      "The first sample of each block that is read as a whole.");
+  cls.def_property_readonly(
       "field_names", [](Dataset& self) { return self.field_names(); },
       "The names of a sample's fields; empty where they have none.");
 }

@@ -5,6 +5,7 @@
 #include "data.h"
 #include "data_transforms.h"
 #include "ptutils/data/readers.h"
+#include "ptutils/formats/records.h"
 
 // Readers, and the data sets over files.
 
@@ -74,6 +75,94 @@ auto def_reader(py::module_& m, const char* name, const char* doc) {
   return cls;
 }
 
+void def_record_readers(py::module_& m) {
+  using data::JSONLinesReader;
+  using data::LMDBReader;
+  using data::TFRecordReader;
+  def_reader<TFRecordReader>(
+      m, "TFRecordReader",
+      "The tf.train.Examples of a TFRecord file, plain or gzip.\n\n"
+      "features : what becomes of a feature, by its name: 'int64', 'float32' "
+      "or another dtype (its numbers: one as a number, several as an array); "
+      "(dtype, shape) (an array of that shape, of its numbers or of the memory "
+      "that its bytes are); 'image' (JPEG, PNG); 'bytes'; 'text'. Others come "
+      "as they are: numbers, or bytes (a list of several)\n"
+      "fields : one name (a sample is that feature), a list (a tuple); None: a "
+      "dict of those in features, else of those of the first record\n\n"
+      "A plain file is mapped; where its records begin is kept in NAME.index "
+      "beside it, or, where that cannot be written, in $PTUTILS_CACHE "
+      "(~/.cache/ptutils).\n\n"
+      ">>> from ptutils.data import TFRecordReader\n"
+      ">>> reader = TFRecordReader({'image': ('uint8', (96, 96, 3)), 'label': "
+      "'int64'}, fields=['image', 'label'])\n"
+      ">>> reader.to_config()['fields']\n"
+      "['image', 'label']")
+      .def(py::init([](const py::object& features, const py::object& fields) {
+             Value given = features.is_none() ? Value(Dict())
+                                              : to_value(features, "features");
+             if (!given.is_dict())
+               fail(Kind::kType, "TFRecordReader",
+                    "features is a dict of formats by name, not ",
+                    given.repr());
+             return new PyReader<TFRecordReader>(
+                 std::move(given.as_dict()),
+                 fields_in(fields, "TFRecordReader"));
+           }),
+           py::arg("features") = py::none(), py::arg("fields") = py::none());
+  def_reader<LMDBReader>(
+      m, "LMDBReader",
+      "The values of an LMDB database (a file, or a folder with data.mdb), in "
+      "the order of their keys. decode: None (bytes), 'text', 'image' (JPEG, "
+      "PNG) or (dtype, shape) for values that are an array's memory; for "
+      "anything else give a function of the bytes as the preprocessor. "
+      "keys=True: samples are (key, value). 8 bytes of memory a record.")
+      .def(py::init([](const py::object& decode, bool keys) {
+             if (PyCallable_Check(decode.ptr()))
+               fail(Kind::kType, "LMDBReader",
+                    "decode is a format; give a function as the preprocessor "
+                    "of the Dataset",
+                    keys ? ": {'value': function}" : "");
+             return new PyReader<LMDBReader>(to_value(decode, "decode"), keys);
+           }),
+           py::arg("decode") = py::none(), py::arg("keys") = false);
+  def_reader<JSONLinesReader>(
+      m, "JSONLinesReader",
+      "A JSON value a line (.jsonl, .ndjson), plain or gzip; blank lines are "
+      "no samples. fields: one name (a sample is that entry of the line's "
+      "object), a list (a tuple of them), None (the value as it is). 8 bytes "
+      "of memory a line.\n\n"
+      ">>> import pathlib, tempfile\n"
+      ">>> from ptutils.data import Dataset\n"
+      ">>> path = pathlib.Path(tempfile.mkdtemp()) / 'a.jsonl'\n"
+      ">>> _ = path.write_text('{\"x\": 1}\\n{\"x\": 2}\\n')\n"
+      ">>> Dataset(path)[1]\n"
+      "{'x': 2}")
+      .def(py::init([](const py::object& fields) {
+             return new PyReader<JSONLinesReader>(
+                 fields_in(fields, "JSONLinesReader"));
+           }),
+           py::arg("fields") = py::none());
+}
+
+/// bytes, an int or text as a feature of one value.
+TfFeature feature_in(const Value& given, const std::string& name) {
+  if (given.is_int()) return std::vector<std::int64_t>{given.as_int()};
+  if (given.is_bytes())
+    return std::vector<std::string_view>{given.as_bytes().data};
+  if (given.is_string())
+    return std::vector<std::string_view>{given.as_string()};
+  fail(Kind::kType, "tfrecord", "'", name, "' is ", given.summary(),
+       ", no bytes, text or int");
+}
+
+py::bytes tfrecord_of_features(const Value& features) {
+  TfExample example;
+  std::vector<std::string> names = features.as_dict().keys();
+  for (const std::string& name : names)
+    example.emplace_back(name, feature_in(features.as_dict().at(name), name));
+  return tfrecord_of(example);
+}
+
 }  // namespace
 
 std::string path_in(py::handle given) {
@@ -105,6 +194,13 @@ void def_readers(py::module_& m) {
       },
       py::arg("source"), "The samples of a file or a folder, as a Dataset.");
 
+  // For the command line.
+  m.def("_reader_for", [](const py::object& path) {
+    return child_out(data::reader_for(path_in(path)));
+  });
+  m.def("_tfrecord_of",
+        [](const Value& features) { return tfrecord_of_features(features); });
+
   using data::ArrayReader;
   using data::HDF5Reader;
   using data::ImageFolderReader;
@@ -131,6 +227,7 @@ void def_readers(py::module_& m) {
              return new PyReader<ArrayReader>(fields_in(fields, "ArrayReader"));
            }),
            py::arg("fields") = py::none());
+  def_record_readers(m);
   def_reader<ImageFolderReader>(
       m, "ImageFolderReader",
       "A folder of folders of pictures, one a class: see ImageFolder.")

@@ -200,7 +200,9 @@ std::optional<Value> argument_config(py::handle object, int depth = 0) {
         out.items.push_back(*value);
     return Value(std::move(out));
   }
-  Value value = to_value(object);
+  const bool is_path = py::hasattr(object, "__fspath__");
+  Value value = to_value(
+      is_path ? py::module_::import("os").attr("fspath")(object) : object);
   if (!is_plain(value) || value.is_tensor()) return std::nullopt;
   return value;
 }

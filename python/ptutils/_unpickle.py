@@ -75,11 +75,13 @@ def find(module: str, name: str, classes: Iterable[type] = ()) -> Any:
 class Unpickler(_Reader):
     """The standard library's reader with a check at each step that acts."""
 
-    def __init__(self, content: bytes, classes: Iterable[type] = ()) -> None:
+    def __init__(
+        self, content: bytes, classes: Iterable[type] = (), encoding: str = "ASCII"
+    ) -> None:
         self._file = io.BytesIO(content)
         self._length = len(content)
         self._classes = tuple(classes)
-        super().__init__(self._file)
+        super().__init__(self._file, encoding=encoding)
 
     def find_class(self, module: str, name: str) -> Any:
         if self.proto < 3:
@@ -253,9 +255,10 @@ def check_size(value: Any, limit: int) -> None:
             raise malformed(f"more than {limit} entries when written out")
 
 
-def loads(content: bytes, classes: Iterable[type] = ()) -> Any:
-    """The object of a pickle; Malformed or Untrusted otherwise."""
-    reader = Unpickler(content, classes)
+def loads(content: bytes, classes: Iterable[type] = (), encoding: str = "ASCII") -> Any:
+    """The object of a pickle; Malformed or Untrusted otherwise. Python 2's strings
+    are read by `encoding` ("latin1" for those that are bytes)."""
+    reader = Unpickler(content, classes, encoding)
     try:
         value = reader.load()
         complete = reader.at_end()

@@ -87,17 +87,23 @@ ArrayDataset::ArrayDataset(Value arrays) : arrays_(std::move(arrays)) {
 
 Value ArrayDataset::get(std::int64_t index, Random) {
   detail::check_indices({&index, 1}, size_, kWhere);
-  if (arrays_.is_tensor()) return arrays_.as_tensor().select(0, index);
+  auto row_of = [&](const Tensor& array) {
+    Tensor out = array.select(0, index);
+    // As NumPy gives an element.
+    out.numpy_scalar = out.dim() == 0 && out.origin == Origin::kNumpy;
+    return out;
+  };
+  if (arrays_.is_tensor()) return row_of(arrays_.as_tensor());
   if (arrays_.is_list()) {
     List row;
     row.tuple = true;
     for (const Value& array : arrays_.as_list().items)
-      row.items.emplace_back(array.as_tensor().select(0, index));
+      row.items.emplace_back(row_of(array.as_tensor()));
     return row;
   }
   Dict row;
   for (const auto& [key, array] : arrays_.as_dict())
-    row.set(key, array.as_tensor().select(0, index));
+    row.set(key, row_of(array.as_tensor()));
   return row;
 }
 

@@ -3,9 +3,8 @@
 #include <cstring>
 #include <optional>
 
-#include "ptutils/common/file.h"
 #include "ptutils/data/dataset.h"
-#include "ptutils/data/detail/gzip.h"
+#include "ptutils/formats/detail/gzip.h"
 
 namespace ptutils::data {
 namespace {
@@ -97,14 +96,9 @@ Tensor parse(const std::shared_ptr<Storage>& storage, std::size_t size,
 }  // namespace
 
 Tensor read_idx(const std::filesystem::path& path) {
-  auto file = std::make_shared<MappedFile>(path);
-  std::span<std::byte> bytes = file->bytes();
-  if (detail::is_gzip(bytes)) {
-    detail::Unpacked unpacked = detail::unpack_gzip(bytes, path);
-    return parse(unpacked.storage, unpacked.size, path.string());
-  }
-  auto storage = Storage::wrap(bytes.data(), bytes.size(), file);
-  return parse(storage, bytes.size(), path.string());
+  const auto storage = ptutils::detail::map_or_unpack(
+      path, str("[read_idx] ", path.string(), ": "));
+  return parse(storage, storage->bytes(), path.string());
 }
 
 }  // namespace ptutils::data

@@ -49,6 +49,62 @@ class PTUTILS_API ArrayReader : public DataReader {
   FieldChoice fields_;
 };
 
+/// The Examples (tf.train.Example) of a TFRecord file, plain or gzip. A plain
+/// file is mapped, and where its records begin is kept in NAME.index beside it
+/// (see tfrecord_records).
+class PTUTILS_API TFRecordReader : public DataReader {
+ public:
+  /// `features`: what becomes of a feature, by its name: "int64", "float32" or
+  /// another dtype (its numbers: one as a number, several as an array),
+  /// [dtype, shape] (an array, of its numbers or of the memory that its bytes
+  /// are, viewed where it lies), "image" (a JPEG or PNG file), "bytes", "text".
+  /// Other features come as they are: numbers, or bytes (a list of several).
+  /// A sample has the features of `fields`, else those of `features`, else
+  /// those of the file's first record.
+  explicit TFRecordReader(Dict features = {}, FieldChoice fields = {});
+  std::string class_name() const override {
+    return "ptutils.data.TFRecordReader";
+  }
+  std::shared_ptr<Dataset> read(const std::string& source) override;
+  Value to_config() override;
+
+ private:
+  Dict features_;
+  FieldChoice fields_;
+};
+
+/// The values of an LMDB database (a file, or a folder with data.mdb), in the
+/// order of their keys; 8 bytes of memory each.
+class PTUTILS_API LMDBReader : public DataReader {
+ public:
+  /// `decode`: null or "bytes", "text", "image", or [dtype, shape] for values
+  /// that are an array's memory. `keys`: samples are (key, value).
+  explicit LMDBReader(Value decode = {}, bool keys = false);
+  std::string class_name() const override { return "ptutils.data.LMDBReader"; }
+  std::shared_ptr<Dataset> read(const std::string& source) override;
+  Value to_config() override;
+
+ private:
+  Value decode_;
+  bool keys_;
+};
+
+/// A JSON value a line (.jsonl, .ndjson), plain or gzip, parsed when it is
+/// asked for; blank lines are no samples. 8 bytes of memory a line.
+class PTUTILS_API JSONLinesReader : public DataReader {
+ public:
+  explicit JSONLinesReader(FieldChoice fields = {})
+      : fields_(std::move(fields)) {}
+  std::string class_name() const override {
+    return "ptutils.data.JSONLinesReader";
+  }
+  std::shared_ptr<Dataset> read(const std::string& source) override;
+  Value to_config() override;
+
+ private:
+  FieldChoice fields_;
+};
+
 /// A folder of folders of pictures, one a class, in sorted order (torchvision's
 /// layout): samples (picture u8 (3, height, width), label int64). Pictures are
 /// decoded when a transform wants their pixels.

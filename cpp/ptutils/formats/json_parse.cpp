@@ -34,6 +34,8 @@ constexpr std::string_view kInfinite = "0e4000000002";
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
+constexpr std::size_t kMostOfError = 300;
+
 /// The text with those words, where a value may stand, as those numbers.
 std::string without_words(std::string_view text) {
   const auto one_of = [](std::string_view set, char c) {
@@ -129,7 +131,11 @@ class Builder {
     // "[json.exception…] parse error at line 1, column 5: syntax error …"
     if (const std::size_t colon = what.find(": "); colon != what.npos)
       what.remove_prefix(colon + 2);
-    detail::malformed(where_, position_of(text_, byte), ": ", what);
+    // It quotes what was read last, however long that is.
+    std::size_t end = std::min(what.size(), kMostOfError);
+    while (end < what.size() && (what[end] & 0xC0) == 0x80) --end;
+    detail::malformed(where_, position_of(text_, byte), ": ",
+                      what.substr(0, end), end < what.size() ? "…" : "");
   }
 
   Value result() { return std::move(result_); }

@@ -139,18 +139,6 @@ class LmdbContents {
   LmdbReader reader_;
 };
 
-/// The file of a database that is a folder.
-fs::path data_file(const fs::path& path) {
-  if (!fs::is_directory(path)) return path;
-  if (fs::exists(path / "data.mdb")) return path / "data.mdb";
-  fail(Kind::kIO, "lmdb", path.string(), " is a folder without data.mdb");
-}
-
-fs::path lock_file(const fs::path& file) {
-  if (file.filename() == "data.mdb") return file.parent_path() / "lock.mdb";
-  return file.native() + "-lock";
-}
-
 /// The entries of a file, by key, and what is written for each.
 class LmdbPlan {
  public:
@@ -234,8 +222,8 @@ class LmdbCodec : public Codec {
   /// place: it is copied, again when a writer was faster.
   Value read(const fs::path& path, const ReadOptions& options) const override {
     const std::string where = prefix("lmdb", path);
-    const fs::path file = data_file(path);
-    bool copy = fs::exists(lock_file(file));
+    const fs::path file = lmdb_data_file(path);
+    bool copy = fs::exists(lmdb_lock_file(file));
     for (int i = 0; i < kAttempts; ++i, copy = true) {
       if (i > 0) std::this_thread::sleep_for(kPause);
       check_interrupt();
@@ -266,11 +254,22 @@ class LmdbCodec : public Codec {
     // It belongs to the database that was there; who still has that open has
     // both files open, and must not share a lock with readers of the new one.
     std::error_code none;
-    fs::remove(lock_file(path), none);
+    fs::remove(lmdb_lock_file(path), none);
   }
 };
 
 }  // namespace
+
+fs::path lmdb_data_file(const fs::path& path) {
+  if (!fs::is_directory(path)) return path;
+  if (fs::exists(path / "data.mdb")) return path / "data.mdb";
+  fail(Kind::kIO, "lmdb", path.string(), " is a folder without data.mdb");
+}
+
+fs::path lmdb_lock_file(const fs::path& file) {
+  if (file.filename() == "data.mdb") return file.parent_path() / "lock.mdb";
+  return file.native() + "-lock";
+}
 
 std::shared_ptr<Codec> lmdb_codec() { return std::make_shared<LmdbCodec>(); }
 

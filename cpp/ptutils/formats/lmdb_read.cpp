@@ -78,10 +78,14 @@ bool LmdbReader::overtaken() const {
   return newest_meta().transaction - meta_.transaction > 1;  // no overflow
 }
 
-void LmdbReader::take(std::uint64_t first, std::uint64_t count) {
+void LmdbReader::check_pages(std::uint64_t first, std::uint64_t count) const {
   if (first >= taken_.size() || count > taken_.size() - first)
     malformed(prefix_, "page ", first, count > 1 ? " and those behind it" : "",
               ": the file ends at page ", taken_.size(), "; is it truncated?");
+}
+
+void LmdbReader::take(std::uint64_t first, std::uint64_t count) {
+  check_pages(first, count);
   for (std::uint64_t page = first; page < first + count; ++page) {
     if (taken_[page]) malformed(prefix_, "page ", page, " is used twice");
     taken_[page] = true;
@@ -166,9 +170,9 @@ void LmdbReader::walk(const Tree& tree, const Visit& visit) {
 }
 
 std::string_view LmdbReader::overflow(std::uint64_t number,
-                                      std::uint64_t size) {
+                                      std::uint64_t size) const {
   const std::uint64_t pages = lmdb::overflow_pages(size, page_size_);
-  take(number, pages);
+  check_pages(number, pages);
   const auto bytes = bytes_.substr(number * page_size_, pages * page_size_);
   const auto header = load<PageHeader>(bytes, 0);
   if (header.number != number || !(header.flags & lmdb::kOverflow) ||
@@ -176,6 +180,44 @@ std::string_view LmdbReader::overflow(std::uint64_t number,
     malformed(prefix_, "page ", number, " does not begin a value of ", size,
               " bytes");
   return bytes.substr(sizeof header, size);
+}
+
+std::vector<std::uint64_t> LmdbReader::positions(const Tree& tree) {
+  if (tree.flags & lmdb::kDupSort)
+    malformed(prefix_, "keys have several values each (DUPSORT)");
+  std::vector<std::uint64_t> out;
+  descend(tree, [&](const Page& page) -> std::uint64_t {
+    if (page.is(lmdb::kFixed))
+      malformed(prefix_, "page ", page.header.number, " holds no values");
+    for_each_node(page, [&](const Node& node, std::size_t at) {
+      if (node.flags & lmdb::kSubtree)
+        malformed(prefix_, "holds the named database '",
+                  page.bytes.substr(at, node.key_size),
+                  "'; only records of the unnamed one are read");
+      if (node.flags & ~lmdb::kBig)
+        malformed(prefix_, "a value of an unknown kind, ", node.flags);
+      if (node.flags & lmdb::kBig)
+        take(load<std::uint64_t>(page.bytes, at + node.key_size),
+             lmdb::overflow_pages(node.size(), page_size_));
+      const std::string_view head = page.bytes.substr(at - sizeof(Node));
+      out.push_back(static_cast<std::uint64_t>(head.data() - bytes_.data()));
+    });
+    return page.count;
+  });
+  return out;
+}
+
+std::pair<std::string_view, std::string_view> LmdbReader::entry(
+    std::uint64_t position) const {
+  const auto node = load<Node>(bytes_, position);
+  const std::string_view rest = bytes_.substr(position + sizeof node);
+  const bool big = node.flags & lmdb::kBig;
+  const std::uint64_t size = big ? sizeof(std::uint64_t) : node.size();
+  if (node.key_size > rest.size() || size > rest.size() - node.key_size)
+    malformed(prefix_, "the entry at byte ", position, " leaves the file");
+  const std::string_view key = rest.substr(0, node.key_size);
+  if (!big) return {key, rest.substr(node.key_size, size)};
+  return {key, overflow(load<std::uint64_t>(rest, node.key_size), node.size())};
 }
 
 std::uint64_t LmdbReader::visit_leaf(const Page& page, const Visit& visit) {
@@ -199,6 +241,7 @@ std::uint64_t LmdbReader::visit_leaf(const Page& page, const Visit& visit) {
       item.subtree = &subtree;
     } else if (node.flags & lmdb::kBig) {
       const auto number = load<std::uint64_t>(page.bytes, at);
+      take(number, lmdb::overflow_pages(node.size(), page_size_));
       item.values.push_back(overflow(number, node.size()));
     } else {
       item.values.push_back(page.bytes.substr(at, node.size()));

@@ -105,40 +105,22 @@ TfFeature parse_list(std::uint64_t kind, std::string_view text,
   return integers;
 }
 
-TfFeature parse_feature(std::string_view text, std::string_view prefix) {
-  TfFeature out;
-  Message feature(text, prefix);
-  while (!feature.empty()) {
-    const auto [field, type] = feature.tag();
-    if (field >= 1 && field <= 3 && type == kLength)
-      out = parse_list(field, feature.bytes(), prefix);
-    else
-      feature.skip(type);
-  }
-  return out;
-}
-
-/// Where each name of an Example is.
-using Positions = std::unordered_map<std::string_view, std::size_t>;
-
-void add_feature(std::string_view text, std::string_view prefix, TfExample& out,
-                 Positions& known) {
+/// A name and what it holds.
+void visit_entry(std::string_view text, std::string_view prefix,
+                 const OnFeature& visit) {
   std::string_view name;
-  TfFeature feature;
+  std::string_view feature;
   Message entry(text, prefix);
   while (!entry.empty()) {
     const auto [field, type] = entry.tag();
     if (field == 1 && type == kLength)
       name = entry.bytes();
     else if (field == 2 && type == kLength)
-      feature = parse_feature(entry.bytes(), prefix);
+      feature = entry.bytes();
     else
       entry.skip(type);
   }
-  if (const auto [at, added] = known.emplace(name, out.size()); !added)
-    out[at->second].second = std::move(feature);
-  else
-    out.emplace_back(name, std::move(feature));
+  visit(name, feature);
 }
 
 void put_varint(std::string& out, std::uint64_t value) {
@@ -182,9 +164,21 @@ std::string serialize_feature(const TfFeature& feature) {
 
 }  // namespace
 
-TfExample parse_example(std::string_view text, std::string_view prefix) {
-  TfExample out;
-  Positions known;
+TfFeature parse_feature(std::string_view text, std::string_view prefix) {
+  TfFeature out;
+  Message feature(text, prefix);
+  while (!feature.empty()) {
+    const auto [field, type] = feature.tag();
+    if (field >= 1 && field <= 3 && type == kLength)
+      out = parse_list(field, feature.bytes(), prefix);
+    else
+      feature.skip(type);
+  }
+  return out;
+}
+
+void for_each_feature(std::string_view text, std::string_view prefix,
+                      const OnFeature& visit) {
   Message example(text, prefix);
   while (!example.empty()) {
     const auto [field, type] = example.tag();
@@ -196,11 +190,23 @@ TfExample parse_example(std::string_view text, std::string_view prefix) {
     while (!features.empty()) {
       const auto [inner, inner_type] = features.tag();
       if (inner == 1 && inner_type == kLength)
-        add_feature(features.bytes(), prefix, out, known);
+        visit_entry(features.bytes(), prefix, visit);
       else
         features.skip(inner_type);
     }
   }
+}
+
+TfExample parse_example(std::string_view text, std::string_view prefix) {
+  TfExample out;
+  std::unordered_map<std::string_view, std::size_t> known;
+  for_each_feature(text, prefix, [&](auto name, auto content) {
+    TfFeature feature = parse_feature(content, prefix);
+    if (const auto [at, added] = known.emplace(name, out.size()); !added)
+      out[at->second].second = std::move(feature);
+    else
+      out.emplace_back(name, std::move(feature));
+  });
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,6 +23,16 @@ using TfExample = std::vector<std::pair<std::string_view, TfFeature>>;
 /// Bounds-checked; Kind::kFormat, beginning with `prefix`, for text that is no
 /// Example. Fields that are not known are skipped, as the format wants it.
 PTUTILS_API TfExample parse_example(std::string_view text,
+                                    std::string_view prefix);
+
+/// Each feature's name and, as text for parse_feature, what it holds, in the
+/// order of the file: for who wants some of them. Errors as of parse_example.
+using OnFeature =
+    std::function<void(std::string_view name, std::string_view feature)>;
+PTUTILS_API void for_each_feature(std::string_view example,
+                                  std::string_view prefix,
+                                  const OnFeature& visit);
+PTUTILS_API TfFeature parse_feature(std::string_view feature,
                                     std::string_view prefix);
 
 /// The inverse, but for the bytes of the last feature when it is a bytes_list

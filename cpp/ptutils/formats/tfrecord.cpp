@@ -1,4 +1,5 @@
-#include <cstring>
+#include "ptutils/formats/detail/tfrecord.h"
+
 #include <optional>
 
 #include "ptutils/common/hash.h"
@@ -11,29 +12,16 @@
 #include "ptutils/formats/flatten.h"
 #include "ptutils/formats/tf_example.h"
 
-// TFRecord: u64 length, masked crc32c of it, the record, masked crc32c of that
-// (tensorflow/core/lib/io/record_writer.h). Ours holds tf.train.Examples: the
-// skeleton first, then {name, dtype, shape, data} of each tensor.
+// A TFRecord file of ours holds tf.train.Examples: the skeleton first, then
+// {name, dtype, shape, data} of each tensor.
 namespace ptutils::detail {
 
 namespace {
 
-constexpr std::size_t kHead = 12, kFoot = 4;
 constexpr std::uint64_t kMaxExample = (std::uint64_t{1} << 31) - (1 << 20);
-
-std::uint32_t masked(std::uint32_t crc) {
-  return (crc >> 15 | crc << 17) + 0xa282ead8;
-}
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
-}
-
-template <class T>
-T number_at(std::string_view text) {
-  T out = 0;
-  std::memcpy(&out, text.data(), sizeof out);
-  return out;
 }
 
 /// A record: its text, where in the file.
@@ -46,22 +34,11 @@ std::vector<Framed> split(std::string_view file, const std::string& prefix) {
   std::vector<Framed> out;
   if (file.empty()) malformed(prefix, "truncated: it has no record");
   for (std::size_t at = 0; at < file.size();) {
-    const std::string where = str(prefix, "record ", out.size(), ": ");
-    const std::string_view rest = file.substr(at);
-    if (rest.size() < kHead + kFoot) malformed(where, "truncated");
-    const auto length = number_at<std::uint64_t>(rest);
-    if (number_at<std::uint32_t>(rest.substr(8)) !=
-        masked(crc32c(bytes_of(rest.substr(0, 8)))))
-      malformed(where, "its length is damaged: the CRC-32C differs");
-    if (length > rest.size() - kHead - kFoot)
-      malformed(where, "truncated: ", length, " bytes, ",
-                rest.size() - kHead - kFoot, " are there");
-    Framed record{at + kHead, rest.substr(kHead, length)};
-    if (number_at<std::uint32_t>(rest.substr(kHead + length)) !=
-        masked(crc32c(bytes_of(record.text))))
-      malformed(where, "damaged: the CRC-32C differs");
-    out.push_back(record);
-    at += kHead + length + kFoot;
+    const std::string_view record = record_bytes(file.substr(at), [&] {
+      return str(prefix, "record ", out.size(), ": ");
+    });
+    out.push_back({at + kRecordHead, record});
+    at += kRecordHead + record.size() + kRecordFoot;
   }
   return out;
 }
@@ -178,10 +155,11 @@ class TfrecordCodec : public Codec {
     return {".tfrecord", ".tfrecords"};
   }
   bool recognises(std::string_view head, std::size_t size) const override {
-    if (head.size() < kHead + kFoot) return false;
-    return number_at<std::uint64_t>(head) <= size - kHead - kFoot &&
+    constexpr std::size_t kFrame = kRecordHead + kRecordFoot;
+    if (head.size() < kFrame) return false;
+    return number_at<std::uint64_t>(head) <= size - kFrame &&
            number_at<std::uint32_t>(head.substr(8)) ==
-               masked(crc32c(bytes_of(head.substr(0, 8))));
+               masked_crc(head.substr(0, 8));
   }
 
   Value read(const std::filesystem::path& path,

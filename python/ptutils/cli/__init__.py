@@ -1,4 +1,4 @@
-"""The command line: ``ptutils check | run | ls | show | resume | diff``.
+"""The command line: ``ptutils check | run | ls | show | resume | diff | data …``.
 
 Each command answers in text, or with ``--json`` in JSON on stdout. Exit
 statuses: 0 done, 1 an error (one message on stderr), 2 wrong usage, 130 paused
@@ -33,17 +33,21 @@ def _parser() -> argparse.ArgumentParser:
             name, help=help_text, description=help_text, allow_abbrev=False
         )
         add(sub)
+        if name == "data":  # its own commands have them
+            continue
         sub.add_argument(
             "--db",
             metavar="PATH",
             help="the database; default $PTUTILS_DB, else 'dbinterface' in "
             "ptutils.yaml, else runs.db",
         )
-        sub.add_argument("--json", action="store_true", help="answer in JSON")
-        sub.add_argument(
-            "--debug", action="store_true", help="show tracebacks of errors"
-        )
+        _answers(sub)
     return parser
+
+
+def _answers(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="answer in JSON")
+    sub.add_argument("--debug", action="store_true", help="show tracebacks of errors")
 
 
 def _overrides(sub: argparse.ArgumentParser) -> None:
@@ -118,6 +122,29 @@ def _verify(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("files", nargs="+", metavar="FILE")
 
 
+def _data(sub: argparse.ArgumentParser) -> None:
+    commands = sub.add_subparsers(dest="action", metavar="COMMAND", required=True)
+    text = "a folder of folders of pictures, one a class, as one file"
+    pack = commands.add_parser("pack", help=text, description=text, allow_abbrev=False)
+    pack.add_argument("folder", metavar="FOLDER")
+    pack.add_argument("out", metavar="OUT", help="a .h5 or .tfrecord file")
+    pack.add_argument(
+        "--size",
+        type=int,
+        metavar="N",
+        help="pictures as arrays (N, N, 3): shorter side N, the centre cut out; "
+        "without it .tfrecord keeps the picture files as they are",
+    )
+    text = "what is in a data set: reader, samples, fields, size"
+    info = commands.add_parser("info", help=text, description=text, allow_abbrev=False)
+    info.add_argument("path", metavar="PATH", help="a file or a folder")
+    info.add_argument(
+        "--contact-sheet", metavar="PNG", help="the first 64 pictures, drawn there"
+    )
+    for each in (pack, info):
+        _answers(each)
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("build an experiment, one batch each way; write nothing", _check),
     "run": ("run an experiment file; go on where it ended", _run),
@@ -127,6 +154,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "diff": ("what differs between two configurations, or two files", _diff),
     "convert": ("a file in another format", _convert),
     "verify": ("read files whole, and compare their checksums", _verify),
+    "data": ("pack a data set into a file, or say what is in one", _data),
 }
 
 
@@ -145,6 +173,11 @@ def _dispatch(args: argparse.Namespace, terminal: Terminal) -> int:
 
         status: int = getattr(filing, args.command)(args, terminal)
         return status
+    if args.command == "data":
+        from . import packing
+
+        done: int = getattr(packing, args.action)(args, terminal)
+        return done
     from . import showing
 
     command: Callable[[argparse.Namespace, Terminal], int] = getattr(

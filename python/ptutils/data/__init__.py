@@ -22,6 +22,8 @@ from .._core import (
     HDF5Reader,
     ImageFolder,
     ImageFolderReader,
+    JSONLinesReader,
+    LMDBReader,
     Loader,
     RandomSampler,
     Sampler,
@@ -29,16 +31,21 @@ from .._core import (
     Subset,
     ZipDataset,
     random_split,
+    TFRecordReader,
 )
 from .._unknown import attributes_of
 from . import _shown as _shown
 from . import transforms as transforms
+from ._cifar import CIFAR10, CIFAR10Reader
+from ._imagenet import ImageNet
 
 __all__ = [
+    "CIFAR10",
     "MNIST",
     "ArrayDataset",
     "ArrayReader",
     "CachedDataset",
+    "CIFAR10Reader",
     "DataLoader",
     "DataProvider",
     "DataReader",
@@ -47,6 +54,9 @@ __all__ = [
     "HDF5Reader",
     "ImageFolder",
     "ImageFolderReader",
+    "ImageNet",
+    "JSONLinesReader",
+    "LMDBReader",
     "Loader",
     "RandomSampler",
     "Sampler",
@@ -54,6 +64,7 @@ __all__ = [
     "Subset",
     "ZipDataset",
     "random_split",
+    "TFRecordReader",
     "transforms",
 ]
 __getattr__ = attributes_of(__name__, __all__)

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <string>
 #include <string_view>
 
 #include "ptutils/common/hash.h"
@@ -21,4 +22,31 @@ TEST_CASE("crc32 is the one of zip and continues from a seed") {
         0xCBF43926U);
   CHECK(ptutils::crc32({}) == 0);
   CHECK(ptutils::crc32({}, 42) == 42);
+}
+
+namespace {
+/// Bit by bit.
+std::uint32_t slow_crc32c(std::string_view text) {
+  std::uint32_t crc = ~0U;
+  for (char c : text) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit)
+      crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0U);
+  }
+  return ~crc;
+}
+}  // namespace
+
+TEST_CASE("crc32c of texts of any length, in one piece or in two") {
+  CHECK(ptutils::crc32c(bytes("123456789")) == 0xE3069283U);
+  std::string text;
+  for (int i = 0; i < 10'000; ++i) text += static_cast<char>(i * i + i / 7);
+  for (std::size_t size : {0, 1, 7, 8, 1024, 3071, 3072, 3073, 6144, 9999}) {
+    const std::string_view part = std::string_view(text).substr(0, size);
+    CHECK(ptutils::crc32c(bytes(part)) == slow_crc32c(part));
+    const std::size_t cut = size / 3;
+    CHECK(ptutils::crc32c(bytes(part.substr(cut)),
+                          ptutils::crc32c(bytes(part.substr(0, cut)))) ==
+          slow_crc32c(part));
+  }
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -17,6 +18,25 @@ namespace {
 [[noreturn]] void unreadable(const std::string& path) {
   fail(Kind::kIO, "Dataset", path, ": ", std::strerror(errno),
        "; is the path right?");
+}
+
+/// A reader's index (x.tfrecord.index) is no data beside what it belongs to.
+bool is_index(std::string_view path, const ::glob_t& found) {
+  constexpr std::string_view kSuffix = ".index";
+  if (!path.ends_with(kSuffix)) return false;
+  path.remove_suffix(kSuffix.size());
+  return std::find(found.gl_pathv, found.gl_pathv + found.gl_pathc, path) !=
+         found.gl_pathv + found.gl_pathc;
+}
+
+void add_matches(const std::string& pattern, std::vector<std::string>& out) {
+  ::glob_t found{};
+  const int status = ::glob(pattern.c_str(), 0, nullptr, &found);
+  for (std::size_t i = 0; status == 0 && i < found.gl_pathc; ++i)
+    if (!is_index(found.gl_pathv[i], found))
+      out.emplace_back(found.gl_pathv[i]);
+  ::globfree(&found);
+  if (status != 0) fail(Kind::kIO, "Dataset", "no file matches ", pattern);
 }
 
 struct Descriptor {
@@ -39,12 +59,7 @@ std::vector<std::string> sources(const std::vector<std::string>& given) {
            std::filesystem::path(path).is_absolute()
                ? ""
                : str(" (in ", std::filesystem::current_path().string(), ")"));
-    ::glob_t found{};
-    const int status = ::glob(path.c_str(), 0, nullptr, &found);
-    for (std::size_t i = 0; status == 0 && i < found.gl_pathc; ++i)
-      out.emplace_back(found.gl_pathv[i]);
-    ::globfree(&found);
-    if (status != 0) fail(Kind::kIO, "Dataset", "no file matches ", path);
+    add_matches(path, out);
   }
   return out;
 }

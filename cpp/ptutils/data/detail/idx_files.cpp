@@ -11,8 +11,8 @@
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
 #include "ptutils/data/dataset.h"
-#include "ptutils/data/detail/gzip.h"
 #include "ptutils/data/detail/md5.h"
+#include "ptutils/formats/detail/gzip.h"
 
 namespace ptutils::data {
 namespace detail {
@@ -77,8 +77,10 @@ std::vector<fs::path> folders(const IdxSource& source, const fs::path& root,
 bool checksum_fits(const IdxFile& file, const fs::path& path) {
   MappedFile mapped(path);
   if (md5_hex(mapped.bytes()) == file.md5_gz) return true;
-  if (file.md5_content.empty() || !is_gzip(mapped.bytes())) return false;
-  Unpacked content = unpack_gzip(mapped.bytes(), path);
+  if (file.md5_content.empty() || !ptutils::detail::is_gzip(mapped.bytes()))
+    return false;
+  const auto content = ptutils::detail::unpack_gzip(
+      mapped.bytes(), str("[", path.string(), "] "));
   return md5_hex({content.storage->data(), content.size}) == file.md5_content;
 }
 

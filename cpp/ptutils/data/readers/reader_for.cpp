@@ -1,15 +1,44 @@
+#include <array>
 #include <filesystem>
+#include <fstream>
 
 #include "ptutils/data/readers.h"
+#include "ptutils/formats/records.h"
 #include "ptutils/module/codec.h"
 
 namespace ptutils::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool begins_as_gzip(const std::string& path) {
+  std::array<char, 2> head{};
+  std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  return head == std::array<char, 2>{'\x1f', '\x8b'};
+}
+
+/// Without ".gz".
+std::string content_suffix(const fs::path& path) {
+  return path.extension() == ".gz" ? path.stem().extension().string()
+                                   : path.extension().string();
+}
+
+}  // namespace
 
 std::shared_ptr<DataReader> reader_for(const std::string& source) {
-  if (std::filesystem::is_directory(source))
+  if (fs::is_directory(source) && !fs::exists(fs::path(source) / "data.mdb"))
     return std::make_shared<ImageFolderReader>();
-  if (codec_for_reading(source).name() == "hdf5")
-    return std::make_shared<HDF5Reader>();
+  const std::string suffix = content_suffix(source);
+  if (suffix == ".jsonl" || suffix == ".ndjson")
+    return std::make_shared<JSONLinesReader>();
+  if (suffix.starts_with(".tfrecord") && begins_as_gzip(source))
+    return std::make_shared<TFRecordReader>();
+  const std::string format = codec_for_reading(source).name();
+  if (format == "hdf5") return std::make_shared<HDF5Reader>();
+  if (format == "tfrecord" && !holds_a_value(source))
+    return std::make_shared<TFRecordReader>();
+  if (format == "lmdb" && !holds_a_value(source))
+    return std::make_shared<LMDBReader>();
   return std::make_shared<ArrayReader>();
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ptutils/formats/detail/lmdb_layout.h"
@@ -31,6 +33,12 @@ class LmdbReader {
   /// In the order of keys.
   using Visit = std::function<void(const LmdbItem&)>;
   void walk(const lmdb::Tree& tree, const Visit& visit);
+  /// Where the entries of a tree are in the file, in the order of keys, without
+  /// a look at their values; Kind::kFormat where one is no single value.
+  std::vector<std::uint64_t> positions(const lmdb::Tree& tree);
+  /// An entry, checked again: others may have written meanwhile.
+  std::pair<std::string_view, std::string_view> entry(
+      std::uint64_t position) const;
   /// Whether a writer may have reused pages of this state since.
   bool overtaken() const;
 
@@ -45,6 +53,7 @@ class LmdbReader {
 
   lmdb::Meta read_meta(std::size_t page, std::size_t page_size) const;
   lmdb::Meta newest_meta() const;
+  void check_pages(std::uint64_t first, std::uint64_t count) const;
   void take(std::uint64_t first, std::uint64_t count);
   Page parse_page(std::string_view bytes, std::uint64_t number) const;
   Page open_page(std::uint64_t number);
@@ -53,7 +62,7 @@ class LmdbReader {
   void descend(const lmdb::Tree& tree, const OnLeaf& leaf);
   std::uint64_t descend(const lmdb::Tree& tree, std::uint64_t number,
                         unsigned level, const OnLeaf& leaf);
-  std::string_view overflow(std::uint64_t number, std::uint64_t size);
+  std::string_view overflow(std::uint64_t number, std::uint64_t size) const;
   std::uint64_t visit_leaf(const Page& page, const Visit& visit);
   std::uint64_t add_keys(const Page& page,
                          std::vector<std::string_view>& values);
@@ -66,6 +75,11 @@ class LmdbReader {
   lmdb::Meta meta_{};
   std::vector<bool> taken_;
 };
+
+/// The file of a database that is a folder; Kind::kIO for one without.
+std::filesystem::path lmdb_data_file(const std::filesystem::path& path);
+/// Beside that while others have the database open, and after.
+std::filesystem::path lmdb_lock_file(const std::filesystem::path& file);
 
 /// A database of its own in a new file.
 class LmdbWriter {

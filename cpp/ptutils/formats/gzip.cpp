@@ -1,11 +1,14 @@
-#include "ptutils/data/detail/gzip.h"
+#include "ptutils/formats/detail/gzip.h"
 
 #include <libdeflate.h>
 
 #include <algorithm>
 #include <cstring>
 
-namespace ptutils::data::detail {
+#include "ptutils/formats/detail/tensor_io.h"
+#include "ptutils/formats/detail/where.h"
+
+namespace ptutils::detail {
 namespace {
 
 struct FreeDecompressor {
@@ -43,10 +46,10 @@ bool is_gzip(std::span<const std::byte> bytes) {
 }
 
 Unpacked unpack_gzip(std::span<const std::byte> bytes,
-                     const std::filesystem::path& path) {
+                     std::string_view prefix) {
   std::unique_ptr<libdeflate_decompressor, FreeDecompressor> inflate(
       libdeflate_alloc_decompressor());
-  if (!inflate) fail(Kind::kMemory, "read_idx", "no memory to unpack");
+  if (!inflate) fail(Kind::kMemory, "gzip", "no memory to unpack");
   std::size_t limit = bytes.size() * 1032 + 4096;
   Unpacked out{Storage::allocate(first_guess(bytes, limit)), 0};
   std::size_t at = 0;
@@ -63,13 +66,20 @@ Unpacked unpack_gzip(std::span<const std::byte> bytes,
       continue;
     }
     if (result != LIBDEFLATE_SUCCESS)
-      fail(Kind::kFormat, "read_idx", path.string(),
-           ": its gzip data is damaged or cut off (", bytes.size(),
-           " bytes); get the file again");
+      malformed(prefix, "its gzip data is damaged or cut off (", bytes.size(),
+                " bytes); get the file again");
     at += used;
     out.size += made;
   }
   return out;
 }
 
-}  // namespace ptutils::data::detail
+std::shared_ptr<Storage> map_or_unpack(const std::filesystem::path& path,
+                                       std::string_view prefix) {
+  auto file = map_file(path);
+  if (!is_gzip({file->data(), file->bytes()})) return file;
+  Unpacked all = unpack_gzip({file->data(), file->bytes()}, prefix);
+  return Storage::wrap(all.storage->data(), all.size, all.storage);
+}
+
+}  // namespace ptutils::detail

@@ -1,0 +1,58 @@
+"""ImageNet, in one HDF5 file or in folders of JPEG."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .. import _core
+from ..errors import IOFailed, UnknownName, WrongValue
+
+
+class ImageNet(_core.Dataset):
+    """Russakovsky et al. 2015 (ILSVRC): samples (image, label).
+
+    ``root`` is a folder with train/nXXXXXXXX/*.JPEG and val/nXXXXXXXX/*.JPEG (images
+    uint8 (3, height, width), decoded when a transform wants their pixels), or an
+    HDF5 file with the groups train and val, of ``images`` and ``labels`` each (and,
+    where it has them, ``classes``). ``data_reader`` reads root, or its folder of the
+    split, in place of HDF5Reader or ImageFolderReader.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str = "train",
+        preprocessor: Any = None,
+        data_reader: Any = None,
+    ) -> None:
+        if split not in ("train", "val"):
+            raise WrongValue(f"[ImageNet] split is 'train' or 'val', not {split!r}")
+        source = Path(root)
+        if source.is_dir():
+            source = source / split
+            reader = data_reader or _core.ImageFolderReader()
+            if not source.is_dir():
+                raise IOFailed(f"[ImageNet] no folder {source}; is root right?")
+        else:
+            reader = data_reader or _core.HDF5Reader(["images", "labels"], group=split)
+        super().__init__(source, reader, preprocessor)
+        self._source = str(source)
+        self._group = split
+
+    @property
+    def classes(self) -> list[str]:
+        """The WordNet ids, by label; empty where an HDF5 file has none."""
+        if os.path.isdir(self._source):
+            return sorted(e.name for e in os.scandir(self._source) if e.is_dir())
+        for group in (self._group, ""):
+            try:
+                names = _core.Dataset(self._source, _core.HDF5Reader("classes", group))
+                return [names[i] for i in range(len(names))]
+            except UnknownName:
+                continue
+        return []
+
+
+ImageNet.__module__ = "ptutils.data"

@@ -1,0 +1,199 @@
+"""`ptutils data pack` and `ptutils data info`."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from records import picture, tfrecord_of, write_lmdb
+from small import ptutils_
+
+import ptutils as pt
+from ptutils.data import Dataset, HDF5Reader, ImageFolder, TFRecordReader
+from ptutils.data import transforms as T
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Seven pictures of three classes, one class deeper, one file no picture."""
+    root = tmp_path / "photos"
+    for label, name in enumerate(("ant", "bee", "cat")):
+        (root / name / "more").mkdir(parents=True)
+        for i in range(2):
+            kind, end = (("JPEG", "jpg"), ("PNG", "png"))[i]
+            data = picture(10 * label + i, 30 + i, 40 + label, kind)
+            (root / name / f"{9 - i}.{end}").write_bytes(data)
+    (root / "bee" / "more" / "x.JPEG").write_bytes(picture(99, 50, 20, "JPEG"))
+    (root / "bee" / "notes.txt").write_text("no picture")
+    return root
+
+
+def pack(tmp_path: Path, *args: str) -> dict:
+    done = ptutils_(tmp_path, "data", "pack", "photos", *args, "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def sized(folder: Path, size: int) -> ImageFolder:
+    return ImageFolder(folder, [T.Resize(size), T.CenterCrop(size)])
+
+
+def test_a_folder_as_hdf5(folder: Path, tmp_path: Path) -> None:
+    told = pack(tmp_path, "out.h5", "--size", "16")
+    assert told["samples"] == 7
+    assert told["bytes"] == (tmp_path / "out.h5").stat().st_size
+    wanted = sized(folder, 16)
+    with h5py.File(tmp_path / "out.h5") as file:
+        images = file["images"]
+        assert images.shape == (7, 16, 16, 3) and images.dtype == np.uint8
+        assert images.chunks == (1, 16, 16, 3) and images.compression == "gzip"
+        assert file["labels"][:].tolist() == [label for _, label in wanted]
+        assert [c.decode() for c in file["classes"]] == ["ant", "bee", "cat"]
+        for i, (image, _) in enumerate(wanted):
+            np.testing.assert_array_equal(images[i].transpose(2, 0, 1), image)
+    ours = Dataset(
+        tmp_path / "out.h5",
+        HDF5Reader(["images", "labels"]),
+        {"images": T.ToCHW()},
+    )
+    for (a, i), (b, j) in zip(ours, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert i == j
+
+
+def test_a_folder_as_tfrecord_keeps_its_files(folder: Path, tmp_path: Path) -> None:
+    tfrecord = pytest.importorskip("tfrecord")
+    pack(tmp_path, "out.tfrecord")
+    wanted = ImageFolder(folder)
+    ours = Dataset(
+        tmp_path / "out.tfrecord",
+        TFRecordReader(
+            {"image": "image", "class": "text"}, ["image", "label", "class"]
+        ),
+    )
+    theirs = tfrecord.tfrecord_loader(
+        str(tmp_path / "out.tfrecord"), None, {"image": "byte", "label": "int"}
+    )
+    files = {path.read_bytes() for path in folder.rglob("*.*") if path.suffix != ".txt"}
+    for mine, their, (image, label) in zip(ours, theirs, wanted, strict=True):
+        np.testing.assert_array_equal(mine[0], image)
+        assert mine[1:] == (label, wanted.classes[label])
+        assert bytes(their["image"]) in files and their["label"].tolist() == [label]
+
+
+def test_a_folder_as_tfrecord_of_one_size(folder: Path, tmp_path: Path) -> None:
+    pack(tmp_path, "out.tfrecord", "--size", "12")
+    reader = TFRecordReader({"image": ("uint8", (12, 12, 3))}, ["image", "label"])
+    ours = Dataset(tmp_path / "out.tfrecord", reader, T.ToCHW())
+    for (a, i), (b, j) in zip(ours, sized(folder, 12), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert i == j
+    assert Dataset(tmp_path / "out.tfrecord")[0]["height"] == 12
+
+
+@pytest.mark.parametrize(
+    "args, says",
+    [
+        (["photos", "out.h5"], "give --size N"),
+        (["photos", "out.zip"], "the file is .h5 or .tfrecord"),
+        (["photos", "out.h5", "--size", "0"], "1 or more, not 0"),
+        (["photo", "out.h5"], "[photo] no such file"),
+        (["photos/ant/more", "out.tfrecord"], "no folders"),
+        (["photos", "nowhere/out.tfrecord"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_packed_says_why(
+    folder: Path, tmp_path: Path, args: list[str], says: str
+) -> None:
+    done = ptutils_(tmp_path, "data", "pack", *args)
+    assert done.returncode == 1 and says in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_damaged_picture_leaves_no_file(folder: Path, tmp_path: Path) -> None:
+    (folder / "cat" / "broken.jpg").write_bytes(picture(1, kind="JPEG")[:40])
+    (tmp_path / "out.h5").write_text("before")
+    done = ptutils_(tmp_path, "data", "pack", "photos", "out.h5", "--size", "8")
+    assert done.returncode == 1 and "broken.jpg" in done.stderr
+    assert (tmp_path / "out.h5").read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def info(tmp_path: Path, name: str) -> dict:
+    done = ptutils_(tmp_path, "data", "info", name, "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_info_says_what_there_is(folder: Path, tmp_path: Path) -> None:
+    got = info(tmp_path, "photos")
+    assert got["reader"] == "ImageFolderReader" and got["samples"] == 7
+    assert got["fields"] == {
+        "image": {"dtype": "uint8", "shape": [3, 31, 40]},
+        "label": {"dtype": "int"},
+    }
+    assert got["bytes"] == sum(p.stat().st_size for p in folder.rglob("*.*"))
+    images = np.zeros((10, 4, 4, 3), np.uint8)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("images", data=images, chunks=(4, 4, 4, 3))
+    got = info(tmp_path, "x.h5")
+    assert (got["blocks"], got["block"]) == (3, 4)
+    (tmp_path / "x.jsonl").write_text('{"a": "xyz"}\n')
+    assert info(tmp_path, "x.jsonl")["fields"] == {"a": {"dtype": "str", "length": 3}}
+    (tmp_path / "empty.jsonl").write_text("")
+    assert info(tmp_path, "empty.jsonl")["samples"] == 0
+    done = ptutils_(tmp_path, "data", "info", "x.h5")
+    assert done.stdout.splitlines()[1:] == [
+        "  reader  HDF5Reader",
+        "  images  uint8 (4, 4, 3)",
+        "  3 blocks of 4 samples",
+    ]
+    done = ptutils_(tmp_path, "data", "info", "y.h5")
+    assert done.returncode == 1 and "x.h5" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["folder", "h5", "tfrecord", "lmdb", "grey"])
+def test_a_contact_sheet_shows_the_first_pictures(tmp_path: Path, kind: str) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (70, 3), np.uint8)
+    if kind == "grey":
+        colours = np.broadcast_to(colours[:, :1], colours.shape)
+    images = np.broadcast_to(colours[:, None, None], (70, 24, 12, 3))
+    files = {}
+    for i, image in enumerate(images):
+        out = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(image)).save(out, "PNG")
+        files[f"{i:03}"] = out.getvalue()
+    path = tmp_path / f"x.{kind}"
+    if kind == "folder":
+        (path / "a").mkdir(parents=True)
+        for name, content in files.items():
+            (path / "a" / f"{name}.png").write_bytes(content)
+    elif kind == "tfrecord":
+        path.write_bytes(tfrecord_of({"l": 1, "image": c} for c in files.values()))
+    elif kind == "lmdb":
+        write_lmdb(path, {name.encode(): c for name, c in files.items()})
+    else:
+        path = tmp_path / "x.h5"
+        grey = images[..., 0] if kind == "grey" else images
+        pt.save(path, {"x": np.arange(70), "y": np.ascontiguousarray(grey)})
+    done = ptutils_(tmp_path, "data", "info", path.name, "--contact-sheet", "sheet.png")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("pictures in sheet.png\n")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (8 * 96, 8 * 96, 3)
+    for i in (0, 1, 8, 63):  # 96 high, 48 wide
+        tile = sheet[i // 8 * 96 :, i % 8 * 96 :][:96, :96]
+        assert (tile[:, :48] == colours[i]).all() and (tile[:, 48:] == 255).all()
+
+
+def test_without_pictures_there_is_no_sheet(tmp_path: Path) -> None:
+    pt.save(tmp_path / "x.npz", {"a": torch.ones(3, 2)})
+    done = ptutils_(tmp_path, "data", "info", "x.npz", "--contact-sheet", "s.png")
+    assert done.returncode == 1 and "no field of a sample is an image" in done.stderr
+    assert not (tmp_path / "s.png").exists()
