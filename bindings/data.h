@@ -62,6 +62,11 @@ std::shared_ptr<data::Dataset> dataset_in(py::handle object,
 std::shared_ptr<data::Sampler> sampler_in(py::handle object,
                                           std::string_view where);
 
+/// A batch sampler as it is; torch's, or any iterable of lists of indices,
+/// wrapped.
+std::shared_ptr<data::BatchSampler> batch_sampler_in(py::handle object,
+                                                     std::string_view where);
+
 /// The options of a loader out of keyword arguments, which are taken out of
 /// `arguments`; torch's that mean something not done here, and unknown ones,
 /// are errors.

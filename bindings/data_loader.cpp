@@ -225,7 +225,7 @@ void def_torch_attributes(LoaderClass& cls) {
       "batch_sampler",
       [](const py::object& self) {
         return py::module_::import("ptutils.data._samplers")
-            .attr("BatchSampler")(self);
+            .attr("LoaderBatches")(self);
       },
       "The lists of indices that are the batches of this epoch.");
   cls.def_property_readonly(

@@ -13,7 +13,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchSampler', 'BlockShuffleSampler', 'BucketBatchSampler', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'SubsetRandomSampler', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -1850,6 +1850,8 @@ class SequentialSampler(Sampler):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
+    def _constructor(self: ptutils.data.SequentialSampler) -> dict:
+        ...
     def order(self: ptutils.data.SequentialSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
         ...
 class RandomSampler(Sampler):
@@ -1866,6 +1868,164 @@ class RandomSampler(Sampler):
     def _constructor(self: ptutils.data.RandomSampler) -> dict:
         ...
     def order(self: ptutils.data.RandomSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class SubsetRandomSampler(Sampler):
+    """
+    The samples at these indices, in a new order each epoch.
+    
+    >>> from ptutils.data import DataLoader, SubsetRandomSampler
+    >>> loader = DataLoader(range(100), sampler=SubsetRandomSampler([3, 5, 9]))
+    >>> sorted(int(x) for (x,) in loader)
+    [3, 5, 9]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.SubsetRandomSampler, indices: typing.Any) -> None:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.SubsetRandomSampler) -> dict:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.SubsetRandomSampler) -> dict:
+        ...
+    def order(self: ptutils.data.SubsetRandomSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class WeightedRandomSampler(Sampler):
+    """
+    num_samples draws, each sample as often as its weight says (weights of any sum, one for each sample). Without replacement: Efraimidis and Spirakis, Weighted random sampling with a reservoir, 2006: the samples with the largest u^(1 / weight), u uniform.
+    
+    >>> from ptutils.data import WeightedRandomSampler
+    >>> sampler = WeightedRandomSampler([0, 1, 1, 0], 2, replacement=False)
+    >>> sorted(sampler.order(4).tolist())
+    [1, 2]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.WeightedRandomSampler, weights: typing.Any, num_samples: typing.SupportsInt | typing.SupportsIndex, replacement: bool = True) -> None:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.WeightedRandomSampler) -> dict:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.WeightedRandomSampler) -> dict:
+        ...
+    def order(self: ptutils.data.WeightedRandomSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class StratifiedSampler(Sampler):
+    """
+    Every sample once an epoch, each batch with the classes in the data set's proportion: of each class its quota, rounded up or down. labels: one for each sample, of any kind; batch_size: the loader's.
+    
+    >>> from ptutils.data import DataLoader, StratifiedSampler
+    >>> labels = [0] * 6 + [1] * 3
+    >>> loader = DataLoader(labels, 3, sampler=StratifiedSampler(labels, 3))
+    >>> [sorted(batch.tolist()) for batch in loader]
+    [[0, 0, 1], [0, 0, 1], [0, 0, 1]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.StratifiedSampler, labels: typing.Any, batch_size: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.StratifiedSampler) -> dict:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.StratifiedSampler) -> dict:
+        ...
+    def order(self: ptutils.data.StratifiedSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class BlockShuffleSampler(Sampler):
+    """
+    Shuffles blocks of neighbours that a file decodes together (the chunks of an HDF5 file), then the samples of each `window` blocks. A reader whose cache holds `window` blocks decodes each once an epoch, where shuffle=True would decode one for nearly every sample. block: samples a block; None: as the data set says.
+    
+    >>> from ptutils.data import BlockShuffleSampler
+    >>> order = BlockShuffleSampler(window=2, block=4).order(8)
+    >>> sorted(order.tolist())
+    [0, 1, 2, 3, 4, 5, 6, 7]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.BlockShuffleSampler, window: typing.SupportsInt | typing.SupportsIndex = 8, block: typing.SupportsInt | typing.SupportsIndex | None = None) -> None:
+        ...
+    def _constructor(self: ptutils.data.BlockShuffleSampler) -> dict:
+        ...
+    def order(self: ptutils.data.BlockShuffleSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class DistributedSampler(Sampler):
+    """
+    The share of one of num_replicas processes: disjoint shares of one length. What is missing to that is repeated from the order's begin, as torch's does, or the rest is left out (drop_last). num_replicas, rank: None takes those of torch.distributed where it is initialised, else of WORLD_SIZE and RANK. The order depends on (seed, epoch); seed=None is the loader's, which must be the same in all processes. No set_epoch is needed.
+    
+    >>> from ptutils.data import DistributedSampler
+    >>> [DistributedSampler(2, rank, shuffle=False).order(5).tolist() for rank in (0, 1)]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.DistributedSampler, num_replicas: typing.SupportsInt | typing.SupportsIndex | None = None, rank: typing.SupportsInt | typing.SupportsIndex | None = None, shuffle: bool = True, seed: typing.SupportsInt | typing.SupportsIndex | None = None, drop_last: bool = False) -> None:
+        ...
+    def _constructor(self: ptutils.data.DistributedSampler) -> dict:
+        ...
+    def order(self: ptutils.data.DistributedSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+    @property
+    def num_replicas(self) -> int:
+        ...
+    @property
+    def rank(self) -> int:
+        ...
+class BatchSampler(Module):
+    """
+    Which samples make each batch of an epoch. A subclass defines batches(n, seed, epoch) -> lists of indices, a function of these alone, and __len__ where that is cheaper than to make them.
+    
+    >>> from ptutils.data import BatchSampler, DataLoader
+    >>> class Growing(BatchSampler):
+    ...     def batches(self, n, seed, epoch):
+    ...         return [[0], [1, 2], [3, 4, 5]]
+    >>> [batch.tolist() for batch in DataLoader(range(6), batch_sampler=Growing())]
+    [[0], [1, 2], [3, 4, 5]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def batches(self: ptutils.data.BatchSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> list:
+        ...
+class BucketBatchSampler(BatchSampler):
+    """
+    Batches of samples of similar length, so that little of them is padding: shuffles the samples, sorts each `window` batches by length, cuts them into batches and shuffles those (Khomenko et al., Accelerating recurrent neural network training using sequence bucketing and multi-GPU data parallelization, 2016). lengths: one for each sample.
+    
+    >>> from ptutils.data import BucketBatchSampler
+    >>> sampler = BucketBatchSampler([5, 1, 5, 1], batch_size=2)
+    >>> sorted(sorted(batch) for batch in sampler.batches(4))
+    [[0, 2], [1, 3]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.BucketBatchSampler, lengths: typing.Any, batch_size: typing.SupportsInt | typing.SupportsIndex, shuffle: bool = True, drop_last: bool = False, window: typing.SupportsInt | typing.SupportsIndex = 100) -> None:
+        ...
+    def __len__(self: ptutils.data.BucketBatchSampler) -> int:
+        ...
+    def _constructor(self: ptutils.data.BucketBatchSampler) -> dict:
+        ...
+    def batches(self: ptutils.data.BucketBatchSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> list:
         ...
 class Loader(Module):
     """

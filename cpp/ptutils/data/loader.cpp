@@ -235,8 +235,9 @@ std::pair<std::int64_t, std::int64_t> DataLoader::position() const {
 }
 
 Tensor DataLoader::order(std::int64_t epoch) const {
-  return checked_order(*impl_->sampler, size_of(*impl_->job->dataset),
-                       impl_->now().seed, epoch);
+  return checked_order(*impl_->sampler, *impl_->job->dataset, impl_->now().seed,
+                       epoch)
+      .tensor();
 }
 
 void DataLoader::set_position(std::int64_t epoch, std::int64_t batch) {

@@ -10,44 +10,9 @@
 #include <vector>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/sampler.h"
 
 namespace ptutils::data {
-
-/// The order of samples of an epoch: a function of (seed, epoch) alone, so its
-/// position is part of the loader's three integers.
-class PTUTILS_API Sampler : public Module {
- public:
-  std::string class_name() const override { return "ptutils.data.Sampler"; }
-  /// Samples an epoch gives of a data set of n.
-  virtual std::int64_t count(std::int64_t n) const { return n; }
-  /// The whole order of one epoch, i64 (count(n)).
-  virtual Tensor order(std::int64_t n, std::uint64_t seed,
-                       std::int64_t epoch) = 0;
-};
-class PTUTILS_API SequentialSampler : public Sampler {
- public:
-  std::string class_name() const override {
-    return "ptutils.data.SequentialSampler";
-  }
-  Tensor order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) override;
-  Value to_config() override;
-};
-/// A permutation, or draws with replacement; num_samples: how many (0: all).
-class PTUTILS_API RandomSampler : public Sampler {
- public:
-  explicit RandomSampler(bool replacement = false,
-                         std::int64_t num_samples = 0);
-  std::string class_name() const override {
-    return "ptutils.data.RandomSampler";
-  }
-  std::int64_t count(std::int64_t n) const override;
-  Tensor order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) override;
-  Value to_config() override;
-
- private:
-  bool replacement_;
-  std::int64_t num_samples_;
-};
 
 /// Batches of one epoch after another; its position is state.
 class PTUTILS_API Loader : public Module {

@@ -1,6 +1,9 @@
 #include "ptutils/data/loader.h"
 
 namespace ptutils::data {
+
+void register_samplers(Registry& registry);  // samplers/register.cpp
+
 namespace {
 
 DataLoader::Options loader_options(const Arguments& args) {
@@ -72,17 +75,7 @@ ModulePtr make_provider(const Arguments& args) {
 void register_data(Registry& registry) {
   add_images<FashionMNIST>(registry, "ptutils.data.FashionMNIST");
   add_images<MNIST>(registry, "ptutils.data.MNIST");
-  registry.add(
-      {"ptutils.data.SequentialSampler", {}, [](const Arguments&) -> ModulePtr {
-         return std::make_shared<SequentialSampler>();
-       }});
-  registry.add({"ptutils.data.RandomSampler",
-                {"replacement", "num_samples"},
-                [](const Arguments& args) -> ModulePtr {
-                  return std::make_shared<RandomSampler>(
-                      args.flag("replacement", false),
-                      args.integer("num_samples", 0));
-                }});
+  register_samplers(registry);
   registry.add({"ptutils.data.DataLoader", with_loader_options({"dataset"}),
                 make_loader});
   registry.add({"ptutils.data.DataProvider", with_loader_options({"datasets"}),

@@ -7,11 +7,12 @@
 
 namespace ptutils::data::detail {
 
-std::span<const std::int64_t> Plan::indices(std::int64_t batch) const {
-  std::int64_t begin = batch * batch_size;
-  std::int64_t end = std::min(begin + batch_size, order.numel());
-  return {order.data<std::int64_t>() + begin,
-          static_cast<std::size_t>(end - begin)};
+std::vector<std::int64_t> Plan::indices(std::int64_t batch) const {
+  const std::int64_t begin = first + batch * batch_size;
+  const std::int64_t end = std::min(begin + batch_size, order.size());
+  std::vector<std::int64_t> out(static_cast<std::size_t>(end - begin));
+  order.fill(begin, out);
+  return out;
 }
 
 Loaded BatchJob::load(const Plan& plan, std::int64_t batch,
@@ -25,7 +26,7 @@ Loaded BatchJob::load(const Plan& plan, std::int64_t batch,
 
 Value BatchJob::make(const Plan& plan, std::int64_t batch,
                      const Value& reuse) const {
-  auto indices = plan.indices(batch);
+  const std::vector<std::int64_t> indices = plan.indices(batch);
   std::vector<Random> random;
   if (draws_random) {
     random.reserve(indices.size());

@@ -6,18 +6,20 @@
 #include <vector>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/sampler.h"
 
 namespace ptutils::data::detail {
 
 /// The batches of one epoch. Never changes; threads share it.
 struct Plan {
-  Tensor order;  ///< i64 (samples)
+  Order order;
+  std::int64_t first = 0;  ///< the place in the order where batch 0 begins
   std::int64_t batch_size = 1;
   std::int64_t batches = 0;
   std::int64_t epoch = 0;
   Random stream;  ///< of the samples
 
-  std::span<const std::int64_t> indices(std::int64_t batch) const;
+  std::vector<std::int64_t> indices(std::int64_t batch) const;
 };
 
 using Collate = std::function<Value(std::vector<Value>&&)>;

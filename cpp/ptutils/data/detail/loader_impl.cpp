@@ -97,12 +97,15 @@ std::optional<Origin> origin_of(const std::string& output) {
        did_you_mean(output, {"native", "numpy", "torch"}));
 }
 
-Tensor checked_order(Sampler& sampler, std::int64_t n, std::uint64_t seed,
-                     std::int64_t epoch) {
-  Tensor order = sampler.order(n, seed, epoch);
+namespace {
+
+Order checked(Order given, std::int64_t n, const std::string& where) {
+  if (!given.indices()) return given;
+  Tensor order = *given.indices();
+  given = Order();
   if (order.dim() != 1 || order.dtype() != DType::kI64)
-    fail(Kind::kType, sampler.class_name(), "order() gave ", order.shape_str(),
-         " ", name(order.dtype()), ", not a 1-d i64 tensor of indices");
+    fail(Kind::kType, where, "order() gave ", order.shape_str(), " ",
+         name(order.dtype()), ", not a 1-d i64 tensor of indices");
   bool ours = order.origin == Origin::kNative && order.contiguous() &&
               order.aligned() && order.storage().use_count() == 1;
   if (!ours) order = order.clone();
@@ -110,9 +113,18 @@ Tensor checked_order(Sampler& sampler, std::int64_t n, std::uint64_t seed,
   const auto* at = order.data<std::int64_t>();
   for (std::int64_t i = 0; i < order.numel(); ++i)
     if (at[i] < 0 || at[i] >= n)
-      fail(Kind::kIndex, sampler.class_name(), "order() gave index ", at[i],
-           " at place ", i, "; the data set has ", n, " samples");
+      fail(Kind::kIndex, where, "order() gave index ", at[i], " at place ", i,
+           "; the data set has ", n, " samples");
   return order;
+}
+
+}  // namespace
+
+Order checked_order(Sampler& sampler, const Dataset& dataset,
+                    std::uint64_t seed, std::int64_t epoch) {
+  const std::int64_t n = size_of(dataset);
+  return checked(sampler.order_of(dataset, seed, epoch), n,
+                 sampler.class_name());
 }
 
 std::int64_t size_of(const Dataset& dataset) {
@@ -244,14 +256,11 @@ void DataLoader::Impl::refresh() {
 }
 
 void DataLoader::Impl::plan_epoch() {
-  std::int64_t n = detail::size_of(*job->dataset);
   auto made = std::make_shared<detail::Plan>();
-  made->order = checked_order(*sampler, n, at.seed, at.epoch);
-  if (at.skipped > 0)
-    made->order = made->order.slice(
-        0, std::min(at.skipped, made->order.numel()), made->order.numel());
+  made->order = checked_order(*sampler, *job->dataset, at.seed, at.epoch);
+  made->first = std::min(at.skipped, made->order.size());
   made->batch_size = options.batch_size;
-  made->batches = detail::batches_of(made->order.numel(), options);
+  made->batches = detail::batches_of(made->order.size() - made->first, options);
   made->epoch = at.epoch;
   made->stream = Random::named(at.seed, "samples");
   if (at.batch > made->batches)

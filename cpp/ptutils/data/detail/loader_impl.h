@@ -26,9 +26,10 @@ void check_position(std::int64_t epoch, std::int64_t batch);
 std::optional<Origin> origin_of(const std::string& output);
 std::int64_t size_of(const Dataset& dataset);
 std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o);
-/// The sampler's order, in our own memory, every index checked once an epoch.
-Tensor checked_order(Sampler& sampler, std::int64_t n, std::uint64_t seed,
-                     std::int64_t epoch);
+/// The sampler's order. A list is in our own memory, and every index of it
+/// checked, once an epoch.
+Order checked_order(Sampler& sampler, const Dataset& dataset,
+                    std::uint64_t seed, std::int64_t epoch);
 
 }  // namespace detail
 
