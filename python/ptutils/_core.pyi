@@ -13,7 +13,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchSampler', 'BlockShuffleSampler', 'BucketBatchSampler', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'SubsetRandomSampler', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchSampler', 'BlockShuffleSampler', 'BucketBatchSampler', 'Busy', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'LoaderReport', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'SubsetRandomSampler', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -2027,6 +2027,48 @@ class BucketBatchSampler(BatchSampler):
         ...
     def batches(self: ptutils.data.BucketBatchSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> list:
         ...
+class LoaderReport:
+    """
+    Where a loader's time went. In seconds: making batches (all threads together; of it reading, decoding and transforming, where core readers and transforms make the samples), the consumer waiting for batches and working between them. str() is a table, with advice where it waits for more than a fifth.
+    """
+    def __repr__(self: ptutils.data.LoaderReport) -> str:
+        ...
+    @property
+    def advice(self) -> str:
+        ...
+    @property
+    def batches(self) -> int:
+        ...
+    @property
+    def decoding(self) -> float:
+        ...
+    @property
+    def making(self) -> float:
+        ...
+    @property
+    def reading(self) -> float:
+        ...
+    @property
+    def samples(self) -> int:
+        ...
+    @property
+    def skipped(self) -> int:
+        ...
+    @property
+    def transforming(self) -> float:
+        ...
+    @property
+    def waiting(self) -> float:
+        ...
+    @property
+    def waiting_share(self) -> float:
+        ...
+    @property
+    def workers(self) -> int:
+        ...
+    @property
+    def working(self) -> float:
+        ...
 class Loader(Module):
     """
     Batches of one epoch after another. A subclass defines __next__ (StopIteration at an epoch's end), and __len__, rewind and close where they mean something.
@@ -2058,10 +2100,16 @@ class DataLoader(Loader):
     Parameters
     ----------
     dataset : ours, torch's, or any object with __len__ and __getitem__
-    batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's
+    batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's; batch_size=None gives the samples one by one, as they are
     sampler : a Sampler, torch's, or any iterable of indices
+    batch_sampler : a BatchSampler, torch's, or any iterable of lists of indices; in the place of batch_size, shuffle, sampler and drop_last
     num_workers : threads; None chooses (one where samples are made by Python); 0 loads in the caller
     collate_fn : list of samples -> batch; None stacks
+    pin_memory : torch tensors in page-locked memory, where there is CUDA
+    persistent_workers : False ends the threads with each epoch; None and True keep them
+    worker_init_fn : called with its number on each thread, once
+    generator : a torch.Generator or an int, that seed is drawn from, once
+    on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
     output : 'numpy', 'torch' or 'native'; None: torch where the data set or its samples are torch's, native where they are native tensors, else NumPy
     seed : of the order; an epoch's order depends on (seed, epoch) alone
     
@@ -2092,6 +2140,8 @@ class DataLoader(Loader):
         """
         Its parts below what it does with them.
         """
+    def _batches(self: ptutils.data.DataLoader, arg0: typing.SupportsInt | typing.SupportsIndex) -> list:
+        ...
     def _order(self: ptutils.data.DataLoader, epoch: typing.SupportsInt | typing.SupportsIndex | None = None) -> typing.Any:
         ...
     def _set_extra_state(self: ptutils.data.DataLoader, arg0: typing.Any) -> None:
@@ -2099,6 +2149,17 @@ class DataLoader(Loader):
     def close(self: ptutils.data.DataLoader) -> None:
         """
         Ends the threads; the next iteration starts them again.
+        """
+    def report(self: ptutils.data.DataLoader) -> ptutils.data.LoaderReport:
+        """
+        Where the time went, of the batches given so far.
+        
+        >>> from ptutils.data import DataLoader
+        >>> loader = DataLoader(range(6), 4)
+        >>> batches = list(loader)
+        >>> report = loader.report()
+        >>> report.batches, report.samples, report.skipped
+        (2, 6, 0)
         """
     def rewind(self: ptutils.data.DataLoader) -> None:
         """
@@ -2120,10 +2181,10 @@ class DataLoader(Loader):
     @property
     def batch_sampler(self) -> typing.Any:
         """
-        The lists of indices that are the batches of this epoch.
+        The one that was given, or the lists of indices that are the batches of this epoch; None with batch_size=None.
         """
     @property
-    def batch_size(self) -> typing.Any:
+    def batch_size(self) -> int | None:
         ...
     @property
     def collate_fn(self) -> typing.Any:
@@ -2149,6 +2210,9 @@ class DataLoader(Loader):
         Threads that were asked for, else those in use.
         """
     @property
+    def on_error(self) -> typing.Any:
+        ...
+    @property
     def output(self) -> typing.Any:
         ...
     @property
@@ -2157,7 +2221,7 @@ class DataLoader(Loader):
         Threads persist from epoch to epoch.
         """
     @property
-    def pin_memory(self) -> bool:
+    def pin_memory(self) -> typing.Any:
         ...
     @property
     def prefetch_factor(self) -> int | None:
@@ -2177,14 +2241,19 @@ class DataLoader(Loader):
     def shuffle(self) -> typing.Any:
         ...
     @property
+    def skipped(self) -> int:
+        """
+        Samples that on_error='skip' has left out so far.
+        """
+    @property
     def timeout(self) -> typing.Any:
         ...
     @property
-    def worker_init_fn(self) -> None:
+    def worker_init_fn(self) -> typing.Any:
         ...
 class DataProvider(Module):
     """
-    Data sets (or loaders: ours, torch's) by phase, and the loaders over them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': …}. The other arguments are DataLoader's, for all phases; shuffling and a sampler are for 'train' alone, which is shuffled unless told otherwise. A subclass may override provide(request).
+    Data sets (or loaders: ours, torch's) by phase, and the loaders over them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': …}. The other arguments are DataLoader's, for all phases; shuffling and a sampler (batch_sampler) are for 'train' alone, which is shuffled unless told otherwise. A subclass may override provide(request).
     
     >>> import numpy as np
     >>> from ptutils.data import ArrayDataset, DataProvider

@@ -306,3 +306,10 @@ for sampler in (None, SequentialSampler(), DistributedSampler(4, 1, shuffle=Fals
 
 def test_a_billion_samples_in_order_take_no_memory() -> None:
     subprocess.run([sys.executable, "-c", MEMORY], check=True, timeout=60)
+
+
+def test_random_sampler_keeps_the_order_that_saved_sessions_have() -> None:
+    assert RandomSampler().order(10, 1, 2).tolist() == [4, 1, 8, 7, 6, 0, 9, 2, 5, 3]
+    assert RandomSampler(True, 5).order(10, 1, 2).tolist() == [6, 5, 7, 1, 8]
+    several = RandomSampler(False, 13).order(5, 1, 2).tolist()
+    assert several == [3, 4, 0, 2, 1, 0, 3, 1, 4, 2, 0, 3, 4]

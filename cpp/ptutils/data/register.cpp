@@ -8,9 +8,11 @@ namespace {
 
 DataLoader::Options loader_options(const Arguments& args) {
   DataLoader::Options o;
-  o.batch_size = args.integer("batch_size", o.batch_size);
+  o.batched = !args.has("batch_size") || !args.get("batch_size").is_null();
+  if (o.batched) o.batch_size = args.integer("batch_size", o.batch_size);
   if (!args.get("shuffle").is_null()) o.shuffle = args.flag("shuffle");
   o.sampler = args.module<Sampler>("sampler");
+  o.batch_sampler = args.module<BatchSampler>("batch_sampler");
   if (!args.get("num_workers").is_null())
     o.num_workers = args.integer("num_workers");
   o.drop_last = args.flag("drop_last", o.drop_last);
@@ -18,13 +20,21 @@ DataLoader::Options loader_options(const Arguments& args) {
   o.timeout = args.number("timeout", o.timeout);
   o.output = args.text("output", "");
   o.seed = static_cast<std::uint64_t>(args.integer("seed", 0));
+  o.on_error = args.text("on_error", o.on_error);
+  if (!args.get("persistent_workers").is_null())
+    o.persistent_workers = args.flag("persistent_workers");
+  if (args.flag("pin_memory", false))
+    fail(Kind::kValue, args.where(),
+         "pin_memory: torch's CUDA locks pages, and only Python's DataLoader "
+         "has it");
   return o;
 }
 
 std::vector<std::string> with_loader_options(std::vector<std::string> names) {
   for (const char* name :
        {"batch_size", "shuffle", "sampler", "num_workers", "drop_last",
-        "prefetch_factor", "timeout", "output", "seed"})
+        "prefetch_factor", "timeout", "output", "seed", "batch_sampler",
+        "on_error", "persistent_workers", "pin_memory"})
     names.emplace_back(name);
   return names;
 }

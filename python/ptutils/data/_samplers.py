@@ -62,7 +62,7 @@ class LoaderBatches:
     @property
     def batch_size(self) -> int:
         """The loader's."""
-        return int(self.loader.batch_size)
+        return int(self.loader.batch_size or 1)
 
     @property
     def drop_last(self) -> bool:
@@ -96,7 +96,8 @@ def _drawing(sampler: Any, seed: int, epoch: int) -> Iterator[None]:
         torch: Any = sys.modules.get("torch")
         if hasattr(torch, "default_generator"):
             stack.enter_context(_torch_seeded(torch.default_generator, key))
-        for each in (sampler, getattr(sampler, "sampler", None)):
+        both: tuple[Any, Any] = (sampler, getattr(sampler, "sampler", None))
+        for each in both:
             if hasattr(each, "set_epoch"):  # torch's DistributedSampler
                 each.set_epoch(epoch)
             own = getattr(each, "generator", None)
