@@ -530,6 +530,7 @@ void def_data(py::module_& m) {
         });
   install_fetcher();
   install_image_decoder();
+  install_error_text();
 }
 
 }  // namespace ptutils::bindings

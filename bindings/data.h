@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "casters/child.h"
+#include "casters/value.h"
 #include "lifetime.h"
 #include "ptutils/data/loader.h"
 
@@ -62,6 +63,17 @@ std::shared_ptr<data::Dataset> dataset_in(py::handle object,
 std::shared_ptr<data::Sampler> sampler_in(py::handle object,
                                           std::string_view where);
 
+/// A batch sampler as it is; torch's, or any iterable of lists of indices,
+/// wrapped.
+std::shared_ptr<data::BatchSampler> batch_sampler_in(py::handle object,
+                                                     std::string_view where);
+
+/// A worker_init_fn; the loader that has it shows it to the collector.
+struct WorkerInit {
+  std::shared_ptr<PyOpaque> function;
+  void operator()(int worker) const;
+};
+
 /// The options of a loader out of keyword arguments, which are taken out of
 /// `arguments`; torch's that mean something not done here, and unknown ones,
 /// are errors.
@@ -69,6 +81,9 @@ data::DataLoader::Options loader_options(py::dict& arguments,
                                          std::string_view where);
 /// The options as the keyword arguments that they were.
 py::dict options_to_python(const data::DataLoader::Options& options);
+
+/// Exceptions of Python as on_error="skip" logs them.
+void install_error_text();
 
 /// A path as text: str or os.PathLike.
 std::string path_in(py::handle given);

@@ -3,6 +3,7 @@
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "data.h"
+#include "data_samplers.h"
 #include "nn.h"
 #include "ptutils/common/names.h"
 
@@ -95,21 +96,27 @@ class PyDataLoader final : public PyLoaderBase<DataLoader>,
       throw py::stop_iteration();
     }
     given_ = position();
-    return bindings::to_python(out);
+    py::object batch = bindings::to_python(out);
+    if (!pins) return batch;
+    return py::module_::import("ptutils.data._torch").attr("pinned")(batch);
   }
   std::uint64_t iterations() const { return iterations_; }
 
   int visit_references(visitproc visit, void* arg) override {
     if (collate) Py_VISIT(collate->object());
+    if (const auto* init = options().worker_init.target<WorkerInit>())
+      Py_VISIT(init->function->object());
     return 0;
   }
   void clear_references() override {
+    if (options().worker_init) set_worker_init(nullptr);
     if (!collate) return;
     set_collate(nullptr);
     collate.reset();
   }
 
   std::shared_ptr<PyOpaque> collate;  // collate_fn
+  bool pins = false;                  // batches, as page-locked tensors
 
  private:
   std::optional<std::pair<std::int64_t, std::int64_t>> given_;
@@ -171,14 +178,16 @@ void set_collate(PyDataLoader& self, const py::object& function) {
          Py_TYPE(function.ptr())->tp_name, ", not a function");
   auto held = std::make_shared<PyOpaque>(function);
   self.collate = held;
-  self.set_collate([held](std::vector<Value>&& samples) {
+  const bool batched = self.options().batched;
+  self.set_collate([held, batched](std::vector<Value>&& samples) {
     if (finalizing()) fail(Kind::kState, "DataLoader", "the process ends");
     py::gil_scoped_acquire gil;
     py::list list;
     for (const Value& sample : samples)
       list.append(bindings::to_python(sample));
     return of_user("DataLoader: collate_fn", [&] {
-      return to_value(py::handle(held->object())(list), "collate_fn");
+      py::object given = batched ? py::object(list) : py::object(list[0]);
+      return to_value(py::handle(held->object())(given), "collate_fn");
     });
   });
 }
@@ -199,9 +208,19 @@ PyDataLoader* loader_from(const py::object& dataset,
   arguments["shuffle"] = shuffle;
   arguments["sampler"] = sampler;
   DataLoader::Options options = loader_options(arguments, "DataLoader");
+  bool pins = false;
+  if (options.pin_memory) {
+    if (options.output.empty()) options.output = "torch";
+    if (options.output != "torch")
+      fail(Kind::kValue, "DataLoader", "pin_memory=True with output='",
+           options.output, "': pinned batches are torch's");
+    pins = py::cast<bool>(
+        py::module_::import("ptutils.data._torch").attr("can_pin")());
+  }
   auto made = std::make_unique<PyDataLoader>(dataset_in(dataset, "DataLoader"),
                                              std::move(options));
   set_collate(*made, collate);
+  made->pins = pins;
   return made.release();
 }
 
@@ -210,6 +229,21 @@ std::int64_t workers_of(const DataLoader& self) {
 }
 
 using LoaderClass = py::classh<DataLoader, Loader, PyDataLoader>;
+
+/// A child by its name; null where there is none.
+ModulePtr child_of(DataLoader& loader, const char* wanted) {
+  struct Find final : Fields {
+    void child(std::string_view name, ChildSlot& slot) override {
+      if (name == wanted) found = slot.share();
+    }
+    void value(std::string_view, ValueSlot&) override {}
+    std::string_view wanted;
+    ModulePtr found;
+  } find;
+  find.wanted = wanted;
+  loader.DataLoader::fields(find);
+  return find.found;
+}
 
 /// Attributes of torch's loader that are no options here.
 void def_torch_attributes(LoaderClass& cls) {
@@ -224,18 +258,23 @@ void def_torch_attributes(LoaderClass& cls) {
   cls.def_property_readonly(
       "batch_sampler",
       [](const py::object& self) {
-        return py::module_::import("ptutils.data._samplers")
-            .attr("BatchSampler")(self);
+        py::object given =
+            child_out(child_of(py::cast<DataLoader&>(self), "batch_sampler"));
+        if (!given.is_none() || !py::cast<DataLoader&>(self).options().batched)
+          return given;
+        return py::object(py::module_::import("ptutils.data._samplers")
+                              .attr("LoaderBatches")(self));
       },
-      "The lists of indices that are the batches of this epoch.");
+      "The one that was given, or the lists of indices that are the batches of "
+      "this epoch; None with batch_size=None.");
   cls.def_property_readonly(
       "persistent_workers",
-      [](const DataLoader& self) { return workers_of(self) > 0; },
+      [](const DataLoader& self) {
+        return self.options().persistent_workers.value_or(true) &&
+               workers_of(self) > 0;
+      },
       "Threads persist from epoch to epoch.");
-  cls.def_property_readonly("pin_memory",
-                            [](const DataLoader&) { return false; });
-  for (const char* name :
-       {"worker_init_fn", "generator", "multiprocessing_context"})
+  for (const char* name : {"generator", "multiprocessing_context"})
     cls.def_property_readonly(name,
                               [](const DataLoader&) { return py::none(); });
 }
@@ -244,15 +283,7 @@ void def_attributes(LoaderClass& cls) {
   cls.def_property_readonly(
       "dataset", [](DataLoader& self) { return child_out(self.dataset()); });
   cls.def_property_readonly("sampler", [](DataLoader& self) {
-    struct Find final : Fields {
-      void child(std::string_view name, ChildSlot& slot) override {
-        if (name == "sampler") found = slot.share();
-      }
-      void value(std::string_view, ValueSlot&) override {}
-      ModulePtr found;
-    } find;
-    self.DataLoader::fields(find);
-    return child_out(find.found);
+    return child_out(child_of(self, "sampler"));
   });
   cls.def_property_readonly("collate_fn", [](const py::object& self) {
     auto& held = own(self).collate;
@@ -265,9 +296,18 @@ void def_attributes(LoaderClass& cls) {
       return py::object(options[name]);
     });
   };
-  for (const char* name :
-       {"batch_size", "shuffle", "drop_last", "timeout", "output"})
+  for (const char* name : {"shuffle", "drop_last", "timeout", "output",
+                           "on_error", "pin_memory", "worker_init_fn"})
     option(name);
+  cls.def_property_readonly(
+      "batch_size", [](DataLoader& self) -> std::optional<std::int64_t> {
+        const auto& o = self.options();
+        if (!o.batched || child_of(self, "batch_sampler")) return {};
+        return o.batch_size;
+      });
+  cls.def_property_readonly(
+      "skipped", &DataLoader::skipped,
+      "Samples that on_error='skip' has left out so far.");
   cls.def_property_readonly("_asked_workers", [](const DataLoader& self) {
     return self.options().num_workers;
   });
@@ -284,17 +324,52 @@ void def_attributes(LoaderClass& cls) {
                             "Batches given of this epoch.");
 }
 
+void def_report(py::module_& m) {
+  using data::LoaderReport;
+  py::class_<LoaderReport> cls(
+      m, "LoaderReport",
+      "Where a loader's time went. In seconds: making batches (all threads "
+      "together; of it reading, decoding and transforming, where core readers "
+      "and transforms make the samples), the consumer waiting for batches and "
+      "working between them. str() is a table, with advice where it waits for "
+      "more than a fifth.");
+  cls.attr("__module__") = "ptutils.data";
+  cls.def_readonly("batches", &LoaderReport::batches)
+      .def_readonly("samples", &LoaderReport::samples)
+      .def_readonly("skipped", &LoaderReport::skipped)
+      .def_readonly("workers", &LoaderReport::workers)
+      .def_readonly("making", &LoaderReport::making)
+      .def_readonly("reading", &LoaderReport::reading)
+      .def_readonly("decoding", &LoaderReport::decoding)
+      .def_readonly("transforming", &LoaderReport::transforming)
+      .def_readonly("waiting", &LoaderReport::waiting)
+      .def_readonly("working", &LoaderReport::working)
+      .def_readonly("advice", &LoaderReport::advice)
+      .def_property_readonly("waiting_share", &LoaderReport::waiting_share)
+      .def("__repr__", &LoaderReport::text);
+}
+
 const char* const kLoaderDoc =
     "Batches of a data set, loaded by threads into recycled buffers; its "
     "position is its state. torch's arguments and attributes.\n\n"
     "Parameters\n"
     "----------\n"
     "dataset : ours, torch's, or any object with __len__ and __getitem__\n"
-    "batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's\n"
+    "batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's; "
+    "batch_size=None gives the samples one by one, as they are\n"
     "sampler : a Sampler, torch's, or any iterable of indices\n"
+    "batch_sampler : a BatchSampler, torch's, or any iterable of lists of "
+    "indices; in the place of batch_size, shuffle, sampler and drop_last\n"
     "num_workers : threads; None chooses (one where samples are made by "
     "Python); 0 loads in the caller\n"
     "collate_fn : list of samples -> batch; None stacks\n"
+    "pin_memory : torch tensors in page-locked memory, where there is CUDA\n"
+    "persistent_workers : False ends the threads with each epoch; None and "
+    "True keep them\n"
+    "worker_init_fn : called with its number on each thread, once\n"
+    "generator : a torch.Generator or an int, that seed is drawn from, once\n"
+    "on_error : 'raise', or 'skip': a sample that fails is left out of its "
+    "batch, logged and counted (skipped)\n"
     "output : 'numpy', 'torch' or 'native'; None: torch where the data set or "
     "its samples are torch's, native where they are native tensors, else "
     "NumPy\n"
@@ -309,7 +384,22 @@ const char* const kLoaderDoc =
 
 }  // namespace
 
+void install_error_text() {
+  data::set_error_text(
+      [](const std::exception& error) -> std::optional<std::string> {
+        const auto* python = dynamic_cast<const py::error_already_set*>(&error);
+        if (!python) return error.what();
+        py::gil_scoped_acquire gil;
+        if (!python->matches(PyExc_Exception) ||
+            python->matches(PyExc_MemoryError))
+          return {};
+        return str(Py_TYPE(python->value().ptr())->tp_name, ": ",
+                   std::string(py::str(python->value())));
+      });
+}
+
 void def_loader(py::module_& m) {
+  def_report(m);
   auto base = bind_module<Loader, Module, PyLoaderBase<Loader>, true>(
       m, "Loader", "ptutils.data",
       "Batches of one epoch after another. A subclass defines __next__ "
@@ -351,6 +441,17 @@ void def_loader(py::module_& m) {
         return tensor_to_numpy(self.order(epoch.value_or(self.epoch())));
       },
       py::arg("epoch") = py::none());
+  cls.def("_batches", [](DataLoader& self, std::int64_t epoch) {
+    return lists_of(self.batches(epoch));
+  });
+  cls.def("report", &DataLoader::report,
+          "Where the time went, of the batches given so far.\n\n"
+          ">>> from ptutils.data import DataLoader\n"
+          ">>> loader = DataLoader(range(6), 4)\n"
+          ">>> batches = list(loader)\n"
+          ">>> report = loader.report()\n"
+          ">>> report.batches, report.samples, report.skipped\n"
+          "(2, 6, 0)");
   cls.def(
       "rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
       "Back to the begin of the epoch.");
@@ -372,7 +473,9 @@ void def_loader(py::module_& m) {
     auto& loader = py::cast<DataLoader&>(self);
     py::dict arguments = options_to_python(loader.options());
     arguments["dataset"] = self.attr("dataset");
-    if (py::object(arguments["shuffle"]).is_none())
+    py::object batches = child_out(child_of(loader, "batch_sampler"));
+    arguments["batch_sampler"] = batches;
+    if (py::object(arguments["shuffle"]).is_none() && batches.is_none())
       arguments["sampler"] = self.attr("sampler");
     arguments["collate_fn"] = self.attr("collate_fn");
     return reduced(self, arguments,

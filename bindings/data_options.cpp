@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "data.h"
+#include "errors.h"
 #include "ptutils/common/names.h"
 
 // The options of a DataLoader as Python's arguments.
@@ -18,21 +19,29 @@ struct Unsupported {
   const char* instead;
 };
 constexpr Unsupported kUnsupported[] = {
-    {"batch_sampler", "give batch_size and sampler"},
-    {"pin_memory", "call .pin_memory() on the batch"},
-    {"pin_memory_device", "call .pin_memory() on the batch"},
-    {"worker_init_fn", "workers are threads of this process"},
+    {"pin_memory_device", "pin_memory=True is for CUDA"},
     {"multiprocessing_context", "workers are threads of this process"},
-    {"generator", "give seed="},
-    {"persistent_workers", "the threads persist as long as the loader"},
-    {"in_order", "batches always come in order"},
+    {"in_order", "batches always come in order, whatever num_workers"},
 };
 
 void check_rest(const py::dict& rest, std::string_view where) {
-  static const std::vector<std::string> known = {
-      "dataset",   "batch_size",      "shuffle", "sampler",    "num_workers",
-      "drop_last", "prefetch_factor", "timeout", "collate_fn", "output",
-      "seed"};
+  static const std::vector<std::string> known = {"dataset",
+                                                 "batch_size",
+                                                 "shuffle",
+                                                 "sampler",
+                                                 "num_workers",
+                                                 "drop_last",
+                                                 "prefetch_factor",
+                                                 "timeout",
+                                                 "collate_fn",
+                                                 "output",
+                                                 "seed",
+                                                 "batch_sampler",
+                                                 "on_error",
+                                                 "persistent_workers",
+                                                 "pin_memory",
+                                                 "worker_init_fn",
+                                                 "generator"};
   for (auto [key, value] : rest) {
     std::string name = py::str(key);
     for (const Unsupported& no : kUnsupported) {
@@ -81,7 +90,41 @@ void read_option(std::string_view where, const char* name,
   field = py::detail::cast_op<T>(std::move(caster));
 }
 
+/// A seed out of torch's generator, drawn as torch's loader draws its own; or
+/// the number itself.
+std::uint64_t seed_of(std::string_view where, const py::object& generator) {
+  if (is_instance_of(generator, "torch", "Generator")) {
+    py::module_ torch = py::module_::import("torch");
+    py::object drawn = torch.attr("empty")(
+        py::tuple(), py::arg("dtype") = torch.attr("int64"));
+    return py::cast<std::uint64_t>(
+        drawn.attr("random_")(py::arg("generator") = generator).attr("item")());
+  }
+  std::uint64_t seed = 0;
+  if (!PyLong_Check(generator.ptr()) || PyBool_Check(generator.ptr()))
+    fail(Kind::kType, where, "generator is ", with_article(generator),
+         ", neither a torch.Generator nor an int");
+  read_option(where, "generator", generator, seed);
+  return seed;
+}
+
+std::function<void(int)> worker_init_of(std::string_view where,
+                                        const py::object& function) {
+  if (function.is_none()) return {};
+  if (!PyCallable_Check(function.ptr()))
+    fail(Kind::kType, where, "worker_init_fn is ", with_article(function),
+         ", not a function");
+  return WorkerInit{std::make_shared<PyOpaque>(function)};
+}
+
 }  // namespace
+
+void WorkerInit::operator()(int worker) const {
+  if (finalizing()) fail(Kind::kState, "DataLoader", "the process ends");
+  py::gil_scoped_acquire gil;
+  of_user("DataLoader: worker_init_fn",
+          [&] { return py::object(py::handle(function->object())(worker)); });
+}
 
 DataLoader::Options loader_options(py::dict& arguments,
                                    std::string_view where) {
@@ -94,27 +137,35 @@ DataLoader::Options loader_options(py::dict& arguments,
     py::object given = take(name);
     if (!given.is_none()) read_option(where, name, given, field);
   };
-  if (arguments.contains("batch_size") &&
-      py::object(arguments["batch_size"]).is_none())
-    fail(Kind::kType, where,
-         "batch_size=None (no batching) of torch's loader "
-         "is not supported: give 1 or more");
+  out.batched = !arguments.contains("batch_size") ||
+                !py::object(arguments["batch_size"]).is_none();
   option("batch_size", out.batch_size);
   option("shuffle", out.shuffle);
   out.sampler = sampler_in(take("sampler"), where);
+  out.batch_sampler = batch_sampler_in(take("batch_sampler"), where);
   option("num_workers", out.num_workers);
   option("drop_last", out.drop_last);
   option("prefetch_factor", out.prefetch_factor);
   option("timeout", out.timeout);
   option("output", out.output);
-  option("seed", out.seed);
+  option("on_error", out.on_error);
+  option("persistent_workers", out.persistent_workers);
+  option("pin_memory", out.pin_memory);
+  out.worker_init = worker_init_of(where, take("worker_init_fn"));
+  py::object seed = take("seed"), generator = take("generator");
+  if (!seed.is_none()) read_option(where, "seed", seed, out.seed);
+  if (!seed.is_none() && !generator.is_none())
+    fail(Kind::kValue, where,
+         "both seed and generator were given; either says the order");
+  if (!generator.is_none()) out.seed = seed_of(where, generator);
   check_rest(arguments, where);
   return out;
 }
 
 py::dict options_to_python(const DataLoader::Options& o) {
   py::dict out;
-  out["batch_size"] = o.batch_size;
+  out["batch_size"] =
+      o.batched ? py::object(py::int_(o.batch_size)) : py::object(py::none());
   out["shuffle"] =
       o.shuffle ? py::object(py::bool_(*o.shuffle)) : py::object(py::none());
   out["num_workers"] = o.num_workers ? py::object(py::int_(*o.num_workers))
@@ -124,6 +175,13 @@ py::dict options_to_python(const DataLoader::Options& o) {
   out["timeout"] = o.timeout;
   out["output"] =
       o.output.empty() ? py::object(py::none()) : py::object(py::str(o.output));
+  out["on_error"] = o.on_error;
+  out["persistent_workers"] = o.persistent_workers;
+  out["pin_memory"] = o.pin_memory;
+  const auto* init = o.worker_init.target<WorkerInit>();
+  out["worker_init_fn"] =
+      init ? py::reinterpret_borrow<py::object>(init->function->object())
+           : py::object(py::none());
   return out;
 }
 

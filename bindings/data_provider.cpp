@@ -70,7 +70,7 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
   }
   for (auto [key, value] : py::dict(arguments)) {
     std::string name = py::str(key);
-    if (name == "sampler") continue;
+    if (name == "sampler" || name == "batch_sampler") continue;
     bool data =
         is_loader(value) || py::isinstance<data::Dataset>(value) ||
         (py::hasattr(value, "__getitem__") && py::hasattr(value, "__len__") &&
@@ -127,6 +127,7 @@ std::shared_ptr<DataLoader> make_loader(std::shared_ptr<data::Dataset> dataset,
   py::dict arguments = options_to_python(options);
   arguments["dataset"] = child_out(dataset);
   arguments["sampler"] = child_out(options.sampler);
+  arguments["batch_sampler"] = child_out(options.batch_sampler);
   return py::cast<std::shared_ptr<DataLoader>>(
       py::type::of<DataLoader>()(**arguments));
 }
@@ -135,7 +136,8 @@ const char* const kDoc =
     "Data sets (or loaders: ours, torch's) by phase, and the loaders over "
     "them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': "
     "…}. The other arguments are DataLoader's, for all phases; shuffling and a "
-    "sampler are for 'train' alone, which is shuffled unless told otherwise. A "
+    "sampler (batch_sampler) are for 'train' alone, which is shuffled unless "
+    "told otherwise. A "
     "subclass may override provide(request).\n\n"
     ">>> import numpy as np\n"
     ">>> from ptutils.data import ArrayDataset, DataProvider\n"

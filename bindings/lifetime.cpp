@@ -30,6 +30,7 @@ constexpr std::array<const char*, static_cast<std::size_t>(Method::kCount)>
                     "__getitem__",
                     "__getitems__",
                     "order",
+                    "batches",
                     "provide",
                     "__next__",
                     "read",

@@ -40,6 +40,7 @@ enum class Method : int {
   kGetItem,
   kGetItems,
   kOrder,
+  kBatches,
   kProvide,
   kNext,
   kRead,  // data

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ptutils.data import ArrayDataset, DataLoader, DataProvider, Dataset
 
@@ -238,11 +237,7 @@ def test_torch_s_attributes_and_arguments() -> None:
     assert (here.prefetch_factor, here.persistent_workers) == (None, False)
     assert isinstance(DataLoader(dataset, pin_memory=False, generator=None), DataLoader)
     for name, value in {
-        "pin_memory": True,
-        "batch_sampler": [[0]],
-        "worker_init_fn": print,
-        "generator": torch.Generator(),
-        "persistent_workers": True,
+        "pin_memory_device": "cuda",
         "in_order": False,
         "multiprocessing_context": "fork",
     }.items():
@@ -252,8 +247,6 @@ def test_torch_s_attributes_and_arguments() -> None:
         DataLoader(dataset, 4, True, None, None, 0)
     with pytest.raises(TypeError, match="num_wokers.*num_workers"):
         DataLoader(dataset, num_wokers=2)
-    with pytest.raises(TypeError, match="batch_size=None"):
-        DataLoader(dataset, batch_size=None)
     with pytest.raises(ValueError, match="batch_size=0"):
         DataLoader(dataset, batch_size=0)
     with pytest.raises(ValueError, match="both shuffle and a sampler"):

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "ptutils/data/detail/picture.h"
+#include "ptutils/data/detail/spent.h"
 
 namespace ptutils::data {
 namespace {
@@ -53,6 +54,7 @@ EncodedImage::EncodedImage(std::string bytes, const std::string& name,
 
 Tensor EncodedImage::decode(std::int64_t top, std::int64_t bottom,
                             int shrink) const {
+  detail::Timed timed(detail::spent().decoding);
   const Dims to_chw{2, 0, 1};
   switch (format_) {
     case Format::kJpeg:

@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "ptutils/common/log.h"
+#include "ptutils/common/thread_pool.h"
+#include "ptutils/data/detail/advice.h"
 #include "ptutils/data/detail/loader_impl.h"
+#include "ptutils/data/readers.h"
 
 namespace ptutils::data {
 namespace {
@@ -33,12 +37,12 @@ std::uint64_t thread_number() {
 }
 
 /// A state from before "given" and "samples": what it says of them.
-Value completed(const Value& state, std::int64_t batch_size) {
+Value completed(const Value& state, const DataLoader::Options& options) {
   if (!state.is_dict() || state.as_dict().contains("given")) return state;
   const Value* batch = state.as_dict().find("batch");
   if (!batch || !batch->is_int()) return state;
   Value out = state;
-  out.as_dict().set("given", batch->as_int() * batch_size);
+  out.as_dict().set("given", batch->as_int() * options.batch_size);
   if (!out.as_dict().contains("samples")) out.as_dict().set("samples", Value());
   return out;
 }
@@ -47,6 +51,7 @@ Value completed(const Value& state, std::int64_t batch_size) {
 
 using detail::batches_of;
 using detail::check_position;
+using detail::checked_batches;
 using detail::checked_order;
 using detail::origin_of;
 using detail::Position;
@@ -55,15 +60,11 @@ using detail::size_of;
 DataLoader::DataLoader(std::shared_ptr<Dataset> dataset, Options options)
     : impl_(std::make_unique<Impl>(std::move(dataset), std::move(options))) {}
 
-DataLoader::~DataLoader() {
-  // Threads of a Python data set may wait for the lock that we hold here.
-  bool python = impl_->is_python || impl_->job->collate;
-  impl_->stop_workers(std::chrono::milliseconds(python ? 0 : 1000));
-}
+DataLoader::~DataLoader() { impl_->stop_workers(impl_->patience()); }
 
 Meta DataLoader::meta() const {
   Meta out;
-  out.exclude = {"dataset", "sampler"};
+  out.exclude = {"dataset", "sampler", "batch_sampler"};
   return out;
 }
 
@@ -90,6 +91,7 @@ void DataLoader::fields(Fields& f) {
   DatasetSlot dataset(*impl_);
   f.child("dataset", dataset);
   f("sampler", impl_->sampler);
+  if (impl_->batch_sampler) f("batch_sampler", impl_->batch_sampler);
   Position now = impl_->now();  // all of one moment
   f(
       "seed", [now] { return Value(now.seed); },
@@ -111,8 +113,17 @@ void DataLoader::fields(Fields& f) {
         impl_->move([batch](Position& p) { p.batch = batch, p.skipped = 0; });
       });
   f(
-      "given", [this, now] { return Value(impl_->given(now)); },
+      "given",
+      [this, now] {
+        return impl_->batch_sampler ? Value() : Value(impl_->given(now));
+      },
       [this](const Value& v) {
+        if (v.is_null() != (impl_->batch_sampler != nullptr))
+          log::warning(impl_->label, ": the state is of a loader ",
+                       v.is_null() ? "with" : "without",
+                       " a batch_sampler: this one goes on after as many "
+                       "batches, not samples");
+        if (v.is_null()) return;
         std::int64_t given = 0;
         ptutils::detail::load(given, v, "given");
         impl_->set_given(given);
@@ -130,30 +141,32 @@ void DataLoader::fields(Fields& f) {
 
 void DataLoader::check_state(const Value& state, const std::string& prefix,
                              bool strict, Mismatch& out) {
-  Loader::check_state(completed(state, impl_->options.batch_size), prefix,
-                      strict, out);
+  Loader::check_state(completed(state, impl_->options), prefix, strict, out);
 }
 
 void DataLoader::load_partial(const Value& state) {
   impl_->samples_before.reset();
-  Loader::load_partial(completed(state, impl_->options.batch_size));
+  Loader::load_partial(completed(state, impl_->options));
   impl_->check_samples();
 }
 
 Value DataLoader::to_config() {
   const Options& o = impl_->options;
-  if (impl_->job->collate)
-    fail(
-        Kind::kState, kLoader,
-        "a collate_fn is code, which a configuration cannot hold; make samples "
-        "that need none, or build the loader in code");
+  if (impl_->job->collate || impl_->job->worker_init)
+    fail(Kind::kState, kLoader, "a ",
+         impl_->job->collate ? "collate_fn" : "worker_init_fn",
+         " is code, which a configuration cannot hold; do without, or build "
+         "the loader in code");
   Dict config{{"func", class_name()},
-              {"dataset", impl_->job->dataset->to_config()},
-              {"batch_size", o.batch_size}};
-  if (o.shuffle) {
-    config.set("shuffle", *o.shuffle);
+              {"dataset", impl_->job->dataset->to_config()}};
+  if (impl_->batch_sampler) {
+    config.set("batch_sampler", impl_->batch_sampler->to_config());
   } else {
-    config.set("sampler", impl_->sampler->to_config());
+    config.set("batch_size", o.batched ? Value(o.batch_size) : Value());
+    if (o.shuffle)
+      config.set("shuffle", *o.shuffle);
+    else
+      config.set("sampler", impl_->sampler->to_config());
   }
   if (o.num_workers) config.set("num_workers", *o.num_workers);
   config.set("drop_last", o.drop_last);
@@ -161,6 +174,10 @@ Value DataLoader::to_config() {
   config.set("timeout", o.timeout);
   if (!o.output.empty()) config.set("output", o.output);
   config.set("seed", o.seed);
+  if (o.on_error != "raise") config.set("on_error", o.on_error);
+  if (o.persistent_workers)
+    config.set("persistent_workers", *o.persistent_workers);
+  if (o.pin_memory) config.set("pin_memory", true);
   return config;
 }
 
@@ -186,15 +203,14 @@ bool DataLoader::next_of(Pass& pass, Value& batch) {
 }
 
 std::int64_t DataLoader::length() const {
-  return batches_of(impl_->samples(), impl_->options);
+  Position begin = impl_->now();
+  begin.skipped = 0;
+  return impl_->batches_from(begin);
 }
 
 std::int64_t DataLoader::remaining() const {
   const Position now = impl_->now();
-  const std::int64_t left =
-      std::max<std::int64_t>(impl_->samples() - now.skipped, 0);
-  return std::max<std::int64_t>(batches_of(left, impl_->options) - now.batch,
-                                0);
+  return std::max<std::int64_t>(impl_->batches_from(now) - now.batch, 0);
 }
 
 void DataLoader::set_label(std::string label) {
@@ -235,8 +251,52 @@ std::pair<std::int64_t, std::int64_t> DataLoader::position() const {
 }
 
 Tensor DataLoader::order(std::int64_t epoch) const {
-  return checked_order(*impl_->sampler, size_of(*impl_->job->dataset),
-                       impl_->now().seed, epoch);
+  if (impl_->batch_sampler) return batches(epoch).order.tensor();
+  return checked_order(*impl_->sampler, *impl_->job->dataset, impl_->now().seed,
+                       epoch)
+      .tensor();
+}
+
+Batches DataLoader::batches(std::int64_t epoch) const {
+  const std::uint64_t seed = impl_->now().seed;
+  if (impl_->batch_sampler)
+    return checked_batches(*impl_->batch_sampler, *impl_->job->dataset, seed,
+                           epoch);
+  Batches out{checked_order(*impl_->sampler, *impl_->job->dataset, seed, epoch),
+              {}};
+  const std::int64_t size = impl_->options.batch_size;
+  for (std::int64_t i = 1; i <= batches_of(out.order.size(), impl_->options);
+       ++i)
+    out.ends.push_back(std::min(i * size, out.order.size()));
+  return out;
+}
+
+std::int64_t DataLoader::skipped() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->tally.skipped;
+}
+
+LoaderReport DataLoader::report() const {
+  LoaderReport out;
+  {
+    std::lock_guard lock(impl_->mutex);
+    out = impl_->tally;
+  }
+  // Transforms decode what they need of a picture, within their own time.
+  out.transforming = std::max(out.transforming - out.decoding, 0.0);
+  out.workers = workers();
+  const Dataset* data = impl_->job->dataset.get();
+  if (!data) return out;
+  detail::AdviceFacts facts;
+  facts.python = impl_->is_python || impl_->job->collate;
+  facts.cores = thread_budget();
+  const auto* folder = dynamic_cast<const ImageFolder*>(data);
+  facts.full_decoding = folder && !folder->dct_scaling();
+  facts.shuffled_blocks =
+      dynamic_cast<const RandomSampler*>(impl_->sampler.get()) &&
+      !data->blocks().empty();
+  out.advice = detail::advice(out, facts);
+  return out;
 }
 
 void DataLoader::set_position(std::int64_t epoch, std::int64_t batch) {
@@ -260,6 +320,11 @@ void DataLoader::set_collate(
       impl_->job->dataset,
       collate ? std::make_shared<const detail::Collate>(std::move(collate))
               : nullptr);
+}
+
+void DataLoader::set_worker_init(std::function<void(int)> init) {
+  impl_->options.worker_init = std::move(init);
+  impl_->set_job(impl_->job->dataset, impl_->job->collate);
 }
 
 }  // namespace ptutils::data

@@ -10,44 +10,10 @@
 #include <vector>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/report.h"
+#include "ptutils/data/sampler.h"
 
 namespace ptutils::data {
-
-/// The order of samples of an epoch: a function of (seed, epoch) alone, so its
-/// position is part of the loader's three integers.
-class PTUTILS_API Sampler : public Module {
- public:
-  std::string class_name() const override { return "ptutils.data.Sampler"; }
-  /// Samples an epoch gives of a data set of n.
-  virtual std::int64_t count(std::int64_t n) const { return n; }
-  /// The whole order of one epoch, i64 (count(n)).
-  virtual Tensor order(std::int64_t n, std::uint64_t seed,
-                       std::int64_t epoch) = 0;
-};
-class PTUTILS_API SequentialSampler : public Sampler {
- public:
-  std::string class_name() const override {
-    return "ptutils.data.SequentialSampler";
-  }
-  Tensor order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) override;
-  Value to_config() override;
-};
-/// A permutation, or draws with replacement; num_samples: how many (0: all).
-class PTUTILS_API RandomSampler : public Sampler {
- public:
-  explicit RandomSampler(bool replacement = false,
-                         std::int64_t num_samples = 0);
-  std::string class_name() const override {
-    return "ptutils.data.RandomSampler";
-  }
-  std::int64_t count(std::int64_t n) const override;
-  Tensor order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) override;
-  Value to_config() override;
-
- private:
-  bool replacement_;
-  std::int64_t num_samples_;
-};
 
 /// Batches of one epoch after another; its position is state.
 class PTUTILS_API Loader : public Module {
@@ -69,7 +35,8 @@ class PTUTILS_API Loader : public Module {
 /// consumer, in order. State: seed, epoch, batches and samples given in it, and
 /// of how many samples. Loaded with another batch size, it goes on behind the
 /// last sample that was given; with another number of samples the epoch begins
-/// again (a warning says so). States without these two load as well. A batch is
+/// again (a warning says so). Batches of a batch_sampler are counted alone
+/// (given is null). States without these two load as well. A batch is
 /// a Value with the sample's structure, tensors stacked; its buffers are used
 /// again once nobody holds them. An error of a sample ("… (in sample 37)") does
 /// not advance the position: the next call tries that batch again.
@@ -82,6 +49,10 @@ class PTUTILS_API DataLoader : public Loader {
     /// Empty: no; of a DataProvider: its train phase. (true: that one too.)
     std::optional<bool> shuffle;
     std::shared_ptr<Sampler> sampler;  ///< excludes shuffle
+    /// Excludes batch_size, shuffle, sampler and drop_last.
+    std::shared_ptr<BatchSampler> batch_sampler;
+    /// false: the samples one by one, as the data set gives them.
+    bool batched = true;
     /// 0: the caller loads. Empty: it begins so, and threads (by the budget; 1
     /// for a Python data set) take over when batches take long to load.
     std::optional<std::int64_t> num_workers;
@@ -90,6 +61,16 @@ class PTUTILS_API DataLoader : public Loader {
     double timeout = 0;  ///< seconds a batch may take; 0: no limit
     std::string output;  ///< "native" | "numpy" | "torch"; empty: by data set
     std::uint64_t seed = 0;
+    /// "raise", or "skip": a sample that fails is left out of its batch, logged
+    /// and counted (a batch of which none is left is passed over).
+    std::string on_error = "raise";
+    /// false: the threads end with each epoch. Empty: they persist.
+    std::optional<bool> persistent_workers;
+    /// Called on each thread, with its number from 0 on, before its first
+    /// batch.
+    std::function<void(int)> worker_init;
+    /// Page-locked batches: for a language's binding, which makes them so.
+    bool pin_memory = false;
   };
   DataLoader(std::shared_ptr<Dataset> dataset, Options options);
   ~DataLoader() override;
@@ -124,11 +105,16 @@ class PTUTILS_API DataLoader : public Loader {
   void set_label(std::string label);
   /// The indices of the samples of an epoch, in order, i64.
   Tensor order(std::int64_t epoch) const;
+  /// The batches of an epoch that begins at its start.
+  Batches batches(std::int64_t epoch) const;
+  std::int64_t skipped() const;  ///< samples left out so far
+  LoaderReport report() const;
   void set_position(std::int64_t epoch, std::int64_t batch);
   void set_seed(std::uint64_t seed);
   void set_output(const std::string& output);
   /// Replaces how samples become a batch (bindings: collate_fn).
   void set_collate(std::function<Value(std::vector<Value>&&)> collate);
+  void set_worker_init(std::function<void(int)> init);
 
  private:
   struct Impl;
@@ -183,6 +169,12 @@ class PTUTILS_API DataProvider : public Module {
 using LoaderFactory = std::function<std::shared_ptr<DataLoader>(
     std::shared_ptr<Dataset>, DataLoader::Options)>;
 PTUTILS_API void set_loader_factory(LoaderFactory factory);
+
+/// What another language's exception says, for on_error="skip"; nothing for one
+/// that no sample may be left out for (an interrupt).
+using ErrorText =
+    std::function<std::optional<std::string>(const std::exception& error)>;
+PTUTILS_API void set_error_text(ErrorText text);
 
 PTUTILS_API void register_data(Registry& registry);
 

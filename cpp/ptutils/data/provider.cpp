@@ -35,18 +35,26 @@ LoaderFactory& loader_factory() {
 }
 
 /// The non-default options, as the keyword arguments that they were.
-void put_options(const DataLoader::Options& o,
-                 const std::shared_ptr<Sampler>& sampler, Dict& config) {
+void put_options(const DataLoader::Options& o, Dict& config) {
   const DataLoader::Options defaults;
-  config.set("batch_size", o.batch_size);
+  config.set("batch_size", o.batched ? Value(o.batch_size) : Value());
   if (o.shuffle) config.set("shuffle", *o.shuffle);
-  if (sampler) config.set("sampler", sampler->to_config());
+  if (o.sampler) config.set("sampler", o.sampler->to_config());
+  if (o.batch_sampler)
+    config.set("batch_sampler", o.batch_sampler->to_config());
   if (o.num_workers) config.set("num_workers", *o.num_workers);
   if (o.drop_last) config.set("drop_last", true);
   if (o.prefetch_factor != defaults.prefetch_factor)
     config.set("prefetch_factor", o.prefetch_factor);
   if (o.timeout != 0) config.set("timeout", o.timeout);
   if (!o.output.empty()) config.set("output", o.output);
+  if (o.on_error != defaults.on_error) config.set("on_error", o.on_error);
+  if (o.persistent_workers)
+    config.set("persistent_workers", *o.persistent_workers);
+  if (o.pin_memory) config.set("pin_memory", true);
+  if (o.worker_init)
+    fail(Kind::kState, kProvider,
+         "a worker_init_fn is code, which a configuration cannot hold");
 }
 
 }  // namespace
@@ -90,6 +98,10 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
     if (phase != kTrain) {
       mine.shuffle = {};
       mine.sampler = nullptr;
+      mine.batch_sampler = nullptr;
+    } else if (mine.batch_sampler) {
+      mine.batch_size = 1;  // the other phases'
+      mine.drop_last = false;
     } else if (!mine.sampler && !mine.shuffle) {
       mine.shuffle = true;
     }
@@ -123,7 +135,7 @@ Value DataProvider::to_config() {
     datasets.set(phase.name, loader->dataset()->to_config());
   }
   Dict config{{"func", class_name()}, {"datasets", std::move(datasets)}};
-  put_options(impl_->options, impl_->options.sampler, config);
+  put_options(impl_->options, config);
   return config;
 }
 

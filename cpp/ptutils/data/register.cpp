@@ -3,13 +3,18 @@
 #include "ptutils/data/loader.h"
 
 namespace ptutils::data {
+
+void register_samplers(Registry& registry);  // samplers/register.cpp
+
 namespace {
 
 DataLoader::Options loader_options(const Arguments& args) {
   DataLoader::Options o;
-  o.batch_size = args.integer("batch_size", o.batch_size);
+  o.batched = !args.has("batch_size") || !args.get("batch_size").is_null();
+  if (o.batched) o.batch_size = args.integer("batch_size", o.batch_size);
   if (!args.get("shuffle").is_null()) o.shuffle = args.flag("shuffle");
   o.sampler = args.module<Sampler>("sampler");
+  o.batch_sampler = args.module<BatchSampler>("batch_sampler");
   if (!args.get("num_workers").is_null())
     o.num_workers = args.integer("num_workers");
   o.drop_last = args.flag("drop_last", o.drop_last);
@@ -17,13 +22,21 @@ DataLoader::Options loader_options(const Arguments& args) {
   o.timeout = args.number("timeout", o.timeout);
   o.output = args.text("output", "");
   o.seed = static_cast<std::uint64_t>(args.integer("seed", 0));
+  o.on_error = args.text("on_error", o.on_error);
+  if (!args.get("persistent_workers").is_null())
+    o.persistent_workers = args.flag("persistent_workers");
+  if (args.flag("pin_memory", false))
+    fail(Kind::kValue, args.where(),
+         "pin_memory: torch's CUDA locks pages, and only Python's DataLoader "
+         "has it");
   return o;
 }
 
 std::vector<std::string> with_loader_options(std::vector<std::string> names) {
   for (const char* name :
        {"batch_size", "shuffle", "sampler", "num_workers", "drop_last",
-        "prefetch_factor", "timeout", "output", "seed"})
+        "prefetch_factor", "timeout", "output", "seed", "batch_sampler",
+        "on_error", "persistent_workers", "pin_memory"})
     names.emplace_back(name);
   return names;
 }
@@ -76,17 +89,7 @@ void register_data(Registry& registry) {
   detail::register_transforms(registry);
   add_images<FashionMNIST>(registry, "ptutils.data.FashionMNIST");
   add_images<MNIST>(registry, "ptutils.data.MNIST");
-  registry.add(
-      {"ptutils.data.SequentialSampler", {}, [](const Arguments&) -> ModulePtr {
-         return std::make_shared<SequentialSampler>();
-       }});
-  registry.add({"ptutils.data.RandomSampler",
-                {"replacement", "num_samples"},
-                [](const Arguments& args) -> ModulePtr {
-                  return std::make_shared<RandomSampler>(
-                      args.flag("replacement", false),
-                      args.integer("num_samples", 0));
-                }});
+  register_samplers(registry);
   registry.add({"ptutils.data.DataLoader", with_loader_options({"dataset"}),
                 make_loader});
   registry.add({"ptutils.data.DataProvider", with_loader_options({"datasets"}),

@@ -16,11 +16,16 @@ struct SlotPrefixes {
   bool (*fits)(std::string_view) = [](std::string_view) { return true; };
 };
 
-bool is_sampler(std::string_view name) { return name.ends_with("Sampler"); }
+bool is_batch_sampler(std::string_view name) {
+  return name.ends_with("BatchSampler");
+}
+bool is_sampler(std::string_view name) {
+  return name.ends_with("Sampler") && !is_batch_sampler(name);
+}
 bool is_reader(std::string_view name) { return name.ends_with("Reader"); }
 bool is_dataset(std::string_view name) {
-  return !is_sampler(name) && !is_reader(name) && name != "DataLoader" &&
-         name != "DataProvider";
+  return !name.ends_with("Sampler") && !is_reader(name) &&
+         name != "DataLoader" && name != "DataProvider";
 }
 
 const std::vector<SlotPrefixes>& slots() {
@@ -35,6 +40,7 @@ const std::vector<SlotPrefixes>& slots() {
       {"dataprovider", {"ptutils.data."}},
       {"datasets", {"ptutils.data."}, is_dataset},
       {"sampler", {"ptutils.data."}, is_sampler},
+      {"batch_sampler", {"ptutils.data."}, is_batch_sampler},
       {"dataset", {"ptutils.data."}, is_dataset},
       {"train", {"ptutils.data."}, is_dataset},
       {"val", {"ptutils.data."}, is_dataset},

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from .. import _core
+from ..errors import WrongType
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def _torch_seeded(generator: Any, seed: int) -> Iterator[None]:
         generator.set_state(before)
 
 
-class BatchSampler:
+class LoaderBatches:
     """A loader's batches of indices: those of its epoch as it stands.
 
     >>> from ptutils.data import DataLoader
@@ -61,7 +62,7 @@ class BatchSampler:
     @property
     def batch_size(self) -> int:
         """The loader's."""
-        return int(self.loader.batch_size)
+        return int(self.loader.batch_size or 1)
 
     @property
     def drop_last(self) -> bool:
@@ -79,16 +80,13 @@ class BatchSampler:
             yield order[begin : begin + size]
 
 
-def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
-    """The sampler's indices of an epoch.
-
-    What it draws by torch's, NumPy's or Python's own generator (and by its
-    ``generator`` attribute) is then a function of seed and epoch, so that a
-    loader that goes on in mid-epoch finds the same order. Those generators are
-    left as they were.
+@contextmanager
+def _drawing(sampler: Any, seed: int, epoch: int) -> Iterator[None]:
+    """While it lasts, what the sampler (or one inside it) draws by torch's,
+    NumPy's or Python's own generator, or by its ``generator`` attribute, is a
+    function of seed and epoch, so that a loader that goes on in mid-epoch finds
+    the same order. Those generators are left as they were.
     """
-    if hasattr(sampler, "set_epoch"):  # torch's DistributedSampler
-        sampler.set_epoch(epoch)
     key = _core._stream_key(seed, "sampler", epoch)
     with ExitStack() as stack:
         stack.enter_context(_python_seeded(key))
@@ -98,13 +96,56 @@ def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
         torch: Any = sys.modules.get("torch")
         if hasattr(torch, "default_generator"):
             stack.enter_context(_torch_seeded(torch.default_generator, key))
-        own = getattr(sampler, "generator", None)
-        if own is not None and hasattr(own, "manual_seed"):
-            stack.enter_context(_torch_seeded(own, key))
+        both: tuple[Any, Any] = (sampler, getattr(sampler, "sampler", None))
+        for each in both:
+            if hasattr(each, "set_epoch"):  # torch's DistributedSampler
+                each.set_epoch(epoch)
+            own = getattr(each, "generator", None)
+            if own is not None and hasattr(own, "manual_seed"):
+                stack.enter_context(_torch_seeded(own, key))
+        yield
+
+
+def _no_index(sampler: object, item: object) -> TypeError:
+    return TypeError(
+        f"[DataLoader] the sampler {type(sampler).__name__} gives a "
+        f"{type(item).__name__}, not indices"
+    )
+
+
+def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
+    """The sampler's indices of an epoch."""
+    with _drawing(sampler, seed, epoch):
         order = list(sampler)
     if order and not hasattr(order[0], "__index__"):
-        raise TypeError(
-            f"[DataLoader] the sampler {type(sampler).__name__} gives a "
-            f"{type(order[0]).__name__}, not indices"
-        )
+        raise _no_index(sampler, order[0])
     return [int(index) for index in order]
+
+
+def batches(sampler: Iterable[Any], seed: int, epoch: int) -> list[list[Any]]:
+    """The batch sampler's lists of indices of an epoch."""
+    with _drawing(sampler, seed, epoch):
+        return [
+            list(batch) if hasattr(batch, "__iter__") else batch for batch in sampler
+        ]
+
+
+def flattened(batches: Iterable[Any], who: str) -> tuple[list[int], list[int]]:
+    """All indices one after another, and where each batch ends."""
+    order: list[int] = []
+    ends: list[int] = []
+    for batch in batches:
+        if not hasattr(batch, "__iter__"):
+            raise WrongType(
+                f"[{who}] batch {len(ends)} is a {type(batch).__name__}, not a list "
+                "of indices"
+            )
+        for index in batch:
+            if not hasattr(index, "__index__"):
+                raise WrongType(
+                    f"[{who}] batch {len(ends)} has a {type(index).__name__} in it, "
+                    "not an index"
+                )
+            order.append(int(index))
+        ends.append(len(order))
+    return order, ends

@@ -19,7 +19,11 @@ def _images(self: Any) -> str:
 def _loader(self: Any) -> str:
     """Its parts below what it does with them."""
     first, *parts = _core.Module.__repr__(self).split("\n")
-    return "\n".join([f"{first} of batches of {self.batch_size}", *parts])
+    if self.batch_sampler is None:
+        what = "samples"
+    else:
+        what = f"batches of {self.batch_size}" if self.batch_size else "batches"
+    return "\n".join([f"{first} of {what}", *parts])
 
 
 extend(_core.FashionMNIST, __repr__=_images)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from .. import _core
-from ..errors import WrongType
+from ..errors import WrongType, WrongValue
+from ._samplers import LoaderBatches
 
 
 class EpochOrder:
@@ -38,6 +40,44 @@ class EpochOrder:
         order = self.loader._order(self.epoch)
         self.epoch += 1
         return iter(order.tolist())
+
+
+class EpochBatches(EpochOrder):
+    """The batches of a loader of ours that has a batch sampler."""
+
+    def __len__(self) -> int:
+        return len(self.loader._batches(self.epoch))
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = self.loader._batches(self.epoch)
+        self.epoch += 1
+        return iter(batches)
+
+
+def can_pin() -> bool:
+    """Whether memory can be page-locked; as torch, warns where it cannot."""
+    import torch
+
+    if torch.cuda.is_available():
+        return True
+    warnings.warn(
+        "[DataLoader] pin_memory=True: there is no CUDA device, batches are not pinned",
+        stacklevel=2,
+    )
+    return False
+
+
+def pinned(batch: Any) -> Any:
+    """The batch with its torch tensors in page-locked memory."""
+    import torch
+
+    if isinstance(batch, torch.Tensor):
+        return batch.pin_memory()
+    if isinstance(batch, dict):
+        return {key: pinned(value) for key, value in batch.items()}
+    if type(batch) in (list, tuple):
+        return type(batch)(pinned(item) for item in batch)
+    return batch.pin_memory() if hasattr(batch, "pin_memory") else batch
 
 
 def _torch_leaves(sample: Any) -> Any:
@@ -75,14 +115,28 @@ def loader(ours: Any) -> Any:
             f"[get_dataloader] as_torch=True: a {type(ours).__name__} has no data "
             "set that torch could load"
         )
+    if ours.on_error != "raise":
+        raise WrongValue(
+            f"[get_dataloader] as_torch=True: torch's loader has no on_error="
+            f"{ours.on_error!r}"
+        )
     workers = ours._asked_workers or 0
+    batches = ours.batch_sampler  # None: samples one by one
+    options: dict[str, Any] = {
+        "batch_size": ours.batch_size,
+        "sampler": EpochOrder(ours),
+        "drop_last": ours.drop_last,
+    }
+    if batches is not None and not isinstance(batches, LoaderBatches):
+        options = {"batch_sampler": EpochBatches(ours)}
     return DataLoader(
         ours.dataset,
-        batch_size=ours.batch_size,
-        sampler=EpochOrder(ours),
-        drop_last=ours.drop_last,
-        collate_fn=ours.collate_fn or collate,
+        **options,
+        collate_fn=ours.collate_fn
+        or (collate if batches is not None else _torch_leaves),
         num_workers=workers,
         prefetch_factor=ours.prefetch_factor if workers else None,
         timeout=ours.timeout if workers else 0,
+        pin_memory=ours.pin_memory,
+        worker_init_fn=ours.worker_init_fn,
     )

@@ -184,7 +184,7 @@ TEST_CASE("a forked child starts threads of its own") {
 
 TEST_CASE("a sampler that gives a wrong index is found at once") {
   class Wrong : public Sampler {
-    Tensor order(std::int64_t n, std::uint64_t, std::int64_t) override {
+    Order order(std::int64_t n, std::uint64_t, std::int64_t) override {
       Tensor out = Tensor::zeros({n}, DType::kI64);
       out.data<std::int64_t>()[3] = n;
       return out;

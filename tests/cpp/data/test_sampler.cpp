@@ -9,7 +9,7 @@ namespace {
 
 std::vector<std::int64_t> order(Sampler& sampler, std::int64_t n,
                                 std::uint64_t seed, std::int64_t epoch) {
-  Tensor t = sampler.order(n, seed, epoch);
+  Tensor t = sampler.order(n, seed, epoch).tensor();
   return {t.data<std::int64_t>(), t.data<std::int64_t>() + t.numel()};
 }
 
@@ -46,4 +46,33 @@ TEST_CASE("replacement draws each place by itself") {
   std::vector<int> counts(10);
   for (std::int64_t i : drawn) ++counts.at(static_cast<std::size_t>(i));
   CHECK(*std::min_element(counts.begin(), counts.end()) > 50);
+}
+
+TEST_CASE("an order in the data's own order takes no memory") {
+  SequentialSampler plain;
+  const Order all = plain.order(1'000'000'000'000, 1, 0);
+  CHECK(!all.indices());
+  CHECK(all.size() == 1'000'000'000'000);
+  std::vector<std::int64_t> some(3);
+  all.fill(999'999'999'990, some);
+  CHECK(some == std::vector<std::int64_t>{999'999'999'990, 999'999'999'991,
+                                          999'999'999'992});
+  DistributedSampler::Options o;
+  o.num_replicas = 3;
+  o.rank = 2;
+  o.shuffle = false;
+  const Order share = DistributedSampler(o).order(10, 1, 0);
+  CHECK(!share.indices());
+  const Tensor indices = share.tensor();
+  CHECK(std::vector<std::int64_t>(indices.data<std::int64_t>(),
+                                  indices.data<std::int64_t>() + 4) ==
+        std::vector<std::int64_t>{2, 5, 8, 1});
+
+  DataLoader loader(std::make_shared<Numbers>(1'000'000'000'000),
+                    options(4, false, 2));
+  loader.set_position(0, 200'000'000'000);
+  Value batch;
+  REQUIRE(loader.next(batch));
+  CHECK(seen(batch).indices[0] == 800'000'000'000);
+  CHECK(loader.length() == 250'000'000'000);
 }

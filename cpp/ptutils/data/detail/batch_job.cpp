@@ -1,50 +1,130 @@
 #include "ptutils/data/detail/batch_job.h"
 
 #include <algorithm>
+#include <new>
 
 #include "ptutils/data/detail/buffers.h"
 #include "ptutils/data/detail/sample_error.h"
+#include "ptutils/data/loader.h"
 
-namespace ptutils::data::detail {
+namespace ptutils::data {
+namespace detail {
 
-std::span<const std::int64_t> Plan::indices(std::int64_t batch) const {
-  std::int64_t begin = batch * batch_size;
-  std::int64_t end = std::min(begin + batch_size, order.numel());
-  return {order.data<std::int64_t>() + begin,
-          static_cast<std::size_t>(end - begin)};
+std::vector<std::int64_t> Plan::indices(std::int64_t batch) const {
+  std::int64_t begin = first + batch * batch_size;
+  std::int64_t end = std::min(begin + batch_size, order.size());
+  if (!ends.empty()) {
+    const auto at = static_cast<std::size_t>(batch);
+    begin = at == 0 ? 0 : ends[at - 1];
+    end = ends[at];
+  }
+  std::vector<std::int64_t> out(static_cast<std::size_t>(end - begin));
+  order.fill(begin, out);
+  return out;
+}
+
+namespace {
+
+ErrorText& other_error_text() {
+  static auto* text = new ErrorText;  // set once, before any loader
+  return *text;
+}
+
+/// Of the exception being handled, which is rethrown where no sample may be
+/// left out for it.
+std::string text_of_error() {
+  try {
+    throw;
+  } catch (const Error& e) {
+    if (e.kind() == Kind::kInterrupted || e.kind() == Kind::kMemory) throw;
+    return e.what();
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& e) {
+    if (!other_error_text()) return e.what();
+    std::optional<std::string> text = other_error_text()(e);
+    if (!text) throw;
+    return *text;
+  }
+}
+
+}  // namespace
+
+BatchJob::Draw BatchJob::drawn(const Plan& plan, std::int64_t batch) const {
+  Draw out{plan.indices(batch), {}};
+  if (!draws_random) return out;
+  out.random.reserve(out.indices.size());
+  for (std::int64_t index : out.indices)
+    out.random.push_back(plan.stream.at(static_cast<std::uint64_t>(plan.epoch),
+                                        static_cast<std::uint64_t>(index)));
+  return out;
 }
 
 Loaded BatchJob::load(const Plan& plan, std::int64_t batch,
                       const Value& reuse) const {
-  BufferLog log;
+  const Spent before = spent();
   Loaded out;
-  out.batch = make(plan, batch, reuse);
-  out.recyclable = log.covers(out.batch);
+  {
+    Timed timed(spent().making);
+    BufferLog log;
+    Draw draw = drawn(plan, batch);
+    while (!draw.indices.empty()) {
+      try {
+        out.batch = make(draw, reuse);
+        break;
+      } catch (...) {
+        if (!skips_errors || !leave_out(draw, out.left_out)) throw;
+      }
+    }
+    out.samples = static_cast<std::int64_t>(draw.indices.size());
+    out.recyclable = log.covers(out.batch);
+  }
+  out.spent = spent() - before;
   return out;
 }
 
-Value BatchJob::make(const Plan& plan, std::int64_t batch,
-                     const Value& reuse) const {
-  auto indices = plan.indices(batch);
-  std::vector<Random> random;
-  if (draws_random) {
-    random.reserve(indices.size());
-    for (std::int64_t index : indices)
-      random.push_back(plan.stream.at(static_cast<std::uint64_t>(plan.epoch),
-                                      static_cast<std::uint64_t>(index)));
+Value BatchJob::sample(const Draw& draw, std::size_t i) const {
+  try {
+    return dataset->get(draw.indices[i],
+                        draws_random ? draw.random[i] : Random());
+  } catch (...) {
+    rethrow_in_sample(draw.indices[i]);
   }
-  if (!collate) return dataset->get_batch(indices, random, reuse);
+}
+
+Value BatchJob::make(const Draw& draw, const Value& reuse) const {
+  if (batched && !collate)
+    return dataset->get_batch(draw.indices, draw.random, reuse);
   std::vector<Value> samples;
-  samples.reserve(indices.size());
-  for (std::size_t i = 0; i < indices.size(); ++i) {
+  samples.reserve(draw.indices.size());
+  for (std::size_t i = 0; i < draw.indices.size(); ++i)
+    samples.push_back(sample(draw, i));
+  if (collate) return (*collate)(std::move(samples));
+  return std::move(samples[0]);
+}
+
+/// After a batch failed: loads its samples one by one, and takes out those that
+/// fail. False where none does: the fault is another.
+bool BatchJob::leave_out(Draw& draw, std::vector<LeftOut>& out) const {
+  Draw good;
+  for (std::size_t i = 0; i < draw.indices.size(); ++i) {
+    Draw one{{draw.indices[i]}, {}};
+    if (draws_random) one.random.push_back(draw.random[i]);
     try {
-      samples.push_back(
-          dataset->get(indices[i], draws_random ? random[i] : Random()));
+      if (batched && !collate)
+        dataset->get_batch(one.indices, one.random, {});
+      else
+        sample(one, 0);
     } catch (...) {
-      rethrow_in_sample(indices[i]);
+      out.push_back({draw.indices[i], text_of_error()});
+      continue;
     }
+    good.indices.push_back(draw.indices[i]);
+    if (draws_random) good.random.push_back(draw.random[i]);
   }
-  return (*collate)(std::move(samples));
+  const bool found = good.indices.size() < draw.indices.size();
+  draw = std::move(good);
+  return found;
 }
 
 Value RecycleBin::take() {
@@ -72,4 +152,10 @@ void RecycleBin::clear(std::vector<Value>& out) {
   batches_.clear();
 }
 
-}  // namespace ptutils::data::detail
+}  // namespace detail
+
+void set_error_text(ErrorText text) {
+  detail::other_error_text() = std::move(text);
+}
+
+}  // namespace ptutils::data

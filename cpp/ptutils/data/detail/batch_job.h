@@ -3,28 +3,42 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/detail/spent.h"
+#include "ptutils/data/sampler.h"
 
 namespace ptutils::data::detail {
 
 /// The batches of one epoch. Never changes; threads share it.
 struct Plan {
-  Tensor order;  ///< i64 (samples)
+  Order order;
+  std::int64_t first = 0;  ///< the place in the order where batch 0 begins
   std::int64_t batch_size = 1;
+  std::vector<std::int64_t> ends;  ///< of a batch sampler's; else empty
   std::int64_t batches = 0;
   std::int64_t epoch = 0;
   Random stream;  ///< of the samples
 
-  std::span<const std::int64_t> indices(std::int64_t batch) const;
+  std::vector<std::int64_t> indices(std::int64_t batch) const;
 };
 
 using Collate = std::function<Value(std::vector<Value>&&)>;
 
+/// A sample that failed, and was left out of its batch.
+struct LeftOut {
+  std::int64_t index;
+  std::string why;
+};
+
 struct Loaded {
   Value batch;
-  bool recyclable = false;  ///< all of it is in memory of buffer()
+  bool recyclable = false;   ///< all of it is in memory of buffer()
+  std::int64_t samples = 0;  ///< 0: all were left out, there is no batch
+  std::vector<LeftOut> left_out;
+  Spent spent;
 };
 
 /// How a batch is made. Calls the data set, so: never under a core mutex. The
@@ -35,11 +49,22 @@ struct BatchJob {
   std::shared_ptr<Dataset> dataset;
   std::shared_ptr<const Collate> collate;  ///< empty: the data set's own
   bool draws_random = true;
+  bool batched = true;
+  bool skips_errors = false;
+  std::function<void(int)> worker_init;
 
   Loaded load(const Plan& plan, std::int64_t batch, const Value& reuse) const;
 
  private:
-  Value make(const Plan& plan, std::int64_t batch, const Value& reuse) const;
+  /// Samples of a batch, with their streams (where it draws).
+  struct Draw {
+    std::vector<std::int64_t> indices;
+    std::vector<Random> random;
+  };
+  Draw drawn(const Plan& plan, std::int64_t batch) const;
+  Value make(const Draw& draw, const Value& reuse) const;
+  Value sample(const Draw& draw, std::size_t i) const;
+  bool leave_out(Draw& draw, std::vector<LeftOut>& out) const;
 };
 
 /// Batches that were given out, for their buffers. Not thread-safe.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "ptutils/common/log.h"
-#include "ptutils/common/names.h"
 #include "ptutils/common/thread_pool.h"
 
 // How a DataLoader draws: one thread at a time has the turn.
@@ -14,7 +13,7 @@
 namespace ptutils::data {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using detail::Clock;
 constexpr char kWhere[] = "DataLoader";
 
 // A batch's way through a thread costs some 10 us, and its data are then in
@@ -46,26 +45,6 @@ class Effort {
   rusage usage_{};
 };
 
-void check(const DataLoader::Options& o) {
-  auto want = [](bool fine, auto... parts) {
-    if (!fine) fail(Kind::kValue, kWhere, parts...);
-  };
-  want(o.batch_size >= 1, "batch_size=", o.batch_size, "; give 1 or more");
-  want(!o.num_workers || (*o.num_workers >= 0 && *o.num_workers <= 1024),
-       "num_workers=", o.num_workers.value_or(0),
-       "; give 0 (the caller loads) to 1024, or None");
-  want(o.prefetch_factor >= 1 && o.prefetch_factor <= 65536,
-       "prefetch_factor=", o.prefetch_factor, "; give 1 to 65536");
-  want(o.timeout >= 0, "timeout=", o.timeout,
-       "; give seconds, or 0 for no limit");
-  want(o.timeout == 0 || o.num_workers.value_or(1) > 0, "timeout=", o.timeout,
-       " with num_workers=0: nobody could interrupt the caller; give "
-       "num_workers=1 or more");
-  want(!o.sampler || !o.shuffle.value_or(false),
-       "both shuffle and a sampler were given; the sampler alone says the "
-       "order");
-}
-
 /// As which library's arrays the tensors go out.
 void stamp(Value& value, Origin origin, bool native_only) {
   if (value.is_tensor()) {
@@ -80,54 +59,7 @@ void stamp(Value& value, Origin origin, bool native_only) {
 
 }  // namespace
 
-namespace detail {
-
-void check_position(std::int64_t epoch, std::int64_t batch) {
-  if (epoch < 0 || batch < 0)
-    fail(Kind::kValue, kWhere, "no position at epoch ", epoch, ", batch ",
-         batch, "; both count from 0");
-}
-
-std::optional<Origin> origin_of(const std::string& output) {
-  if (output.empty()) return {};
-  if (output == "native") return Origin::kNative;
-  if (output == "numpy") return Origin::kNumpy;
-  if (output == "torch") return Origin::kTorch;
-  fail(Kind::kValue, kWhere, "output='", output, "'",
-       did_you_mean(output, {"native", "numpy", "torch"}));
-}
-
-Tensor checked_order(Sampler& sampler, std::int64_t n, std::uint64_t seed,
-                     std::int64_t epoch) {
-  Tensor order = sampler.order(n, seed, epoch);
-  if (order.dim() != 1 || order.dtype() != DType::kI64)
-    fail(Kind::kType, sampler.class_name(), "order() gave ", order.shape_str(),
-         " ", name(order.dtype()), ", not a 1-d i64 tensor of indices");
-  bool ours = order.origin == Origin::kNative && order.contiguous() &&
-              order.aligned() && order.storage().use_count() == 1;
-  if (!ours) order = order.clone();
-  order.origin = Origin::kNative;
-  const auto* at = order.data<std::int64_t>();
-  for (std::int64_t i = 0; i < order.numel(); ++i)
-    if (at[i] < 0 || at[i] >= n)
-      fail(Kind::kIndex, sampler.class_name(), "order() gave index ", at[i],
-           " at place ", i, "; the data set has ", n, " samples");
-  return order;
-}
-
-std::int64_t size_of(const Dataset& dataset) {
-  std::int64_t n = dataset.size();
-  if (n < 0) fail(Kind::kValue, dataset.class_name(), "its size is ", n);
-  return n;
-}
-
-std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o) {
-  return samples / o.batch_size +
-         (!o.drop_last && samples % o.batch_size ? 1 : 0);
-}
-
-}  // namespace detail
-
+using detail::checked_batches;
 using detail::checked_order;
 using detail::origin_of;
 
@@ -136,20 +68,21 @@ void DataLoader::Impl::set_job(std::shared_ptr<Dataset> dataset,
                                std::shared_ptr<const detail::Collate> collate) {
   stop_workers({});
   bool random = dataset && dataset->draws_random();
-  job = std::make_shared<const detail::BatchJob>(
-      detail::BatchJob{std::move(dataset), std::move(collate), random});
+  job = std::make_shared<const detail::BatchJob>(detail::BatchJob{
+      std::move(dataset), std::move(collate), random, options.batched,
+      options.on_error == "skip", options.worker_init});
 }
 
 DataLoader::Impl::Impl(std::shared_ptr<Dataset> dataset, Options options_)
     : options(std::move(options_)) {
   if (!dataset) fail(Kind::kType, kWhere, "no data set was given");
-  check(options);
+  detail::check_options(options);
   output = origin_of(options.output);
   is_python = dataset->is_python();
   set_job(std::move(dataset), nullptr);
   position.seed = options.seed;
-  sampler = options.sampler;
-  options.sampler = nullptr;  // one owner: see fields()
+  sampler = std::move(options.sampler);  // one owner: see fields()
+  batch_sampler = std::move(options.batch_sampler);
   if (!sampler && options.shuffle.value_or(false))
     sampler = std::make_shared<RandomSampler>();
   if (!sampler) sampler = std::make_shared<SequentialSampler>();
@@ -181,10 +114,23 @@ std::int64_t DataLoader::Impl::given(const Position& p) const {
              : std::min(p.skipped + p.batch * options.batch_size, samples());
 }
 
+/// Batches of the epoch, from the position's first sample on.
+std::int64_t DataLoader::Impl::batches_from(const Position& p) const {
+  if (!batch_sampler)
+    return detail::batches_of(std::max<std::int64_t>(samples() - p.skipped, 0),
+                              options);
+  const std::int64_t count =
+      batch_sampler->count(detail::size_of(*job->dataset));
+  if (count >= 0) return count;
+  return static_cast<std::int64_t>(
+      checked_batches(*batch_sampler, *job->dataset, p.seed, p.epoch)
+          .ends.size());
+}
+
 /// Behind so many samples, whatever the size of the batches that they were in.
 void DataLoader::Impl::set_given(std::int64_t count) {
   if (count < 0) fail(Kind::kValue, kWhere, "no position at sample ", count);
-  if (count == given(now())) return;
+  if (batch_sampler || count == given(now())) return;
   move([&](Position& p) {
     p.batch = count / options.batch_size;
     p.skipped = count % options.batch_size;
@@ -210,6 +156,7 @@ void DataLoader::Impl::check_samples() {
 /// What was loaded ahead is of no use any more.
 void DataLoader::Impl::invalidate() {
   plan = nullptr;
+  gave.reset();
   auto mine = current();
   if (mine && mine->seeked && !mine->stopped()) mine->seek(nullptr, 0);
   if (mine) mine->seeked = false;
@@ -237,21 +184,27 @@ void DataLoader::Impl::refresh() {
     stop_workers({});
   Position wanted = now();
   if (planned_dataset != job->dataset.get() ||
-      planned_sampler != sampler.get() || wanted.moves != at.moves)
+      planned_sampler != order_source() || wanted.moves != at.moves)
     invalidate();
   at = wanted;
   if (!plan) plan_epoch();
 }
 
 void DataLoader::Impl::plan_epoch() {
-  std::int64_t n = detail::size_of(*job->dataset);
   auto made = std::make_shared<detail::Plan>();
-  made->order = checked_order(*sampler, n, at.seed, at.epoch);
-  if (at.skipped > 0)
-    made->order = made->order.slice(
-        0, std::min(at.skipped, made->order.numel()), made->order.numel());
-  made->batch_size = options.batch_size;
-  made->batches = detail::batches_of(made->order.numel(), options);
+  if (batch_sampler) {
+    Batches given =
+        checked_batches(*batch_sampler, *job->dataset, at.seed, at.epoch);
+    made->order = std::move(given.order);
+    made->ends = std::move(given.ends);
+    made->batches = static_cast<std::int64_t>(made->ends.size());
+  } else {
+    made->order = checked_order(*sampler, *job->dataset, at.seed, at.epoch);
+    made->first = std::min(at.skipped, made->order.size());
+    made->batch_size = options.batch_size;
+    made->batches =
+        detail::batches_of(made->order.size() - made->first, options);
+  }
   made->epoch = at.epoch;
   made->stream = Random::named(at.seed, "samples");
   if (at.batch > made->batches)
@@ -259,7 +212,12 @@ void DataLoader::Impl::plan_epoch() {
                  " of an epoch of ", made->batches, "; the epoch ends here");
   plan = std::move(made);
   planned_dataset = job->dataset.get();
-  planned_sampler = sampler.get();
+  planned_sampler = order_source();
+}
+
+const Module* DataLoader::Impl::order_source() const {
+  if (batch_sampler) return batch_sampler.get();
+  return sampler.get();
 }
 
 bool DataLoader::Impl::threaded() const {
@@ -289,7 +247,7 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
   return mine;
 }
 
-Value DataLoader::Impl::load() {
+detail::Loaded DataLoader::Impl::load() {
   while (auto mine = ensure_workers()) {
     detail::Workers::Taken taken = mine->take(options.timeout);
     if (taken.stopped) {
@@ -297,7 +255,7 @@ Value DataLoader::Impl::load() {
       fail(Kind::kState, kWhere,
            "its threads were stopped, since the process ends");
     }
-    if (!taken.error) return std::move(taken.batch);
+    if (!taken.error) return std::move(taken.loaded);
     mine->seek(nullptr, 0);
     mine->seeked = false;
     std::rethrow_exception(std::move(taken.error));
@@ -305,30 +263,94 @@ Value DataLoader::Impl::load() {
   return load_here();
 }
 
-Value DataLoader::Impl::load_here() {
+detail::Loaded DataLoader::Impl::load_here() {
   Effort effort;
   Value reuse = bin.take();
   detail::Loaded loaded = job->load(*plan, at.batch, reuse);
   measure(effort.so_far());
   if (loaded.recyclable) Value dropped = bin.put(loaded.batch);
-  return std::move(loaded.batch);
+  return loaded;
 }
 
 /// The batch at the position, and on to the next; false at the epoch's end.
 bool DataLoader::Impl::advance(Value& batch) {
+  bool empty = true;
+  while (empty)
+    if (!step(batch, empty)) return false;
+  return true;
+}
+
+/// As advance(); `empty`: all of the batch's samples were left out.
+bool DataLoader::Impl::step(Value& batch, bool& empty) {
   refresh();
-  bool more = at.batch < plan->batches;
+  const bool more = at.batch < plan->batches;
+  empty = false;
   if (more) {
-    batch = load();
+    const Clock::time_point begin = Clock::now();
+    detail::Loaded loaded = load();
+    note(loaded, begin);
+    empty = loaded.samples == 0;
+    batch = std::move(loaded.batch);
     mark_origin(batch);
   } else {
     invalidate();
+    if (!options.persistent_workers.value_or(true)) stop_workers(patience());
   }
   std::lock_guard lock(mutex);
   if (position.moves != at.moves) return more;
   position.batch = more ? at.batch + 1 : 0;
   if (!more) ++position.epoch, position.skipped = 0;
   return more;
+}
+
+/// Adds to the report.
+void DataLoader::Impl::note(const detail::Loaded& loaded,
+                            Clock::time_point begin) {
+  auto seconds = [](Clock::duration d) {
+    return std::chrono::duration<double>(d).count();
+  };
+  const Clock::time_point now = Clock::now();
+  const auto left_out = static_cast<std::int64_t>(loaded.left_out.size());
+  std::int64_t before = 0;
+  {
+    std::lock_guard lock(mutex);
+    before = tally.skipped;
+    if (loaded.samples > 0) ++tally.batches;
+    tally.samples += loaded.samples;
+    tally.skipped += left_out;
+    tally.making += seconds(loaded.spent.making);
+    tally.reading += seconds(loaded.spent.reading);
+    tally.decoding += seconds(loaded.spent.decoding);
+    tally.transforming += seconds(loaded.spent.transforming);
+    tally.waiting += seconds(now - begin);
+    if (gave) tally.working += seconds(begin - *gave);
+  }
+  gave = now;
+  if (left_out > 0) tell_left_out(loaded, before);
+}
+
+/// The first few samples by name, then how many there are.
+void DataLoader::Impl::tell_left_out(const detail::Loaded& loaded,
+                                     std::int64_t before) const {
+  constexpr std::int64_t kNamed = 3;
+  std::int64_t count = before;
+  for (const detail::LeftOut& sample : loaded.left_out) {
+    ++count;
+    if (count <= kNamed)
+      log::warning(label, ": sample ", sample.index,
+                   " is left out: ", sample.why,
+                   count == kNamed ? " (of more, their number is told)" : "");
+    std::int64_t power = 10;
+    while (power < count) power *= 10;
+    if (count == power) log::warning(label, ": ", count, " samples left out");
+  }
+}
+
+/// How long the end of its threads is awaited: one that makes samples in
+/// another language may need a lock that the caller holds.
+std::chrono::milliseconds DataLoader::Impl::patience() const {
+  const bool foreign = is_python || job->collate || job->worker_init;
+  return std::chrono::milliseconds(foreign ? 0 : 1000);
 }
 
 /// As which library's arrays the tensors go out.

@@ -26,9 +26,15 @@ void check_position(std::int64_t epoch, std::int64_t batch);
 std::optional<Origin> origin_of(const std::string& output);
 std::int64_t size_of(const Dataset& dataset);
 std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o);
-/// The sampler's order, in our own memory, every index checked once an epoch.
-Tensor checked_order(Sampler& sampler, std::int64_t n, std::uint64_t seed,
-                     std::int64_t epoch);
+/// The sampler's order. A list is in our own memory, and every index of it
+/// checked, once an epoch.
+Order checked_order(Sampler& sampler, const Dataset& dataset,
+                    std::uint64_t seed, std::int64_t epoch);
+/// The batch sampler's, checked likewise; Kind::kValue for an empty batch.
+Batches checked_batches(BatchSampler& sampler, const Dataset& dataset,
+                        std::uint64_t seed, std::int64_t epoch);
+/// Kind::kValue for options that contradict each other.
+void check_options(const DataLoader::Options& options);
 
 }  // namespace detail
 
@@ -43,6 +49,7 @@ struct DataLoader::Impl {
   void move(F&& change);
   void set_position(std::int64_t epoch, std::int64_t batch);
   std::int64_t samples() const;
+  std::int64_t batches_from(const Position& position) const;
   std::int64_t given(const Position& position) const;
   void set_given(std::int64_t count);
   void check_samples();
@@ -55,17 +62,23 @@ struct DataLoader::Impl {
   void invalidate();
   void refresh();
   void plan_epoch();
+  const Module* order_source() const;
   bool threaded() const;
   int wanted_threads() const;
   std::shared_ptr<detail::Workers> ensure_workers();
   bool advance(Value& batch);
+  bool step(Value& batch, bool& empty);
   void mark_origin(Value& batch) const;
-  Value load();
-  Value load_here();
+  detail::Loaded load();
+  detail::Loaded load_here();
+  void note(const detail::Loaded& loaded, detail::Clock::time_point begin);
+  void tell_left_out(const detail::Loaded& loaded, std::int64_t before) const;
+  std::chrono::milliseconds patience() const;
   void measure(std::chrono::steady_clock::duration took);
 
   std::shared_ptr<const detail::BatchJob> job;
   std::shared_ptr<Sampler> sampler;
+  std::shared_ptr<BatchSampler> batch_sampler;  // or null
   Options options;
   bool is_python;
   std::string label = "DataLoader";
@@ -75,12 +88,14 @@ struct DataLoader::Impl {
   Position position;
   std::optional<Origin> output;
   std::shared_ptr<detail::Workers> workers;
+  LoaderReport tally;
 
   detail::Turn turn;  // to draw a batch; what follows is its holder's
   Position at;
   std::shared_ptr<const detail::Plan> plan;  // of `at`; null: not made yet
   const Dataset* planned_dataset = nullptr;
-  const Sampler* planned_sampler = nullptr;
+  const Module* planned_sampler = nullptr;
+  std::optional<detail::Clock::time_point> gave;  // the last batch, when
   detail::RecycleBin bin{2};
   bool worth_threads = false;  // measured, where num_workers says nothing
   int slow_batches = 0;

@@ -34,7 +34,7 @@ struct Workers::Shared {
   Shared(const Shared&) = delete;
   Shared& operator=(const Shared&) = delete;
 
-  void work();
+  void work(int number);
   void stop();
   bool wanted() const {
     return plan && issued < plan->batches && issued < taken + ahead;
@@ -56,7 +56,8 @@ struct Workers::Shared {
   bool stopping = false;
 };
 
-void Workers::Shared::work() {
+void Workers::Shared::work(int number) {
+  bool begun = !job->worker_init;
   std::unique_lock lock(mutex);
   for (;;) {
     work_came.wait(lock, [this] { return stopping || wanted(); });
@@ -69,6 +70,8 @@ void Workers::Shared::work() {
     Loaded loaded;
     std::exception_ptr error;
     try {
+      if (!begun) job->worker_init(number);
+      begun = true;
       loaded = job->load(*mine, batch, reuse);
     } catch (...) {
       error = std::current_exception();
@@ -114,7 +117,9 @@ std::unique_ptr<Workers> Workers::start(std::shared_ptr<const BatchJob> job,
   out->shared_ = std::make_shared<Shared>(std::move(job), ahead);
   out->crew_ = std::make_shared<Crew>();
   while (out->crew_->size() < threads &&
-         out->crew_->add([shared = out->shared_] { shared->work(); })) {
+         out->crew_->add([shared = out->shared_, number = out->crew_->size()] {
+           shared->work(number);
+         })) {
   }
   out->threads_ = out->crew_->size();
   if (out->threads_ == 0) return nullptr;
@@ -188,7 +193,7 @@ Workers::Taken Workers::take(double timeout) {
     if (slot.loaded.recyclable) unwanted = s.bin.put(slot.loaded.batch);
   }
   s.work_came.notify_one();
-  return {std::move(slot.loaded.batch), std::move(slot.error)};
+  return {std::move(slot.loaded), std::move(slot.error)};
 }
 
 bool Workers::stopped() const {

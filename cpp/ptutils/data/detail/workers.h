@@ -35,7 +35,7 @@ class Workers {
   bool seeked = false;  ///< the consumer's note: they are where it is
 
   struct Taken {
-    Value batch;
+    Loaded loaded;
     std::exception_ptr error;
     bool stopped = false;  // the threads were: no batch
   };

@@ -1,12 +1,15 @@
 #include <algorithm>
+#include <numeric>
 
-#include "ptutils/data/loader.h"
-#include "ptutils/tensor/ops.h"
+#include "ptutils/data/detail/numbers.h"
+#include "ptutils/data/sampler.h"
 
 namespace ptutils::data {
 
-Tensor SequentialSampler::order(std::int64_t n, std::uint64_t, std::int64_t) {
-  return arange(n);
+Order SequentialSampler::order(std::int64_t n, std::uint64_t, std::int64_t) {
+  return {n, [](std::int64_t begin, std::span<std::int64_t> out) {
+            std::iota(out.begin(), out.end(), begin);
+          }};
 }
 
 Value SequentialSampler::to_config() { return Dict{{"func", class_name()}}; }
@@ -22,8 +25,8 @@ std::int64_t RandomSampler::count(std::int64_t n) const {
   return num_samples_ ? num_samples_ : n;
 }
 
-Tensor RandomSampler::order(std::int64_t n, std::uint64_t seed,
-                            std::int64_t epoch) {
+Order RandomSampler::order(std::int64_t n, std::uint64_t seed,
+                           std::int64_t epoch) {
   std::int64_t wanted = count(n);
   if (n == 0 && wanted > 0)
     fail(Kind::kValue, "RandomSampler", "num_samples=", wanted,
@@ -47,6 +50,31 @@ Value RandomSampler::to_config() {
   return Dict{{"func", class_name()},
               {"replacement", replacement_},
               {"num_samples", num_samples_}};
+}
+
+SubsetRandomSampler::SubsetRandomSampler(Tensor indices)
+    : indices_(std::move(indices)) {
+  detail::check_numbers(indices_, DType::kI64, "SubsetRandomSampler",
+                        "indices");
+}
+
+std::int64_t SubsetRandomSampler::count(std::int64_t) const {
+  return indices_.numel();
+}
+
+Order SubsetRandomSampler::order(std::int64_t, std::uint64_t seed,
+                                 std::int64_t epoch) {
+  Tensor out = Random::named(seed, "sampler")
+                   .at(static_cast<std::uint64_t>(epoch))
+                   .permutation(indices_.numel());
+  auto* at = out.data<std::int64_t>();
+  for (std::int64_t i = 0; i < out.numel(); ++i)
+    at[i] = indices_.data<std::int64_t>()[at[i]];
+  return out;
+}
+
+Value SubsetRandomSampler::to_config() {
+  return Dict{{"func", class_name()}, {"indices", detail::list_of(indices_)}};
 }
 
 }  // namespace ptutils::data

@@ -1,0 +1,120 @@
+#include "ptutils/common/names.h"
+#include "ptutils/data/detail/loader_impl.h"
+
+// A DataLoader's options, and what its samplers give, checked.
+
+namespace ptutils::data {
+namespace {
+
+constexpr char kOptions[] = "DataLoader";
+
+}  // namespace
+
+namespace detail {
+
+void check_position(std::int64_t epoch, std::int64_t batch) {
+  if (epoch < 0 || batch < 0)
+    fail(Kind::kValue, kOptions, "no position at epoch ", epoch, ", batch ",
+         batch, "; both count from 0");
+}
+
+std::optional<Origin> origin_of(const std::string& output) {
+  if (output.empty()) return {};
+  if (output == "native") return Origin::kNative;
+  if (output == "numpy") return Origin::kNumpy;
+  if (output == "torch") return Origin::kTorch;
+  fail(Kind::kValue, kOptions, "output='", output, "'",
+       did_you_mean(output, {"native", "numpy", "torch"}));
+}
+
+namespace {
+
+Order checked(Order given, std::int64_t n, const std::string& where) {
+  if (!given.indices()) return given;
+  Tensor order = *given.indices();
+  given = Order();
+  if (order.dim() != 1 || order.dtype() != DType::kI64)
+    fail(Kind::kType, where, "order() gave ", order.shape_str(), " ",
+         name(order.dtype()), ", not a 1-d i64 tensor of indices");
+  bool ours = order.origin == Origin::kNative && order.contiguous() &&
+              order.aligned() && order.storage().use_count() == 1;
+  if (!ours) order = order.clone();
+  order.origin = Origin::kNative;
+  const auto* at = order.data<std::int64_t>();
+  for (std::int64_t i = 0; i < order.numel(); ++i)
+    if (at[i] < 0 || at[i] >= n)
+      fail(Kind::kIndex, where, "order() gave index ", at[i], " at place ", i,
+           "; the data set has ", n, " samples");
+  return order;
+}
+
+}  // namespace
+
+Batches checked_batches(BatchSampler& sampler, const Dataset& dataset,
+                        std::uint64_t seed, std::int64_t epoch) {
+  const std::int64_t n = size_of(dataset);
+  const std::string where = sampler.class_name();
+  Batches out = sampler.batches(n, seed, epoch);
+  out.order = checked(std::move(out.order), n, where);
+  std::int64_t before = 0;
+  for (std::size_t i = 0; i < out.ends.size(); ++i) {
+    if (out.ends[i] <= before || out.ends[i] > out.order.size())
+      fail(Kind::kValue, where, "batch ", i, " is ",
+           out.ends[i] == before ? "empty" : "beyond the order's end");
+    before = out.ends[i];
+  }
+  return out;
+}
+
+Order checked_order(Sampler& sampler, const Dataset& dataset,
+                    std::uint64_t seed, std::int64_t epoch) {
+  const std::int64_t n = size_of(dataset);
+  return checked(sampler.order_of(dataset, seed, epoch), n,
+                 sampler.class_name());
+}
+
+std::int64_t size_of(const Dataset& dataset) {
+  std::int64_t n = dataset.size();
+  if (n < 0) fail(Kind::kValue, dataset.class_name(), "its size is ", n);
+  return n;
+}
+
+void check_options(const DataLoader::Options& o) {
+  auto want = [](bool fine, auto... parts) {
+    if (!fine) fail(Kind::kValue, kOptions, parts...);
+  };
+  want(o.batch_size >= 1, "batch_size=", o.batch_size, "; give 1 or more");
+  want(!o.num_workers || (*o.num_workers >= 0 && *o.num_workers <= 1024),
+       "num_workers=", o.num_workers.value_or(0),
+       "; give 0 (the caller loads) to 1024, or None");
+  want(o.prefetch_factor >= 1 && o.prefetch_factor <= 65536,
+       "prefetch_factor=", o.prefetch_factor, "; give 1 to 65536");
+  want(o.timeout >= 0, "timeout=", o.timeout,
+       "; give seconds, or 0 for no limit");
+  want(o.timeout == 0 || o.num_workers.value_or(1) > 0, "timeout=", o.timeout,
+       " with num_workers=0: nobody could interrupt the caller; give "
+       "num_workers=1 or more");
+  const bool shuffled = o.shuffle.value_or(false);
+  want(!o.sampler || !shuffled,
+       "both shuffle and a sampler were given; the sampler alone says the "
+       "order");
+  want(!o.batch_sampler || (o.batched && o.batch_size == 1 && !shuffled &&
+                            !o.sampler && !o.drop_last),
+       "a batch_sampler says what the batches are; give no batch_size, "
+       "shuffle, sampler or drop_last beside it");
+  want(o.batched || !o.drop_last,
+       "drop_last with batch_size=None: there are no batches");
+  want(o.on_error == "raise" || o.on_error == "skip", "on_error='", o.on_error,
+       "'", did_you_mean(o.on_error, {"raise", "skip"}));
+  want(!o.persistent_workers.value_or(false) || o.num_workers.value_or(1) > 0,
+       "persistent_workers=True with num_workers=0: there are no threads");
+}
+
+std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o) {
+  return samples / o.batch_size +
+         (!o.drop_last && samples % o.batch_size ? 1 : 0);
+}
+
+}  // namespace detail
+
+}  // namespace ptutils::data

@@ -1,0 +1,48 @@
+#include "ptutils/data/detail/numbers.h"
+
+namespace ptutils::data::detail {
+
+void check_numbers(const Tensor& given, DType dtype, std::string_view where,
+                   std::string_view name) {
+  if (given.dim() != 1 || given.dtype() != dtype || !given.contiguous())
+    fail(Kind::kType, where, name, " is a ", given.shape_str(), " ",
+         ptutils::name(given.dtype()), ", not a contiguous 1-d ",
+         ptutils::name(dtype), " tensor");
+}
+
+Value list_of(const Tensor& numbers) {
+  List out;
+  for (std::int64_t i = 0; i < numbers.numel(); ++i) {
+    if (numbers.dtype() == DType::kI64)
+      out.items.emplace_back(numbers.data<std::int64_t>()[i]);
+    else
+      out.items.emplace_back(numbers.data<double>()[i]);
+  }
+  return out;
+}
+
+Tensor numbers_in(const Arguments& args, const char* name, DType dtype) {
+  const Value given = args.get(name);
+  if (!given.is_list())
+    fail(Kind::kType, args.where(), name, ": a list of numbers, not ",
+         given.repr());
+  const auto& items = given.as_list().items;
+  Tensor out = Tensor::empty({static_cast<std::int64_t>(items.size())}, dtype);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string path = str(name, "[", i, "]");
+    if (dtype == DType::kI64)
+      ptutils::detail::load(out.data<std::int64_t>()[i], items[i], path);
+    else
+      ptutils::detail::load(out.data<double>()[i], items[i], path);
+  }
+  return out;
+}
+
+void check_count(const Tensor& numbers, std::int64_t n, std::string_view where,
+                 std::string_view name) {
+  if (numbers.numel() != n)
+    fail(Kind::kValue, where, numbers.numel(), " ", name, " for a data set of ",
+         n, " samples; give one for each");
+}
+
+}  // namespace ptutils::data::detail

@@ -1,0 +1,84 @@
+#include "ptutils/data/report.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "ptutils/common/error.h"
+#include "ptutils/data/detail/advice.h"
+#include "ptutils/data/detail/spent.h"
+
+namespace ptutils::data {
+namespace {
+
+constexpr double kWorthAdvice = 0.2;
+
+std::string seconds(const char* what, double value) {
+  char line[80];
+  std::snprintf(line, sizeof line, "%-20s %10.3f s", what, value);
+  return line;
+}
+
+}  // namespace
+
+namespace detail {
+
+Spent& spent() {
+  thread_local Spent mine;
+  return mine;
+}
+
+std::string advice(const LoaderReport& r, const AdviceFacts& facts) {
+  if (r.waiting_share() <= kWorthAdvice) return {};
+  // A loader without threads of its own makes its batches while one waits.
+  if (facts.python && r.workers == 0)
+    return "give num_workers=1: a thread makes the next batches meanwhile";
+  if (facts.python)
+    return "Python makes the samples, one thread at a time: make many at once "
+           "(__getitems__), or read them by a DataReader and transforms of "
+           "ptutils.data";
+  if (r.workers < facts.cores)
+    return str("give num_workers=", facts.cores, " (now ", r.workers, ", ",
+               facts.cores, " cores)");
+  const double most = std::max({r.reading, r.decoding, r.transforming});
+  if (most > 0 && most == r.decoding)
+    return facts.full_decoding
+               ? "decoding pictures takes the most: ImageFolder(…, "
+                 "dct_scaling=True), or smaller files"
+               : "decoding pictures takes the most: store smaller ones, or "
+                 "arrays";
+  if (most > 0 && most == r.reading)
+    return facts.shuffled_blocks
+               ? "reading takes the most, and each sample decodes a block: "
+                 "sampler=BlockShuffleSampler(), or a reader's larger cache"
+               : "reading takes the most: a faster disk, or a file without "
+                 "compression";
+  if (most > 0)
+    return "transforms take the most: do what never changes once, in the files";
+  return "all cores make batches: make what a sample costs cheaper";
+}
+
+}  // namespace detail
+
+double LoaderReport::waiting_share() const {
+  const double all = waiting + working;
+  return all > 0 ? waiting / all : 0;
+}
+
+std::string LoaderReport::text() const {
+  std::string out = str(batches, " batches, ", samples, " samples");
+  if (skipped > 0) out += str(", ", skipped, " left out");
+  out += str(", ", workers, " threads\n", seconds("making batches", making),
+             workers > 1 ? " (all threads)" : "");
+  if (reading + decoding + transforming > 0)
+    for (auto [what, value] :
+         {std::pair("  reading", reading), std::pair("  decoding", decoding),
+          std::pair("  transforming", transforming)})
+      out += "\n" + seconds(what, value);
+  out += "\n" + seconds("waiting for them", waiting);
+  out += str(" of ", seconds("", waiting + working).substr(20), " (",
+             static_cast<int>(100 * waiting_share() + 0.5), " %)");
+  if (!advice.empty()) out += "\nadvice: " + advice;
+  return out;
+}
+
+}  // namespace ptutils::data
