@@ -99,7 +99,7 @@ void def_processes(py::module_& m);
 /// how they are started, "" being forkserver.
 std::shared_ptr<data::Dataset> processes_of(
     const std::shared_ptr<data::Dataset>& dataset, int count,
-    const py::object& collate, const py::object& init,
+    const py::object& collate, const py::object& init, bool batched,
     const std::string& method);
 
 void def_samplers(py::module_& m);

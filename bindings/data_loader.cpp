@@ -221,6 +221,21 @@ PyDataLoader* loader_from(const py::object& dataset,
                                              std::move(options));
   set_collate(*made, collate);
   made->pins = pins;
+  made->set_process_factory([self = made.get()](
+                                const std::shared_ptr<data::Dataset>& data,
+                                int count) {
+    py::gil_scoped_acquire gil;
+    const auto& o = self->options();
+    const auto* init = o.worker_init.target<WorkerInit>();
+    auto object = [](PyObject* given) {
+      return given ? py::reinterpret_borrow<py::object>(given)
+                   : py::object(py::none());
+    };
+    return processes_of(
+        data, count, object(self->collate ? self->collate->object() : nullptr),
+        object(init ? init->function->object() : nullptr), o.batched,
+        o.start_method);
+  });
   return made.release();
 }
 
@@ -274,9 +289,8 @@ void def_torch_attributes(LoaderClass& cls) {
                workers_of(self) > 0;
       },
       "Threads persist from epoch to epoch.");
-  for (const char* name : {"generator", "multiprocessing_context"})
-    cls.def_property_readonly(name,
-                              [](const DataLoader&) { return py::none(); });
+  cls.def_property_readonly("generator",
+                            [](const DataLoader&) { return py::none(); });
 }
 
 void def_attributes(LoaderClass& cls) {
@@ -296,8 +310,9 @@ void def_attributes(LoaderClass& cls) {
       return py::object(options[name]);
     });
   };
-  for (const char* name : {"shuffle", "drop_last", "timeout", "output",
-                           "on_error", "pin_memory", "worker_init_fn"})
+  for (const char* name :
+       {"shuffle", "drop_last", "timeout", "output", "on_error", "pin_memory",
+        "worker_init_fn", "workers", "multiprocessing_context"})
     option(name);
   cls.def_property_readonly(
       "batch_size", [](DataLoader& self) -> std::optional<std::int64_t> {
@@ -368,6 +383,9 @@ const char* const kLoaderDoc =
     "True keep them\n"
     "worker_init_fn : called with its number on each thread, once\n"
     "generator : a torch.Generator or an int, that seed is drawn from, once\n"
+    "workers : 'thread', or 'process': num_workers processes, for samples that "
+    "Python takes long to make (they are pickled for them; "
+    "multiprocessing_context: 'forkserver', 'spawn' or 'fork')\n"
     "on_error : 'raise', or 'skip': a sample that fails is left out of its "
     "batch, logged and counted (skipped)\n"
     "output : 'numpy', 'torch' or 'native'; None: torch where the data set or "

@@ -20,7 +20,6 @@ struct Unsupported {
 };
 constexpr Unsupported kUnsupported[] = {
     {"pin_memory_device", "pin_memory=True is for CUDA"},
-    {"multiprocessing_context", "workers are threads of this process"},
     {"in_order", "batches always come in order, whatever num_workers"},
 };
 
@@ -38,6 +37,8 @@ void check_rest(const py::dict& rest, std::string_view where) {
                                                  "seed",
                                                  "batch_sampler",
                                                  "on_error",
+                                                 "workers",
+                                                 "multiprocessing_context",
                                                  "persistent_workers",
                                                  "pin_memory",
                                                  "worker_init_fn",
@@ -108,6 +109,14 @@ std::uint64_t seed_of(std::string_view where, const py::object& generator) {
   return seed;
 }
 
+/// A name, or a context of multiprocessing.
+std::string start_method_in(const py::object& given) {
+  if (given.is_none()) return {};
+  if (py::hasattr(given, "get_start_method"))
+    return py::str(given.attr("get_start_method")());
+  return py::str(given);
+}
+
 std::function<void(int)> worker_init_of(std::string_view where,
                                         const py::object& function) {
   if (function.is_none()) return {};
@@ -149,6 +158,8 @@ DataLoader::Options loader_options(py::dict& arguments,
   option("timeout", out.timeout);
   option("output", out.output);
   option("on_error", out.on_error);
+  option("workers", out.workers);
+  out.start_method = start_method_in(take("multiprocessing_context"));
   option("persistent_workers", out.persistent_workers);
   option("pin_memory", out.pin_memory);
   out.worker_init = worker_init_of(where, take("worker_init_fn"));
@@ -176,6 +187,10 @@ py::dict options_to_python(const DataLoader::Options& o) {
   out["output"] =
       o.output.empty() ? py::object(py::none()) : py::object(py::str(o.output));
   out["on_error"] = o.on_error;
+  out["workers"] = o.workers;
+  out["multiprocessing_context"] = o.start_method.empty()
+                                       ? py::object(py::none())
+                                       : py::object(py::str(o.start_method));
   out["persistent_workers"] = o.persistent_workers;
   out["pin_memory"] = o.pin_memory;
   const auto* init = o.worker_init.target<WorkerInit>();

@@ -27,6 +27,8 @@ std::string describe_by(const py::object& describe) {
   try {
     throw;
   } catch (py::error_already_set& error) {
+    if (error.trace())
+      PyException_SetTraceback(error.value().ptr(), error.trace().ptr());
     return of(error.value());
   } catch (const Error& error) {
     return native(error.kind(), error.what());
@@ -39,12 +41,12 @@ std::string describe_by(const py::object& describe) {
 
 std::shared_ptr<data::Dataset> processes_of(
     const std::shared_ptr<data::Dataset>& dataset, int count,
-    const py::object& collate, const py::object& init,
+    const py::object& collate, const py::object& init, bool batched,
     const std::string& method) {
   py::gil_scoped_acquire gil;
-  const auto payload =
-      std::make_shared<const std::string>(py::cast<std::string>(py::bytes(
-          processes().attr("payload")(child_out(dataset), collate, init))));
+  const auto payload = std::make_shared<const std::string>(
+      py::cast<std::string>(py::bytes(processes().attr("payload")(
+          child_out(dataset), collate, init, batched))));
   data::ProcessHooks hooks;
   hooks.start = [payload, method](int id) {
     py::gil_scoped_acquire inner;
@@ -63,7 +65,7 @@ std::shared_ptr<data::Dataset> processes_of(
 
 void def_processes(py::module_& m) {
   m.def("_serve_batches", [](int socket, const py::object& given,
-                             const py::object& collate,
+                             const py::object& collate, bool batched,
                              const py::object& describe,
                              const py::object& seed) {
     auto dataset = dataset_in(given, "DataLoader");
@@ -73,7 +75,8 @@ void def_processes(py::module_& m) {
         py::gil_scoped_acquire gil;
         if (!random.empty()) seed(random[0].key());
       }
-      if (collate.is_none()) return dataset->get_batch(indices, random, reuse);
+      if (collate.is_none() && batched)
+        return dataset->get_batch(indices, random, reuse);
       py::gil_scoped_acquire gil;
       py::list samples;
       for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -85,7 +88,8 @@ void def_processes(py::module_& m) {
         }
         samples.append(bindings::to_python(sample));
       }
-      return to_value(collate(samples), "collate_fn");
+      py::object given = batched ? py::object(samples) : py::object(samples[0]);
+      return to_value(collate.is_none() ? given : collate(given), "collate_fn");
     };
     py::gil_scoped_release release;
     data::serve_batches(socket, make, [&] { return describe_by(describe); });

@@ -175,6 +175,7 @@ Value DataLoader::to_config() {
   if (!o.output.empty()) config.set("output", o.output);
   config.set("seed", o.seed);
   if (o.on_error != "raise") config.set("on_error", o.on_error);
+  if (o.workers != "thread") config.set("workers", o.workers);
   if (o.persistent_workers)
     config.set("persistent_workers", *o.persistent_workers);
   if (o.pin_memory) config.set("pin_memory", true);
@@ -312,6 +313,10 @@ void DataLoader::set_output(const std::string& output) {
   std::lock_guard lock(impl_->mutex);
   impl_->output = origin;
   impl_->options.output = output;
+}
+
+void DataLoader::set_process_factory(ProcessFactory factory) {
+  impl_->process_factory = std::move(factory);
 }
 
 void DataLoader::set_collate(

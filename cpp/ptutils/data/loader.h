@@ -69,6 +69,11 @@ class PTUTILS_API DataLoader : public Loader {
     /// Called on each thread, with its number from 0 on, before its first
     /// batch.
     std::function<void(int)> worker_init;
+    /// "thread", or "process": num_workers processes, each asked by a thread of
+    /// its own, for data sets that are bound by Python (or another language
+    /// with one lock). They are started by the language's binding.
+    std::string workers = "thread";
+    std::string start_method;  ///< "fork", "forkserver", "spawn"; empty: best
     /// Page-locked batches: for a language's binding, which makes them so.
     bool pin_memory = false;
   };
@@ -112,6 +117,11 @@ class PTUTILS_API DataLoader : public Loader {
   void set_position(std::int64_t epoch, std::int64_t batch);
   void set_seed(std::uint64_t seed);
   void set_output(const std::string& output);
+  /// How worker processes are had (bindings): the data set whose batches
+  /// `count` of them make, collated.
+  using ProcessFactory = std::function<std::shared_ptr<Dataset>(
+      const std::shared_ptr<Dataset>& dataset, int count)>;
+  void set_process_factory(ProcessFactory factory);
   /// Replaces how samples become a batch (bindings: collate_fn).
   void set_collate(std::function<Value(std::vector<Value>&&)> collate);
   void set_worker_init(std::function<void(int)> init);

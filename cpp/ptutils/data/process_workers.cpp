@@ -28,6 +28,24 @@ struct ReplyHead {
 /// The blocks of one worker; batches hold it, and give theirs back.
 class Blocks {
  public:
+  /// What a batch holds of one.
+  class Loan {
+   public:
+    Loan(std::shared_ptr<Blocks> blocks, std::shared_ptr<SharedBlock> block,
+         std::uint64_t number)
+        : blocks_(std::move(blocks)),
+          block_(std::move(block)),
+          number_(number) {}
+    ~Loan() { blocks_->give_back(number_); }
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+
+   private:
+    std::shared_ptr<Blocks> blocks_;
+    std::shared_ptr<SharedBlock> block_;
+    std::uint64_t number_;
+  };
+
   void add(std::uint64_t number, std::shared_ptr<SharedBlock> block) {
     std::lock_guard lock(mutex_);
     if (blocks_.size() <= number) blocks_.resize(number + 1);
@@ -41,17 +59,10 @@ class Blocks {
       std::lock_guard lock(self->mutex_);
       block = self->blocks_.at(number);
     }
-    struct Loan {
-      std::shared_ptr<Blocks> blocks;
-      std::shared_ptr<SharedBlock> block;
-      std::uint64_t number;
-      ~Loan() { blocks->give_back(number); }
-    };
     std::byte* data = block->data();
     const std::size_t bytes = block->bytes();
     return Storage::wrap(
-        data, bytes,
-        std::make_shared<Loan>(Loan{self, std::move(block), number}));
+        data, bytes, std::make_shared<Loan>(self, std::move(block), number));
   }
   std::vector<std::uint32_t> take_freed() {
     std::lock_guard lock(mutex_);

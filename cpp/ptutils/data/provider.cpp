@@ -49,6 +49,7 @@ void put_options(const DataLoader::Options& o, Dict& config) {
   if (o.timeout != 0) config.set("timeout", o.timeout);
   if (!o.output.empty()) config.set("output", o.output);
   if (o.on_error != defaults.on_error) config.set("on_error", o.on_error);
+  if (o.workers != defaults.workers) config.set("workers", o.workers);
   if (o.persistent_workers)
     config.set("persistent_workers", *o.persistent_workers);
   if (o.pin_memory) config.set("pin_memory", true);

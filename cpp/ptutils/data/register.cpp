@@ -23,6 +23,7 @@ DataLoader::Options loader_options(const Arguments& args) {
   o.output = args.text("output", "");
   o.seed = static_cast<std::uint64_t>(args.integer("seed", 0));
   o.on_error = args.text("on_error", o.on_error);
+  o.workers = args.text("workers", o.workers);
   if (!args.get("persistent_workers").is_null())
     o.persistent_workers = args.flag("persistent_workers");
   if (args.flag("pin_memory", false))
@@ -36,7 +37,7 @@ std::vector<std::string> with_loader_options(std::vector<std::string> names) {
   for (const char* name :
        {"batch_size", "shuffle", "sampler", "num_workers", "drop_last",
         "prefetch_factor", "timeout", "output", "seed", "batch_sampler",
-        "on_error", "persistent_workers", "pin_memory"})
+        "on_error", "persistent_workers", "pin_memory", "workers"})
     names.emplace_back(name);
   return names;
 }

@@ -18,10 +18,10 @@ from ..errors import WrongState, WrongType
 _NOTE = "in worker process {id} (pid {pid}):\n{text}"
 
 
-def payload(dataset: Any, collate_fn: Any, worker_init_fn: Any) -> bytes:
+def payload(dataset: Any, collate_fn: Any, worker_init_fn: Any, batched: bool) -> bytes:
     """What a worker needs, pickled."""
     try:
-        return pickle.dumps((dataset, collate_fn, worker_init_fn))
+        return pickle.dumps((dataset, collate_fn, worker_init_fn, batched))
     except Exception as error:
         raise WrongType(
             f"[DataLoader] workers='process': {error}; the data set, collate_fn and "
@@ -56,8 +56,10 @@ def _run(its: socket.socket, content: bytes, worker_id: int) -> None:
     def describe(error: BaseException) -> bytes:
         return _described(error, worker_id)
 
+    import numpy.random as _  # loaded late by itself: its generator is seeded
+
     try:
-        dataset, collate_fn, worker_init_fn = pickle.loads(content)
+        dataset, collate_fn, worker_init_fn, batched = pickle.loads(content)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
         if worker_init_fn is not None:
@@ -65,7 +67,7 @@ def _run(its: socket.socket, content: bytes, worker_id: int) -> None:
     except BaseException as error:
         _core._refuse_batches(descriptor, describe(error))
         return
-    _core._serve_batches(descriptor, dataset, collate_fn, describe, _seed)
+    _core._serve_batches(descriptor, dataset, collate_fn, batched, describe, _seed)
 
 
 def _seed(key: int) -> None:

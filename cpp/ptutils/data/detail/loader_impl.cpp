@@ -165,13 +165,28 @@ void DataLoader::Impl::invalidate() {
 /// A thread that waits for a batch of theirs starts new ones.
 void DataLoader::Impl::stop_workers(std::chrono::milliseconds grace) {
   std::shared_ptr<detail::Workers> old;
+  std::shared_ptr<const detail::BatchJob> processes;
   {
     std::lock_guard lock(mutex);
     old.swap(workers);
+    processes.swap(process_job);
   }
   if (!old) return;
   old->grace = grace;
   old->stop();
+}
+
+/// What the threads do: make batches, or have worker processes make them.
+std::shared_ptr<const detail::BatchJob> DataLoader::Impl::worker_job() const {
+  if (options.workers == "thread") return job;
+  if (!process_factory)
+    fail(Kind::kState, kWhere,
+         "workers='process' takes Python, which starts them; give 'thread'");
+  detail::BatchJob out;
+  out.dataset = process_factory(job->dataset, wanted_threads());
+  out.draws_random = true;  // of other libraries' generators, too
+  out.skips_errors = job->skips_errors;
+  return std::make_shared<const detail::BatchJob>(std::move(out));
 }
 
 /// Follows what was changed through fields().
@@ -180,7 +195,8 @@ void DataLoader::Impl::refresh() {
     fail(Kind::kState, kWhere,
          "its data set was taken away; make a new loader");
   if (auto mine = current();
-      mine && (mine->stopped() || mine->job() != job.get()))
+      mine && (mine->stopped() ||
+               mine->job() != (process_job ? process_job.get() : job.get())))
     stop_workers({});
   Position wanted = now();
   if (planned_dataset != job->dataset.get() ||
@@ -222,11 +238,13 @@ const Module* DataLoader::Impl::order_source() const {
 
 bool DataLoader::Impl::threaded() const {
   if (options.num_workers) return *options.num_workers > 0;
+  if (options.workers == "process") return true;
   return worth_threads || options.timeout > 0;
 }
 
 int DataLoader::Impl::wanted_threads() const {
   if (options.num_workers) return static_cast<int>(*options.num_workers);
+  if (options.workers == "process") return std::clamp(thread_budget(), 1, 8);
   return is_python ? 1 : std::clamp(thread_budget() - 1, 1, 4);
 }
 
@@ -235,12 +253,15 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
   auto mine = current();
   if (!mine) {
     int threads = wanted_threads();
-    mine =
-        detail::Workers::start(job, threads, threads * options.prefetch_factor);
+    const auto doing = worker_job();
+    mine = detail::Workers::start(doing, threads,
+                                  threads * options.prefetch_factor);
     if (!mine) return nullptr;
-    log::debug("DataLoader: ", mine->threads(), " thread(s) load batches");
+    log::debug("DataLoader: ", mine->threads(), " ", options.workers,
+               "(s) load batches");
     std::lock_guard lock(mutex);
     workers = mine;
+    if (doing != job) process_job = doing;
   }
   if (!mine->seeked) mine->seek(plan, at.batch);
   mine->seeked = true;

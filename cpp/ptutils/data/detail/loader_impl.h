@@ -55,6 +55,7 @@ struct DataLoader::Impl {
   void check_samples();
   std::shared_ptr<detail::Workers> current() const;
   void stop_workers(std::chrono::milliseconds grace);
+  std::shared_ptr<const detail::BatchJob> worker_job() const;
   void set_job(std::shared_ptr<Dataset> dataset,
                std::shared_ptr<const detail::Collate> collate);
 
@@ -77,6 +78,7 @@ struct DataLoader::Impl {
   void measure(std::chrono::steady_clock::duration took);
 
   std::shared_ptr<const detail::BatchJob> job;
+  ProcessFactory process_factory;
   std::shared_ptr<Sampler> sampler;
   std::shared_ptr<BatchSampler> batch_sampler;  // or null
   Options options;
@@ -88,6 +90,7 @@ struct DataLoader::Impl {
   Position position;
   std::optional<Origin> output;
   std::shared_ptr<detail::Workers> workers;
+  std::shared_ptr<const detail::BatchJob> process_job;  // of those, or null
   LoaderReport tally;
 
   detail::Turn turn;  // to draw a batch; what follows is its holder's

@@ -104,6 +104,13 @@ void check_options(const DataLoader::Options& o) {
        "shuffle, sampler or drop_last beside it");
   want(o.batched || !o.drop_last,
        "drop_last with batch_size=None: there are no batches");
+  want(o.workers == "thread" || o.workers == "process", "workers='", o.workers,
+       "'", did_you_mean(o.workers, {"thread", "process"}));
+  const std::vector<std::string> methods = {"fork", "forkserver", "spawn"};
+  want(o.start_method.empty() || std::find(methods.begin(), methods.end(),
+                                           o.start_method) != methods.end(),
+       "multiprocessing_context='", o.start_method, "'",
+       did_you_mean(o.start_method, methods));
   want(o.on_error == "raise" || o.on_error == "skip", "on_error='", o.on_error,
        "'", did_you_mean(o.on_error, {"raise", "skip"}));
   want(!o.persistent_workers.value_or(false) || o.num_workers.value_or(1) > 0,
