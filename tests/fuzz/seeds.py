@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
 import json
 import struct
 import sys
@@ -26,6 +27,7 @@ import numpy as np
 import pandas
 import safetensors.numpy
 import torch
+from PIL import Image
 from tfrecord.writer import TFRecordWriter
 
 import ptutils as pt
@@ -189,6 +191,38 @@ def lmdbs(out: Path) -> None:
                 writing.put(b"k", struct.pack("<I", i), db=many)
 
 
+def pictures() -> Iterable[bytes]:
+    noise = np.random.default_rng(0).integers(0, 256, (9, 11, 4), np.uint8)
+    rgb = Image.fromarray(noise[..., :3])
+    kinds: list[tuple[str, str, dict[str, Any]]] = [
+        *(("PNG", mode, {}) for mode in ("1", "L", "P", "RGB", "RGBA", "I;16")),
+        *(("JPEG", mode, {}) for mode in ("L", "RGB", "CMYK")),
+        ("JPEG", "RGB", {"progressive": True, "subsampling": 0}),
+    ]
+    for kind, mode, options in kinds:
+        image = Image.fromarray(noise[..., :2].copy().view("<u2")[..., 0])
+        data = io.BytesIO()
+        (image if mode == "I;16" else rgb.convert(mode)).save(data, kind, **options)
+        yield data.getvalue()
+
+
+def records(out: Path) -> None:
+    """What the readers of samples take."""
+    for name in ("tfrecord", "lmdb"):
+        folder = out / f"{name}-records"
+        folder.mkdir(exist_ok=True)
+        (folder / "other").write_bytes((out / name / f"other.{name}").read_bytes())
+    tfrecord = out / "tfrecord-records" / "other"
+    tfrecord.with_name("gzip").write_bytes(
+        gzip.compress(tfrecord.read_bytes(), mtime=0)
+    )
+    path = str(out / "lmdb-records" / "plain")
+    with lmdb.open(path, subdir=False, lock=False) as env, env.begin(write=True) as w:
+        for i in range(5):
+            w.put(b"%d" % i, b"x" * (5000 if i == 2 else i))
+    put(out / "json-lines", ['{"a": 1}\n\n{"a": [2, "\u00e9"]}\r\n', "1\n{\n", " \n"])
+
+
 def main(out: Path) -> None:
     for name, texts in (("json", JSON), ("yaml", YAML), ("csv", CSV)):
         put(out / name, texts)
@@ -211,6 +245,8 @@ def main(out: Path) -> None:
     numpys(out)
     tfrecords(out)
     lmdbs(out)
+    records(out)
+    put(out / "image", pictures())
 
 
 if __name__ == "__main__":

@@ -66,8 +66,9 @@ Found load(const fs::path& index, const Head& file, Positions& positions) {
       head.count != count || text.size() % sizeof(std::uint64_t) != 0)
     return Found::kStale;
   positions.resize(count);
-  std::memcpy(positions.data(), text.data() + sizeof head,
-              count * sizeof(std::uint64_t));
+  if (count > 0)  // else there is no place to copy to
+    std::memcpy(positions.data(), text.data() + sizeof head,
+                count * sizeof(std::uint64_t));
   if (checksum_of(head, positions) == head.checksum) return Found::kFits;
   positions.clear();
   return Found::kStale;
