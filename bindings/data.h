@@ -93,6 +93,7 @@ void install_image_decoder();
 void def_datasets(py::module_& m);
 void def_readers(py::module_& m);
 void def_samplers(py::module_& m);
+void def_report(py::module_& m);
 void def_loader(py::module_& m);
 void def_provider(py::module_& m);
 
