@@ -1944,7 +1944,7 @@ class StratifiedSampler(Sampler):
         ...
 class BlockShuffleSampler(Sampler):
     """
-    Shuffles blocks of neighbours that a file decodes together (the chunks of an HDF5 file), then the samples of each `window` blocks. A reader whose cache holds `window` blocks decodes each once an epoch, where shuffle=True would decode one for nearly every sample. block: samples a block; None: as the data set says.
+    Shuffles blocks of neighbours that a file decodes together (the chunks of an HDF5 file), then the samples of each `window` blocks. A reader whose cache holds two windows (one that threads end, one that they begin) decodes each block once an epoch, where shuffle=True would decode one for nearly every sample. block: samples a block; None: as the data set says.
     
     >>> from ptutils.data import BlockShuffleSampler
     >>> order = BlockShuffleSampler(window=2, block=4).order(8)
