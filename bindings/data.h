@@ -103,6 +103,7 @@ std::shared_ptr<data::Dataset> processes_of(
     const std::string& method);
 
 void def_samplers(py::module_& m);
+void def_report(py::module_& m);
 void def_loader(py::module_& m);
 void def_provider(py::module_& m);
 

@@ -107,29 +107,7 @@ py::list lists_of(const data::Batches& batches) {
   return out;
 }
 
-void def_batch_samplers(py::module_& m) {
-  auto cls =
-      bind_module<BatchSampler, Module, PyBatchSampler<BatchSampler>, true>(
-          m, "BatchSampler", "ptutils.data",
-          "Which samples make each batch of an epoch. A subclass defines "
-          "batches(n, "
-          "seed, epoch) -> lists of indices, a function of these alone, and "
-          "__len__ where that is cheaper than to make them.\n\n"
-          ">>> from ptutils.data import BatchSampler, DataLoader\n"
-          ">>> class Growing(BatchSampler):\n"
-          "...     def batches(self, n, seed, epoch):\n"
-          "...         return [[0], [1, 2], [3, 4, 5]]\n"
-          ">>> [batch.tolist() for batch in DataLoader(range(6), "
-          "batch_sampler=Growing())]\n"
-          "[[0], [1, 2], [3, 4, 5]]");
-  cls.def(
-      "batches",
-      [](BatchSampler& self, std::int64_t, std::uint64_t,
-         std::int64_t) -> py::list {
-        fail(Kind::kNotImplemented, self.class_name(),
-             "defines no batches(self, n, seed, epoch)");
-      },
-      py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
+static void def_buckets(py::module_& m) {
   using data::BucketBatchSampler;
   bind_module<BucketBatchSampler, BatchSampler,
               PyBatchSampler<BucketBatchSampler>, false>(
@@ -173,6 +151,32 @@ void def_batch_samplers(py::module_& m) {
                         py::arg("drop_last") = o.drop_last,
                         py::arg("window") = o.window);
       });
+}
+
+void def_batch_samplers(py::module_& m) {
+  auto cls =
+      bind_module<BatchSampler, Module, PyBatchSampler<BatchSampler>, true>(
+          m, "BatchSampler", "ptutils.data",
+          "Which samples make each batch of an epoch. A subclass defines "
+          "batches(n, "
+          "seed, epoch) -> lists of indices, a function of these alone, and "
+          "__len__ where that is cheaper than to make them.\n\n"
+          ">>> from ptutils.data import BatchSampler, DataLoader\n"
+          ">>> class Growing(BatchSampler):\n"
+          "...     def batches(self, n, seed, epoch):\n"
+          "...         return [[0], [1, 2], [3, 4, 5]]\n"
+          ">>> [batch.tolist() for batch in DataLoader(range(6), "
+          "batch_sampler=Growing())]\n"
+          "[[0], [1, 2], [3, 4, 5]]");
+  cls.def(
+      "batches",
+      [](BatchSampler& self, std::int64_t, std::uint64_t,
+         std::int64_t) -> py::list {
+        fail(Kind::kNotImplemented, self.class_name(),
+             "defines no batches(self, n, seed, epoch)");
+      },
+      py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
+  def_buckets(m);
 }
 
 }  // namespace ptutils::bindings

@@ -339,29 +339,56 @@ void def_attributes(LoaderClass& cls) {
                             "Batches given of this epoch.");
 }
 
-void def_report(py::module_& m) {
-  using data::LoaderReport;
-  py::class_<LoaderReport> cls(
-      m, "LoaderReport",
-      "Where a loader's time went. In seconds: making batches (all threads "
-      "together; of it reading, decoding and transforming, where core readers "
-      "and transforms make the samples), the consumer waiting for batches and "
-      "working between them. str() is a table, with advice where it waits for "
-      "more than a fifth.");
-  cls.attr("__module__") = "ptutils.data";
-  cls.def_readonly("batches", &LoaderReport::batches)
-      .def_readonly("samples", &LoaderReport::samples)
-      .def_readonly("skipped", &LoaderReport::skipped)
-      .def_readonly("workers", &LoaderReport::workers)
-      .def_readonly("making", &LoaderReport::making)
-      .def_readonly("reading", &LoaderReport::reading)
-      .def_readonly("decoding", &LoaderReport::decoding)
-      .def_readonly("transforming", &LoaderReport::transforming)
-      .def_readonly("waiting", &LoaderReport::waiting)
-      .def_readonly("working", &LoaderReport::working)
-      .def_readonly("advice", &LoaderReport::advice)
-      .def_property_readonly("waiting_share", &LoaderReport::waiting_share)
-      .def("__repr__", &LoaderReport::text);
+/// Where it is, and what comes.
+void def_position(LoaderClass& cls) {
+  cls.def_property_readonly("_remaining", [](const DataLoader& self) {
+    return self.DataLoader::remaining();
+  });
+  cls.def(
+      "_order",
+      [](DataLoader& self, std::optional<std::int64_t> epoch) {
+        return tensor_to_numpy(self.order(epoch.value_or(self.epoch())));
+      },
+      py::arg("epoch") = py::none());
+  cls.def("_batches", [](DataLoader& self, std::int64_t epoch) {
+    return lists_of(self.batches(epoch));
+  });
+  cls.def("report", &DataLoader::report,
+          "Where the time went, of the batches given so far.\n\n"
+          ">>> from ptutils.data import DataLoader\n"
+          ">>> loader = DataLoader(range(6), 4)\n"
+          ">>> batches = list(loader)\n"
+          ">>> report = loader.report()\n"
+          ">>> report.batches, report.samples, report.skipped\n"
+          "(2, 6, 0)");
+  cls.def(
+      "rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
+      "Back to the begin of the epoch.");
+  cls.def(
+      "set_position",
+      [](const py::object& self, std::int64_t epoch, std::int64_t batch) {
+        own(self).set_position(epoch, batch);
+        own(self).load_partial(Value(Dict()));  // the next loop goes on there
+      },
+      py::arg("epoch"), py::arg("batch") = 0);
+}
+
+void def_copies(LoaderClass& cls) {
+  cls.def("__reduce_ex__", [](const py::object& self, int) {
+    auto& loader = py::cast<DataLoader&>(self);
+    py::dict arguments = options_to_python(loader.options());
+    arguments["dataset"] = self.attr("dataset");
+    py::object batches = child_out(child_of(loader, "batch_sampler"));
+    arguments["batch_sampler"] = batches;
+    if (py::object(arguments["shuffle"]).is_none() && batches.is_none())
+      arguments["sampler"] = self.attr("sampler");
+    arguments["collate_fn"] = self.attr("collate_fn");
+    return reduced(self, arguments,
+                   bindings::to_python(loader.DataLoader::state_dict()));
+  });
+  cls.def("_set_extra_state", [](DataLoader& self, const Value& state) {
+    self.load_partial(state);
+  });
 }
 
 const char* const kLoaderDoc =
@@ -402,20 +429,6 @@ const char* const kLoaderDoc =
 
 }  // namespace
 
-void install_error_text() {
-  data::set_error_text(
-      [](const std::exception& error) -> std::optional<std::string> {
-        const auto* python = dynamic_cast<const py::error_already_set*>(&error);
-        if (!python) return error.what();
-        py::gil_scoped_acquire gil;
-        if (!python->matches(PyExc_Exception) ||
-            python->matches(PyExc_MemoryError))
-          return {};
-        return str(Py_TYPE(python->value().ptr())->tp_name, ": ",
-                   std::string(py::str(python->value())));
-      });
-}
-
 void def_loader(py::module_& m) {
   def_report(m);
   auto base = bind_module<Loader, Module, PyLoaderBase<Loader>, true>(
@@ -445,34 +458,11 @@ void def_loader(py::module_& m) {
   def_torch_attributes(cls);
   cls.def("__len__",
           [](DataLoader& self) { return self.DataLoader::length(); });
-  cls.def_property_readonly("_remaining", [](const DataLoader& self) {
-    return self.DataLoader::remaining();
-  });
   cls.def("__iter__", [](const py::object& self) { return Iteration(self); });
   cls.def("__next__", [](const py::object& self) {
     DataLoader::Pass alone;
     return own(self).take(alone);
   });
-  cls.def(
-      "_order",
-      [](DataLoader& self, std::optional<std::int64_t> epoch) {
-        return tensor_to_numpy(self.order(epoch.value_or(self.epoch())));
-      },
-      py::arg("epoch") = py::none());
-  cls.def("_batches", [](DataLoader& self, std::int64_t epoch) {
-    return lists_of(self.batches(epoch));
-  });
-  cls.def("report", &DataLoader::report,
-          "Where the time went, of the batches given so far.\n\n"
-          ">>> from ptutils.data import DataLoader\n"
-          ">>> loader = DataLoader(range(6), 4)\n"
-          ">>> batches = list(loader)\n"
-          ">>> report = loader.report()\n"
-          ">>> report.batches, report.samples, report.skipped\n"
-          "(2, 6, 0)");
-  cls.def(
-      "rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
-      "Back to the begin of the epoch.");
   cls.def(
       "close",
       [](DataLoader& self) {
@@ -480,28 +470,8 @@ void def_loader(py::module_& m) {
         self.DataLoader::close();
       },
       "Ends the threads; the next iteration starts them again.");
-  cls.def(
-      "set_position",
-      [](const py::object& self, std::int64_t epoch, std::int64_t batch) {
-        own(self).set_position(epoch, batch);
-        own(self).load_partial(Value(Dict()));  // the next loop goes on there
-      },
-      py::arg("epoch"), py::arg("batch") = 0);
-  cls.def("__reduce_ex__", [](const py::object& self, int) {
-    auto& loader = py::cast<DataLoader&>(self);
-    py::dict arguments = options_to_python(loader.options());
-    arguments["dataset"] = self.attr("dataset");
-    py::object batches = child_out(child_of(loader, "batch_sampler"));
-    arguments["batch_sampler"] = batches;
-    if (py::object(arguments["shuffle"]).is_none() && batches.is_none())
-      arguments["sampler"] = self.attr("sampler");
-    arguments["collate_fn"] = self.attr("collate_fn");
-    return reduced(self, arguments,
-                   bindings::to_python(loader.DataLoader::state_dict()));
-  });
-  cls.def("_set_extra_state", [](DataLoader& self, const Value& state) {
-    self.load_partial(state);
-  });
+  def_position(cls);
+  def_copies(cls);
 }
 
 }  // namespace ptutils::bindings

@@ -253,7 +253,8 @@ void def_grouping_samplers(py::module_& m) {
       m, "BlockShuffleSampler",
       "Shuffles blocks of neighbours that a file decodes together (the chunks "
       "of an HDF5 file), then the samples of each `window` blocks. A reader "
-      "whose cache holds `window` blocks decodes each once an epoch, where "
+      "whose cache holds two windows (one that threads end, one that they "
+      "begin) decodes each block once an epoch, where "
       "shuffle=True would decode one for nearly every sample. block: samples "
       "a block; None: as the data set says.\n\n"
       ">>> from ptutils.data import BlockShuffleSampler\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import logging
+import os
 import pickle
 import threading
 import time
@@ -202,7 +203,7 @@ def test_copies_and_configurations_have_the_batch_sampler() -> None:
         ({"sampler": [0]}, "batch_sampler says"),
         ({"drop_last": True}, "batch_sampler says"),
         ({"batch_sampler": [[0], []]}, "batch 1 is empty"),
-        ({"batch_sampler": [0, 1]}, "batch 0 is a int"),
+        ({"batch_sampler": [0, 1]}, "batch 0 is 0, not a list"),
         ({"batch_sampler": [["a"]]}, "batch 0 has a str"),
         ({"batch_sampler": [[0], [1000]]}, "index 1000 at place 1"),
         ({"batch_sampler": iter([[0]])}, "iterated once only"),
@@ -271,24 +272,31 @@ def test_pinned_batches_keep_their_structure(monkeypatch: pytest.MonkeyPatch) ->
     assert len(pinned) == 2 and pinned[0] is index and pinned[1] is rest["x"]
 
 
+def threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def settled() -> int:
+    """Threads, once those that other tests let go have ended."""
+    counts = [threads()]
+    while len(counts) < 30 or len(set(counts[-30:])) > 1:
+        time.sleep(0.01)
+        counts.append(threads())
+    return counts[-1]
+
+
 def running(wanted: int) -> bool:
     """That many threads, at last."""
-    import os
-
     end = time.monotonic() + 5
-    while time.monotonic() < end:
-        if len(os.listdir("/proc/self/task")) == wanted:
-            return True
+    while threads() != wanted and time.monotonic() < end:
         time.sleep(0.01)
-    return False
+    return threads() == wanted
 
 
 @pytest.mark.parametrize("make", [Numbers, lambda: ArrayDataset(np.arange(N))])
 @pytest.mark.parametrize("persistent", [None, True, False])
 def test_persistent_workers_live_on_or_end_with_the_epoch(make, persistent) -> None:
-    import os
-
-    before = len(os.listdir("/proc/self/task"))
+    before = settled()
     loader = DataLoader(make(), 8, num_workers=2, persistent_workers=persistent)
     assert loader.persistent_workers is (persistent is not False)
     for _ in range(3):

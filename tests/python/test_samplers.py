@@ -147,7 +147,8 @@ def test_each_chunk_of_a_file_is_decoded_once(tmp_path: Path) -> None:
     shuffled = np.searchsorted(starts, RandomSampler().order(2 * n), side="right")
     assert misses(shuffled, 1, window) > 10 * len(starts)
     assert loader._order(1).tolist() != order.tolist()
-    # Neighbours in the order are not those in the file.
+    # Neither the first window's blocks nor neighbours are those of the file.
+    assert set(block_of[: window * chunk]) != set(range(window))
     assert (np.diff(order) == 1).mean() < 0.1
     with pytest.raises(ValueError, match="one by one.*shuffle=True"):
         next(iter(DataLoader(range(5), sampler=BlockShuffleSampler())))

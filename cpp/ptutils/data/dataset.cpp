@@ -145,11 +145,10 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
   };
   detail::check_indices(indices, source_->size(), "Dataset");
   detail::BatchBuilder batch(indices.size(), source_->chains, origin(), reuse);
-  detail::Spent& spent = detail::spent();
-  auto begin = detail::Clock::now();
-  // Two looks at the clock a sample: some 50 ns.
-  const auto lap = [&begin](detail::Clock::duration& part) {
-    const auto now = detail::Clock::now();
+  detail::Ticks& spent = detail::spent_ticks();
+  std::uint64_t begin = detail::ticks();
+  const auto lap = [&begin](std::uint64_t& part) {
+    const std::uint64_t now = detail::ticks();
     part += now - std::exchange(begin, now);
   };
   for (std::size_t i = 0; i < indices.size(); ++i) {

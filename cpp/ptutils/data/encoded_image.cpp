@@ -54,7 +54,7 @@ EncodedImage::EncodedImage(std::string bytes, const std::string& name,
 
 Tensor EncodedImage::decode(std::int64_t top, std::int64_t bottom,
                             int shrink) const {
-  detail::Timed timed(detail::spent().decoding);
+  const detail::Timed timed(detail::spent_ticks().decoding);
   const Dims to_chw{2, 0, 1};
   switch (format_) {
     case Format::kJpeg:

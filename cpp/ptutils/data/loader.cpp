@@ -283,8 +283,6 @@ LoaderReport DataLoader::report() const {
     std::lock_guard lock(impl_->mutex);
     out = impl_->tally;
   }
-  // Transforms decode what they need of a picture, within their own time.
-  out.transforming = std::max(out.transforming - out.decoding, 0.0);
   out.workers = workers();
   const Dataset* data = impl_->job->dataset.get();
   if (!data) return out;

@@ -22,9 +22,28 @@ std::string seconds(const char* what, double value) {
 
 namespace detail {
 
-Spent& spent() {
-  thread_local Spent mine;
+Ticks& spent_ticks() {
+  thread_local Ticks mine;
   return mine;
+}
+
+Spent Stopwatch::spent() const {
+  const Ticks& now = spent_ticks();
+  Spent out;
+  out.making = std::chrono::duration<double>(Clock::now() - begin_).count();
+  // What a tick is: the batch took so many, and so many seconds.
+  const double a_tick =
+      out.making /
+      static_cast<double>(std::max<std::uint64_t>(ticks() - begin_ticks_, 1));
+  const auto seconds = [&](std::uint64_t from, std::uint64_t to) {
+    return static_cast<double>(to - from) * a_tick;
+  };
+  out.reading = seconds(before_.reading, now.reading);
+  out.decoding = seconds(before_.decoding, now.decoding);
+  // Transforms decode what they need of a picture, within their own time.
+  out.transforming = std::max(
+      seconds(before_.transforming, now.transforming) - out.decoding, 0.0);
+  return out;
 }
 
 std::string advice(const LoaderReport& r, const AdviceFacts& facts) {

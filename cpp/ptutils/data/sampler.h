@@ -144,8 +144,8 @@ class PTUTILS_API StratifiedSampler : public Sampler {
 };
 
 /// Shuffles blocks of neighbours that a file decodes together, and then the
-/// samples of each `window` blocks: a reader whose cache holds as many decodes
-/// each block once an epoch.
+/// samples of each `window` blocks: a reader whose cache holds two windows (one
+/// that threads end, one that they begin) decodes each block once an epoch.
 class PTUTILS_API BlockShuffleSampler : public Sampler {
  public:
   /// block: samples a block; 0: as the data set says (Dataset::blocks).

@@ -137,8 +137,7 @@ def flattened(batches: Iterable[Any], who: str) -> tuple[list[int], list[int]]:
     for batch in batches:
         if not hasattr(batch, "__iter__"):
             raise WrongType(
-                f"[{who}] batch {len(ends)} is a {type(batch).__name__}, not a list "
-                "of indices"
+                f"[{who}] batch {len(ends)} is {batch!r:.40}, not a list of indices"
             )
         for index in batch:
             if not hasattr(index, "__index__"):

@@ -330,3 +330,123 @@ TEST_CASE("an error of a shared pass reaches one thread and ends the others") {
   for (std::thread& thread : threads) thread.join();
   CHECK(errors == 1);
 }
+
+namespace {
+
+/// Batches of 1, 2, 3, … samples, backwards in odd epochs.
+class Growing : public BatchSampler {
+ public:
+  Batches batches(std::int64_t n, std::uint64_t, std::int64_t epoch) override {
+    Batches out{Order(n,
+                      [=](std::int64_t begin, std::span<std::int64_t> to) {
+                        for (std::int64_t& index : to) {
+                          index = epoch % 2 == 0 ? begin : n - 1 - begin;
+                          ++begin;
+                        }
+                      }),
+                {}};
+    for (std::int64_t size = 1, end = 1; end < n; end += ++size)
+      out.ends.push_back(end);
+    return out;
+  }
+};
+
+DataLoader::Options growing(std::int64_t workers) {
+  DataLoader::Options o;
+  o.batch_sampler = std::make_shared<Growing>();
+  o.num_workers = workers;
+  return o;
+}
+
+}  // namespace
+
+TEST_CASE("a batch sampler's batches, from any of them on") {
+  DataLoader whole(std::make_shared<Numbers>(56), growing(0));
+  CHECK(whole.length() == 10);
+  const std::vector<Seen> first = epoch_of(whole), second = epoch_of(whole);
+  REQUIRE(first.size() == 10);
+  CHECK(first[9].indices.size() == 10);
+  CHECK(second[1].indices == std::vector<std::int64_t>{54, 53});
+  DataLoader running(std::make_shared<Numbers>(56), growing(2));
+  Value batch;
+  for (std::size_t done = 0; done < 10; ++done) {
+    DataLoader other(std::make_shared<Numbers>(56), growing(1));
+    other.load_state_dict(running.state_dict());
+    CHECK(other.remaining() == static_cast<std::int64_t>(10 - done));
+    CHECK(epoch_of(other) ==
+          std::vector<Seen>(first.begin() + static_cast<std::ptrdiff_t>(done),
+                            first.end()));
+    CHECK(epoch_of(other) == second);
+    REQUIRE(running.next(batch));
+  }
+  auto both = growing(0);
+  both.batch_size = 2;
+  CHECK_FAILS(DataLoader(std::make_shared<Numbers>(3), both), Kind::kValue,
+              "batch_sampler");
+}
+
+TEST_CASE("a sample that fails is left out, and counted") {
+  for (std::int64_t workers : {0, 1, 3}) {
+    auto numbers = std::make_shared<Numbers>(40);
+    numbers->on_get = [](std::int64_t i) {
+      if (i % 10 == 3 || i / 8 == 2)
+        ptutils::fail(Kind::kFormat, "Numbers", "a bad sample");
+    };
+    auto o = options(8, false, workers);
+    o.on_error = "skip";
+    DataLoader skipping(numbers, o);
+    DataLoader all(std::make_shared<Numbers>(40), options(8, false, 0));
+    std::vector<Seen> wanted = epoch_of(all);
+    wanted.erase(wanted.begin() + 2);  // none of it is left
+    for (Seen& batch : wanted)
+      for (std::size_t i = batch.indices.size(); i-- > 0;)
+        if (batch.indices[i] % 10 == 3) {
+          const auto at = static_cast<std::ptrdiff_t>(i);
+          batch.indices.erase(batch.indices.begin() + at);
+          batch.random.erase(batch.random.begin() + at);
+        }
+    CHECK(epoch_of(skipping) == wanted);
+    CHECK(skipping.skipped() == 11);
+    CHECK(skipping.report().samples == 29);
+    CHECK(skipping.report().batches == 4);
+    CHECK(skipping.epoch() == 1);
+    o.on_error = "raise";
+    DataLoader raising(numbers, o);
+    Value batch;
+    CHECK_FAILS(raising.next(batch), Kind::kFormat, "(in sample 3)");
+  }
+}
+
+TEST_CASE("an interrupt leaves no sample out") {
+  auto numbers = std::make_shared<Numbers>(8);
+  numbers->on_get = [](std::int64_t) {
+    ptutils::fail(Kind::kInterrupted, "Numbers", "Ctrl-C");
+  };
+  auto o = options(4, false, 0);
+  o.on_error = "skip";
+  DataLoader loader(numbers, o);
+  Value batch;
+  CHECK_FAILS(loader.next(batch), Kind::kInterrupted, "Ctrl-C");
+  CHECK(loader.skipped() == 0);
+}
+
+TEST_CASE("threads are told their number, and end with an epoch if asked") {
+  const int before = settled_thread_count();
+  std::mutex mutex;
+  std::vector<int> called;
+  auto o = options(2, false, 3);
+  o.persistent_workers = false;
+  o.worker_init = [&](int worker) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::lock_guard lock(mutex);
+    called.push_back(worker);
+  };
+  DataLoader loader(std::make_shared<Numbers>(64), o);
+  for (std::size_t epoch = 1; epoch <= 2; ++epoch) {
+    CHECK(epoch_of(loader).size() == 32);
+    CHECK(threads_fall_to(before));
+    std::sort(called.begin(), called.end());
+    CHECK(called.size() == 3 * epoch);
+  }
+  CHECK(called == std::vector<int>{0, 0, 1, 1, 2, 2});
+}

@@ -76,3 +76,47 @@ TEST_CASE("an order in the data's own order takes no memory") {
   CHECK(seen(batch).indices[0] == 800'000'000'000);
   CHECK(loader.length() == 250'000'000'000);
 }
+
+TEST_CASE("samplers are made by name, and say how they were") {
+  ptutils::Registry registry;
+  register_data(registry);
+  auto made = [&](const std::string& name, ptutils::Dict arguments) {
+    const ptutils::ClassInfo* info = registry.find("ptutils.data." + name);
+    REQUIRE(info);
+    auto module = info->make(ptutils::Arguments(arguments, "sampler"));
+    arguments.set("func", "ptutils.data." + name);
+    for (const auto& [key, value] : arguments) {
+      const ptutils::Dict config = module->to_config().as_dict();
+      REQUIRE(config.find(key));
+      CHECK(config.find(key)->repr() == value.repr());
+    }
+    return module;
+  };
+  const Value weights = Value::list({Value(0.0), Value(2.0), Value(1.0)});
+  const Value whole = Value::list({Value(2), Value(0), Value(2)});
+  auto sampler = [&](const std::string& name, ptutils::Dict arguments) {
+    return std::dynamic_pointer_cast<Sampler>(made(name, std::move(arguments)));
+  };
+  CHECK(sampler(
+            "WeightedRandomSampler",
+            {{"weights", weights}, {"num_samples", 2}, {"replacement", false}})
+            ->count(3) == 2);
+  CHECK(order(*sampler("SubsetRandomSampler", {{"indices", whole}}), 3, 1, 0)
+            .size() == 3);
+  CHECK(order(*sampler("StratifiedSampler",
+                       {{"labels", whole}, {"batch_size", 2}}),
+              3, 1, 0)
+            .size() == 3);
+  CHECK(order(*sampler("BlockShuffleSampler", {{"window", 2}, {"block", 3}}), 7,
+              1, 0)
+            .size() == 7);
+  CHECK(sampler("DistributedSampler",
+                {{"num_replicas", 3}, {"rank", 1}, {"drop_last", true}})
+            ->count(8) == 2);
+  auto buckets = std::dynamic_pointer_cast<BatchSampler>(
+      made("BucketBatchSampler", {{"lengths", weights}, {"batch_size", 2}}));
+  CHECK(buckets->batches(3, 1, 0).ends.size() == 2);
+  CHECK_FAILS(
+      made("WeightedRandomSampler", {{"weights", "much"}, {"num_samples", 2}}),
+      Kind::kType, "weights: a list of numbers");
+}

@@ -62,24 +62,21 @@ BatchJob::Draw BatchJob::drawn(const Plan& plan, std::int64_t batch) const {
 
 Loaded BatchJob::load(const Plan& plan, std::int64_t batch,
                       const Value& reuse) const {
-  const Spent before = spent();
+  const Stopwatch watch;
+  BufferLog log;
   Loaded out;
-  {
-    Timed timed(spent().making);
-    BufferLog log;
-    Draw draw = drawn(plan, batch);
-    while (!draw.indices.empty()) {
-      try {
-        out.batch = make(draw, reuse);
-        break;
-      } catch (...) {
-        if (!skips_errors || !leave_out(draw, out.left_out)) throw;
-      }
+  Draw draw = drawn(plan, batch);
+  while (!draw.indices.empty()) {
+    try {
+      out.batch = make(draw, reuse);
+      break;
+    } catch (...) {
+      if (!skips_errors || !leave_out(draw, out.left_out)) throw;
     }
-    out.samples = static_cast<std::int64_t>(draw.indices.size());
-    out.recyclable = log.covers(out.batch);
   }
-  out.spent = spent() - before;
+  out.samples = static_cast<std::int64_t>(draw.indices.size());
+  out.recyclable = log.covers(out.batch);
+  out.spent = watch.spent();
   return out;
 }
 

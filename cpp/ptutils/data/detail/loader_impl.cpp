@@ -339,10 +339,10 @@ void DataLoader::Impl::note(const detail::Loaded& loaded,
     if (loaded.samples > 0) ++tally.batches;
     tally.samples += loaded.samples;
     tally.skipped += left_out;
-    tally.making += seconds(loaded.spent.making);
-    tally.reading += seconds(loaded.spent.reading);
-    tally.decoding += seconds(loaded.spent.decoding);
-    tally.transforming += seconds(loaded.spent.transforming);
+    tally.making += loaded.spent.making;
+    tally.reading += loaded.spent.reading;
+    tally.decoding += loaded.spent.decoding;
+    tally.transforming += loaded.spent.transforming;
     tally.waiting += seconds(now - begin);
     if (gave) tally.working += seconds(begin - *gave);
   }
