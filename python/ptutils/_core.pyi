@@ -13,7 +13,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'Busy', 'CachedDataset', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'Linear', 'Loader', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'Subset', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WrongState', 'WrongType', 'WrongValue', 'ZipDataset', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'random_split', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchSampler', 'BlockShuffleSampler', 'BucketBatchSampler', 'Busy', 'CachedDataset', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'JSONLinesReader', 'LMDBReader', 'Linear', 'Loader', 'LoaderReport', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'Subset', 'SubsetRandomSampler', 'TFRecordReader', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'ZipDataset', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'random_split', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -1615,6 +1615,62 @@ class ArrayReader(DataReader):
         ...
     def _constructor(self: ptutils.data.ArrayReader) -> dict:
         ...
+class TFRecordReader(DataReader):
+    """
+    The tf.train.Examples of a TFRecord file, plain or gzip.
+    
+    features : what becomes of a feature, by its name: 'int64', 'float32' or another dtype (its numbers: one as a number, several as an array); (dtype, shape) (an array of that shape, of its numbers or of the memory that its bytes are); 'image' (JPEG, PNG); 'bytes'; 'text'. Others come as they are: numbers, or bytes (a list of several)
+    fields : one name (a sample is that feature), a list (a tuple); None: a dict of those in features, else of those of the first record
+    
+    A plain file is mapped; where its records begin is kept in NAME.index beside it, or, where that cannot be written, in $PTUTILS_CACHE (~/.cache/ptutils).
+    
+    >>> from ptutils.data import TFRecordReader
+    >>> reader = TFRecordReader({'image': ('uint8', (96, 96, 3)), 'label': 'int64'}, fields=['image', 'label'])
+    >>> reader.to_config()['fields']
+    ['image', 'label']
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.TFRecordReader, features: typing.Any = None, fields: typing.Any = None) -> None:
+        ...
+    def _constructor(self: ptutils.data.TFRecordReader) -> dict:
+        ...
+class LMDBReader(DataReader):
+    """
+    The values of an LMDB database (a file, or a folder with data.mdb), in the order of their keys. decode: None (bytes), 'text', 'image' (JPEG, PNG) or (dtype, shape) for values that are an array's memory; for anything else give a function of the bytes as the preprocessor. keys=True: samples are (key, value). 8 bytes of memory a record.
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.LMDBReader, decode: typing.Any = None, keys: bool = False) -> None:
+        ...
+    def _constructor(self: ptutils.data.LMDBReader) -> dict:
+        ...
+class JSONLinesReader(DataReader):
+    """
+    A JSON value a line (.jsonl, .ndjson), plain or gzip; blank lines are no samples. fields: one name (a sample is that entry of the line's object), a list (a tuple of them), None (the value as it is). 8 bytes of memory a line.
+    
+    >>> import pathlib, tempfile
+    >>> from ptutils.data import Dataset
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / 'a.jsonl'
+    >>> _ = path.write_text('{"x": 1}\\n{"x": 2}\\n')
+    >>> Dataset(path)[1]
+    {'x': 2}
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.JSONLinesReader, fields: typing.Any = None) -> None:
+        ...
+    def _constructor(self: ptutils.data.JSONLinesReader) -> dict:
+        ...
 class ImageFolderReader(DataReader):
     """
     A folder of folders of pictures, one a class: see ImageFolder.
@@ -1679,6 +1735,11 @@ class Dataset(Module):
         ...
     def _set_extra_state(self: ptutils.data.Dataset, arg0: tuple) -> None:
         ...
+    @property
+    def _blocks(self) -> list[int]:
+        """
+        The first sample of each block that is read as a whole.
+        """
     @property
     def _draws_random(self) -> bool:
         """
@@ -1920,6 +1981,8 @@ class SequentialSampler(Sampler):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
+    def _constructor(self: ptutils.data.SequentialSampler) -> dict:
+        ...
     def order(self: ptutils.data.SequentialSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
         ...
 class RandomSampler(Sampler):
@@ -1936,6 +1999,206 @@ class RandomSampler(Sampler):
     def _constructor(self: ptutils.data.RandomSampler) -> dict:
         ...
     def order(self: ptutils.data.RandomSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class SubsetRandomSampler(Sampler):
+    """
+    The samples at these indices, in a new order each epoch.
+    
+    >>> from ptutils.data import DataLoader, SubsetRandomSampler
+    >>> loader = DataLoader(range(100), sampler=SubsetRandomSampler([3, 5, 9]))
+    >>> sorted(int(x) for (x,) in loader)
+    [3, 5, 9]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.SubsetRandomSampler, indices: typing.Any) -> None:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.SubsetRandomSampler) -> dict:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.SubsetRandomSampler) -> dict:
+        ...
+    def order(self: ptutils.data.SubsetRandomSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class WeightedRandomSampler(Sampler):
+    """
+    num_samples draws, each sample as often as its weight says (weights of any sum, one for each sample). Without replacement: Efraimidis and Spirakis, Weighted random sampling with a reservoir, 2006: the samples with the largest u^(1 / weight), u uniform.
+    
+    >>> from ptutils.data import WeightedRandomSampler
+    >>> sampler = WeightedRandomSampler([0, 1, 1, 0], 2, replacement=False)
+    >>> sorted(sampler.order(4).tolist())
+    [1, 2]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.WeightedRandomSampler, weights: typing.Any, num_samples: typing.SupportsInt | typing.SupportsIndex, replacement: bool = True) -> None:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.WeightedRandomSampler) -> dict:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.WeightedRandomSampler) -> dict:
+        ...
+    def order(self: ptutils.data.WeightedRandomSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class StratifiedSampler(Sampler):
+    """
+    Every sample once an epoch, each batch with the classes in the data set's proportion: of each class its quota, rounded up or down. labels: one for each sample, of any kind; batch_size: the loader's.
+    
+    >>> from ptutils.data import DataLoader, StratifiedSampler
+    >>> labels = [0] * 6 + [1] * 3
+    >>> loader = DataLoader(labels, 3, sampler=StratifiedSampler(labels, 3))
+    >>> [sorted(batch.tolist()) for batch in loader]
+    [[0, 0, 1], [0, 0, 1], [0, 0, 1]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.StratifiedSampler, labels: typing.Any, batch_size: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.StratifiedSampler) -> dict:
+        ...
+    @typing.overload
+    def _constructor(self: ptutils.data.StratifiedSampler) -> dict:
+        ...
+    def order(self: ptutils.data.StratifiedSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class BlockShuffleSampler(Sampler):
+    """
+    Shuffles blocks of neighbours that a file decodes together (the chunks of an HDF5 file), then the samples of each `window` blocks. A reader whose cache holds two windows (one that threads end, one that they begin) decodes each block once an epoch, where shuffle=True would decode one for nearly every sample. block: samples a block; None: as the data set says.
+    
+    >>> from ptutils.data import BlockShuffleSampler
+    >>> order = BlockShuffleSampler(window=2, block=4).order(8)
+    >>> sorted(order.tolist())
+    [0, 1, 2, 3, 4, 5, 6, 7]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.BlockShuffleSampler, window: typing.SupportsInt | typing.SupportsIndex = 8, block: typing.SupportsInt | typing.SupportsIndex | None = None) -> None:
+        ...
+    def _constructor(self: ptutils.data.BlockShuffleSampler) -> dict:
+        ...
+    def order(self: ptutils.data.BlockShuffleSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+class DistributedSampler(Sampler):
+    """
+    The share of one of num_replicas processes: disjoint shares of one length. What is missing to that is repeated from the order's begin, as torch's does, or the rest is left out (drop_last). num_replicas, rank: None takes those of torch.distributed where it is initialised, else of WORLD_SIZE and RANK. The order depends on (seed, epoch); seed=None is the loader's, which must be the same in all processes. No set_epoch is needed.
+    
+    >>> from ptutils.data import DistributedSampler
+    >>> [DistributedSampler(2, rank, shuffle=False).order(5).tolist() for rank in (0, 1)]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.DistributedSampler, num_replicas: typing.SupportsInt | typing.SupportsIndex | None = None, rank: typing.SupportsInt | typing.SupportsIndex | None = None, shuffle: bool = True, seed: typing.SupportsInt | typing.SupportsIndex | None = None, drop_last: bool = False) -> None:
+        ...
+    def _constructor(self: ptutils.data.DistributedSampler) -> dict:
+        ...
+    def order(self: ptutils.data.DistributedSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> typing.Any:
+        ...
+    @property
+    def num_replicas(self) -> int:
+        ...
+    @property
+    def rank(self) -> int:
+        ...
+class BatchSampler(Module):
+    """
+    Which samples make each batch of an epoch. A subclass defines batches(n, seed, epoch) -> lists of indices, a function of these alone, and __len__ where that is cheaper than to make them.
+    
+    >>> from ptutils.data import BatchSampler, DataLoader
+    >>> class Growing(BatchSampler):
+    ...     def batches(self, n, seed, epoch):
+    ...         return [[0], [1, 2], [3, 4, 5]]
+    >>> [batch.tolist() for batch in DataLoader(range(6), batch_sampler=Growing())]
+    [[0], [1, 2], [3, 4, 5]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def batches(self: ptutils.data.BatchSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> list:
+        ...
+class BucketBatchSampler(BatchSampler):
+    """
+    Batches of samples of similar length, so that little of them is padding: shuffles the samples, sorts each `window` batches by length, cuts them into batches and shuffles those (Khomenko et al., Accelerating recurrent neural network training using sequence bucketing and multi-GPU data parallelization, 2016). lengths: one for each sample.
+    
+    >>> from ptutils.data import BucketBatchSampler
+    >>> sampler = BucketBatchSampler([5, 1, 5, 1], batch_size=2)
+    >>> sorted(sorted(batch) for batch in sampler.batches(4))
+    [[0, 2], [1, 3]]
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.BucketBatchSampler, lengths: typing.Any, batch_size: typing.SupportsInt | typing.SupportsIndex, shuffle: bool = True, drop_last: bool = False, window: typing.SupportsInt | typing.SupportsIndex = 100) -> None:
+        ...
+    def __len__(self: ptutils.data.BucketBatchSampler) -> int:
+        ...
+    def _constructor(self: ptutils.data.BucketBatchSampler) -> dict:
+        ...
+    def batches(self: ptutils.data.BucketBatchSampler, n: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, epoch: typing.SupportsInt | typing.SupportsIndex = 0) -> list:
+        ...
+class LoaderReport:
+    """
+    Where a loader's time went. In seconds: making batches (all threads together; of it reading, decoding and transforming, where core readers and transforms make the samples), the consumer waiting for batches and working between them. str() is a table, with advice where it waits for more than a fifth.
+    """
+    def __repr__(self: ptutils.data.LoaderReport) -> str:
+        ...
+    @property
+    def advice(self) -> str:
+        ...
+    @property
+    def batches(self) -> int:
+        ...
+    @property
+    def decoding(self) -> float:
+        ...
+    @property
+    def making(self) -> float:
+        ...
+    @property
+    def reading(self) -> float:
+        ...
+    @property
+    def samples(self) -> int:
+        ...
+    @property
+    def skipped(self) -> int:
+        ...
+    @property
+    def transforming(self) -> float:
+        ...
+    @property
+    def waiting(self) -> float:
+        ...
+    @property
+    def waiting_share(self) -> float:
+        ...
+    @property
+    def workers(self) -> int:
+        ...
+    @property
+    def working(self) -> float:
         ...
 class Loader(Module):
     """
@@ -1968,10 +2231,17 @@ class DataLoader(Loader):
     Parameters
     ----------
     dataset : ours, torch's, or any object with __len__ and __getitem__
-    batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's
+    batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's; batch_size=None gives the samples one by one, as they are
     sampler : a Sampler, torch's, or any iterable of indices
+    batch_sampler : a BatchSampler, torch's, or any iterable of lists of indices; in the place of batch_size, shuffle, sampler and drop_last
     num_workers : threads; None chooses (one where samples are made by Python); 0 loads in the caller
     collate_fn : list of samples -> batch; None stacks
+    pin_memory : torch tensors in page-locked memory, where there is CUDA
+    persistent_workers : False ends the threads with each epoch; None and True keep them
+    worker_init_fn : called with its number on each thread, once
+    generator : a torch.Generator or an int, that seed is drawn from, once
+    workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver', 'spawn' or 'fork')
+    on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
     output : 'numpy', 'torch' or 'native'; None: torch where the data set or its samples are torch's, native where they are native tensors, else NumPy
     seed : of the order; an epoch's order depends on (seed, epoch) alone
     
@@ -2002,6 +2272,8 @@ class DataLoader(Loader):
         """
         Its parts below what it does with them.
         """
+    def _batches(self: ptutils.data.DataLoader, arg0: typing.SupportsInt | typing.SupportsIndex) -> list:
+        ...
     def _order(self: ptutils.data.DataLoader, epoch: typing.SupportsInt | typing.SupportsIndex | None = None) -> typing.Any:
         ...
     def _set_extra_state(self: ptutils.data.DataLoader, arg0: typing.Any) -> None:
@@ -2009,6 +2281,17 @@ class DataLoader(Loader):
     def close(self: ptutils.data.DataLoader) -> None:
         """
         Ends the threads; the next iteration starts them again.
+        """
+    def report(self: ptutils.data.DataLoader) -> ptutils.data.LoaderReport:
+        """
+        Where the time went, of the batches given so far.
+        
+        >>> from ptutils.data import DataLoader
+        >>> loader = DataLoader(range(6), 4)
+        >>> batches = list(loader)
+        >>> report = loader.report()
+        >>> report.batches, report.samples, report.skipped
+        (2, 6, 0)
         """
     def rewind(self: ptutils.data.DataLoader) -> None:
         """
@@ -2030,10 +2313,10 @@ class DataLoader(Loader):
     @property
     def batch_sampler(self) -> typing.Any:
         """
-        The lists of indices that are the batches of this epoch.
+        The one that was given, or the lists of indices that are the batches of this epoch; None with batch_size=None.
         """
     @property
-    def batch_size(self) -> typing.Any:
+    def batch_size(self) -> int | None:
         ...
     @property
     def collate_fn(self) -> typing.Any:
@@ -2051,13 +2334,16 @@ class DataLoader(Loader):
     def generator(self) -> None:
         ...
     @property
-    def multiprocessing_context(self) -> None:
+    def multiprocessing_context(self) -> typing.Any:
         ...
     @property
     def num_workers(self) -> int:
         """
         Threads that were asked for, else those in use.
         """
+    @property
+    def on_error(self) -> typing.Any:
+        ...
     @property
     def output(self) -> typing.Any:
         ...
@@ -2067,7 +2353,7 @@ class DataLoader(Loader):
         Threads persist from epoch to epoch.
         """
     @property
-    def pin_memory(self) -> bool:
+    def pin_memory(self) -> typing.Any:
         ...
     @property
     def prefetch_factor(self) -> int | None:
@@ -2087,14 +2373,22 @@ class DataLoader(Loader):
     def shuffle(self) -> typing.Any:
         ...
     @property
+    def skipped(self) -> int:
+        """
+        Samples that on_error='skip' has left out so far.
+        """
+    @property
     def timeout(self) -> typing.Any:
         ...
     @property
-    def worker_init_fn(self) -> None:
+    def worker_init_fn(self) -> typing.Any:
+        ...
+    @property
+    def workers(self) -> typing.Any:
         ...
 class DataProvider(Module):
     """
-    Data sets (or loaders: ours, torch's) by phase, and the loaders over them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': …}. The other arguments are DataLoader's, for all phases; shuffling and a sampler are for 'train' alone, which is shuffled unless told otherwise. A subclass may override provide(request).
+    Data sets (or loaders: ours, torch's) by phase, and the loaders over them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': …}. The other arguments are DataLoader's, for all phases; shuffling and a sampler (batch_sampler) are for 'train' alone, which is shuffled unless told otherwise. A subclass may override provide(request).
     
     >>> import numpy as np
     >>> from ptutils.data import ArrayDataset, DataProvider
@@ -2682,9 +2976,13 @@ def _note_checksums_compared() -> None:
     ...
 def _progress_line(arg0: str, arg1: ptutils.Status, arg2: typing.Any) -> str:
     ...
+def _reader_for(arg0: typing.Any) -> typing.Any:
+    ...
 def _rebuild(arg0: typing.Any, arg1: typing.Any) -> typing.Any:
     ...
 def _rebuild_tensor(dtype: str, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], data: typing.Any) -> ptutils.Tensor:
+    ...
+def _refuse_batches(arg0: typing.SupportsInt | typing.SupportsIndex, arg1: bytes) -> None:
     ...
 def _relu(arg0: typing.Any) -> typing.Any:
     ...
@@ -2696,6 +2994,8 @@ def _save_streams() -> typing.Any:
     ...
 def _seed_streams(arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
+def _serve_batches(arg0: typing.SupportsInt | typing.SupportsIndex, arg1: typing.Any, arg2: typing.Any, arg3: bool, arg4: typing.Any, arg5: typing.Any) -> None:
+    ...
 def _set_dict_types(arg0: typing.Any, arg1: typing.Any, arg2: tuple) -> None:
     ...
 def _set_foreign_ops(arg0: typing.Any) -> None:
@@ -2703,6 +3003,8 @@ def _set_foreign_ops(arg0: typing.Any) -> None:
 def _shutdown() -> None:
     ...
 def _stream_key(arg0: typing.SupportsInt | typing.SupportsIndex, arg1: str, arg2: typing.SupportsInt | typing.SupportsIndex) -> int:
+    ...
+def _tfrecord_of(arg0: typing.Any) -> bytes:
     ...
 def _unflatten(skeleton: str, tensors: dict, where: str, verify: bool = False) -> typing.Any:
     ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import pickle
@@ -31,7 +32,7 @@ def payload(dataset: Any, collate_fn: Any, worker_init_fn: Any, batched: bool) -
 
 def start(content: bytes, worker_id: int, method: str | None) -> tuple[int, int]:
     """A worker: this end of its socket, and its process id."""
-    context = multiprocessing.get_context(method or "forkserver")
+    context: Any = multiprocessing.get_context(method or "forkserver")
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["ptutils.data", "numpy"])
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,8 +57,7 @@ def _run(its: socket.socket, content: bytes, worker_id: int) -> None:
     def describe(error: BaseException) -> bytes:
         return _described(error, worker_id)
 
-    import numpy.random as _  # loaded late by itself: its generator is seeded
-
+    importlib.import_module("numpy.random")  # else loaded late, and not seeded
     try:
         dataset, collate_fn, worker_init_fn, batched = pickle.loads(content)
         if "torch" in sys.modules:

@@ -70,9 +70,8 @@ void affine_rgb_row(const uint8_t* in, Index n, const float* factors,
         for (Index c = 0; c < 3; ++c) parts[c][i] = in[3 * (x + i) + c];
     }
     for (Index c = 0; c < 3; ++c)
-      affine_run<kMirrored>(
-          parts[c], here, factors[c], offsets[c],
-          out + c * plane + (kMirrored ? n - x - here : x));
+      affine_run<kMirrored>(parts[c], here, factors[c], offsets[c],
+                            out + c * plane + (kMirrored ? n - x - here : x));
   }
 }
 
