@@ -262,7 +262,7 @@ def test_imagenet_of_folders(tmp_path: Path) -> None:
         ImageNet(tmp_path / "missing")
 
 
-@pytest.mark.parametrize("classes", ["", "train", "root"])
+@pytest.mark.parametrize("classes", ["", "train", "root", "meta"])
 def test_imagenet_of_an_hdf5_file(tmp_path: Path, classes: str) -> None:
     path = tmp_path / "imagenet.h5"
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
@@ -271,8 +271,8 @@ def test_imagenet_of_an_hdf5_file(tmp_path: Path, classes: str) -> None:
             file[f"{split}/images"] = images[part]
             file[f"{split}/labels"] = np.arange(5)[part]
         if classes:
-            group = file["train"] if classes == "train" else file
-            group["classes"] = WNIDS
+            group = {"train": "train/", "root": "", "meta": "meta/"}[classes]
+            file[f"{group}classes"] = WNIDS
     train, val = ImageNet(path), ImageNet(path, "val", T.ToCHW())
     assert (len(train), len(val)) == (3, 2)
     np.testing.assert_array_equal(train[2][0], images[2])

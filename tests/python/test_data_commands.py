@@ -54,9 +54,11 @@ def test_a_folder_as_hdf5(folder: Path, tmp_path: Path) -> None:
         assert images.shape == (7, 16, 16, 3) and images.dtype == np.uint8
         assert images.chunks == (1, 16, 16, 3) and images.compression == "gzip"
         assert file["labels"][:].tolist() == [label for _, label in wanted]
-        assert [c.decode() for c in file["classes"]] == ["ant", "bee", "cat"]
+        assert [c.decode() for c in file["meta/classes"]] == ["ant", "bee", "cat"]
         for i, (image, _) in enumerate(wanted):
             np.testing.assert_array_equal(images[i].transpose(2, 0, 1), image)
+    assert set(Dataset(tmp_path / "out.h5")[6]) == {"images", "labels"}
+    assert info(tmp_path, "out.h5")["samples"] == 7
     ours = Dataset(
         tmp_path / "out.h5",
         HDF5Reader(["images", "labels"]),

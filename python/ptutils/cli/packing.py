@@ -90,7 +90,8 @@ def _pack_hdf5(args: argparse.Namespace, classes: list[str], count: int) -> None
                 images.id.write_direct_chunk((at, 0, 0, 0), content)
                 at += 1
         file["labels"] = labels
-        file["classes"] = classes
+        # In a group of its own: the rows of the file are those of its samples.
+        file["meta/classes"] = classes
 
 
 def _paths(folder: str, classes: list[str]) -> Iterator[tuple[str, int]]:

@@ -16,8 +16,9 @@ class ImageNet(_core.Dataset):
     ``root`` is a folder with train/nXXXXXXXX/*.JPEG and val/nXXXXXXXX/*.JPEG (images
     uint8 (3, height, width), decoded when a transform wants their pixels), or an
     HDF5 file with the groups train and val, of ``images`` and ``labels`` each (and,
-    where it has them, ``classes``). ``data_reader`` reads root, or its folder of the
-    split, in place of HDF5Reader or ImageFolderReader.
+    where it has them, ``classes``, also at its root or in the group meta).
+    ``data_reader`` reads root, or its folder of the split, in place of HDF5Reader or
+    ImageFolderReader.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class ImageNet(_core.Dataset):
         """The WordNet ids, by label; empty where an HDF5 file has none."""
         if os.path.isdir(self._source):
             return sorted(e.name for e in os.scandir(self._source) if e.is_dir())
-        for group in (self._group, ""):
+        for group in (self._group, "", "meta"):
             try:
                 names = _core.Dataset(self._source, _core.HDF5Reader("classes", group))
                 return [names[i] for i in range(len(names))]

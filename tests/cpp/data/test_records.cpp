@@ -101,9 +101,10 @@ TEST_CASE("values of a database, and which reader a file has") {
       {"v.lmdb", "ArrayReader"},        {"v.tfrecord", "ArrayReader"},
       {"v.h5", "HDF5Reader"},           {"v.npz", "ArrayReader"},
       {"r.tfrecord", "TFRecordReader"}, {"l.ndjson", "JSONLinesReader"}};
-  for (const auto& [name, reader] : wanted)
-    CHECK_MESSAGE(
-        ptutils::data::reader_for(in_folder(folder, name))->class_name() ==
-            "ptutils.data." + reader,
-        name);
+  for (const auto& each : wanted) {
+    const auto reader =
+        ptutils::data::reader_for(in_folder(folder, each.first));
+    CHECK_MESSAGE(reader->class_name() == "ptutils.data." + each.second,
+                  each.first);
+  }
 }
