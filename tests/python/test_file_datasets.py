@@ -24,6 +24,10 @@ from ptutils.data import (
     Dataset,
     HDF5Reader,
     ImageFolder,
+    ImageFolderReader,
+    JSONLinesReader,
+    LMDBReader,
+    TFRecordReader,
 )
 from ptutils.data import transforms as T
 
@@ -300,6 +304,24 @@ def test_data_sets_of_files_come_back_from_configurations(
     unsaid = Dataset(h5, HDF5Reader("many"), preprocessor=[lambda x: x])
     with pytest.raises(pt.errors.WrongState, match="code"):
         unsaid.to_config()
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        HDF5Reader(["a", "b"], group="g", cache_bytes=5),
+        ArrayReader("x"),
+        TFRecordReader({"image": ["uint8", [2, 3]], "y": "int64"}, fields=["y"]),
+        LMDBReader(decode="text", keys=True),
+        JSONLinesReader(["a"]),
+        ImageFolderReader(dct_scaling=True),
+    ],
+)
+def test_readers_come_back_from_configurations_and_pickles(reader: Any) -> None:
+    config = reader.to_config()
+    again = pt.Config(config).configure()
+    assert type(again) is type(reader) and again.to_config() == config
+    assert pickle.loads(pickle.dumps(reader)).to_config() == config
 
 
 def test_a_run_from_a_file_trains_on_pictures(tmp_path: Path) -> None:

@@ -31,6 +31,33 @@ FieldChoice fields_argument(const Arguments& args) {
   return field_choice(args.get("fields"), args.where());
 }
 
+void add_record_readers(Registry& registry) {
+  registry.add({"ptutils.data.TFRecordReader",
+                {"features", "fields"},
+                [](const Arguments& args) -> ModulePtr {
+                  const Value features = args.get("features");
+                  if (!features.is_null() && !features.is_dict())
+                    fail(Kind::kType, args.where(),
+                         "features: a dict of what each becomes, not ",
+                         features.repr());
+                  return std::make_shared<TFRecordReader>(
+                      features.is_null() ? Dict() : features.as_dict(),
+                      fields_argument(args));
+                }});
+  registry.add({"ptutils.data.LMDBReader",
+                {"decode", "keys"},
+                [](const Arguments& args) -> ModulePtr {
+                  return std::make_shared<LMDBReader>(args.get("decode"),
+                                                      args.flag("keys", false));
+                }});
+  registry.add({"ptutils.data.JSONLinesReader",
+                {"fields"},
+                [](const Arguments& args) -> ModulePtr {
+                  return std::make_shared<JSONLinesReader>(
+                      fields_argument(args));
+                }});
+}
+
 ModulePtr make_dataset(const Arguments& args) {
   return std::make_shared<Dataset>(Dataset::Options{
       paths_of(args.get("data_source"), args.where()),
@@ -73,6 +100,7 @@ Preprocessor preprocessor_of(const Value& given, const std::string& where) {
 }
 
 void register_files(Registry& registry) {
+  add_record_readers(registry);
   registry.add({"ptutils.data.HDF5Reader",
                 {"fields", "group", "cache_bytes"},
                 [](const Arguments& args) -> ModulePtr {
