@@ -92,6 +92,7 @@ void install_image_decoder();
 
 void def_datasets(py::module_& m);
 void def_readers(py::module_& m);
+void def_ready_made(py::module_& m);
 void def_wrappers(py::module_& m);
 void def_processes(py::module_& m);
 

@@ -239,10 +239,11 @@ def test_torch_s_attributes_and_arguments() -> None:
     for name, value in {
         "pin_memory_device": "cuda",
         "in_order": False,
-        "multiprocessing_context": "fork",
     }.items():
         with pytest.raises(TypeError, match=f"{name}=.*not part of this version"):
             DataLoader(dataset, **{name: value})
+    with pytest.raises(ValueError, match="give workers='process', too"):
+        DataLoader(dataset, multiprocessing_context="fork")
     with pytest.raises(TypeError, match="by name"):
         DataLoader(dataset, 4, True, None, None, 0)
     with pytest.raises(TypeError, match="num_wokers.*num_workers"):

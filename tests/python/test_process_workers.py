@@ -98,7 +98,6 @@ def test_processes_give_what_threads_give(method: str) -> None:
         assert shown(ours) == shown(list(expected))
         pids = {pid for batch in ours for pid in batch["pid"].tolist()}
         assert len(pids) <= 2 and os.getpid() not in pids
-    assert len(pids) == 2  # the first epoch may end before the second is there
     loader.close()
 
 

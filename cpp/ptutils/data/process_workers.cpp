@@ -128,6 +128,9 @@ class ProcessDataset final : public Dataset {
       worker.socket = nullptr;  // the next batch starts another
       throw Error(gone.kind(), str(gone.what(), " (worker ", mine, ", pid ",
                                    pid, "); the next batch starts it again"));
+    } catch (...) {
+      worker.socket = nullptr;  // in the middle of an answer
+      throw;
     }
     hooks_.raise(error);
     fail(Kind::kState, "DataLoader", "a worker process failed");

@@ -33,8 +33,6 @@ def payload(dataset: Any, collate_fn: Any, worker_init_fn: Any, batched: bool) -
 def start(content: bytes, worker_id: int, method: str | None) -> tuple[int, int]:
     """A worker: this end of its socket, and its process id."""
     context: Any = multiprocessing.get_context(method or "forkserver")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["ptutils.data", "numpy"])
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with its:
         process = context.Process(

@@ -111,6 +111,10 @@ void check_options(const DataLoader::Options& o) {
                                            o.start_method) != methods.end(),
        "multiprocessing_context='", o.start_method, "'",
        did_you_mean(o.start_method, methods));
+  want(o.start_method.empty() || o.workers == "process",
+       "multiprocessing_context='", o.start_method,
+       "' says how processes are started: give workers='process', too (else "
+       "workers are threads)");
   want(o.on_error == "raise" || o.on_error == "skip", "on_error='", o.on_error,
        "'", did_you_mean(o.on_error, {"raise", "skip"}));
   want(!o.persistent_workers.value_or(false) || o.num_workers.value_or(1) > 0,
