@@ -165,11 +165,9 @@ void DataLoader::Impl::invalidate() {
 /// A thread that waits for a batch of theirs starts new ones.
 void DataLoader::Impl::stop_workers(std::chrono::milliseconds grace) {
   std::shared_ptr<detail::Workers> old;
-  std::shared_ptr<const detail::BatchJob> processes;
   {
     std::lock_guard lock(mutex);
     old.swap(workers);
-    processes.swap(process_job);
   }
   if (!old) return;
   old->grace = grace;
@@ -194,10 +192,14 @@ void DataLoader::Impl::refresh() {
   if (!job->dataset || !sampler)
     fail(Kind::kState, kWhere,
          "its data set was taken away; make a new loader");
-  if (auto mine = current();
-      mine && (mine->stopped() ||
-               mine->job() != (process_job ? process_job.get() : job.get())))
-    stop_workers({});
+  std::shared_ptr<detail::Workers> mine;
+  const detail::BatchJob* theirs = nullptr;
+  {
+    std::lock_guard lock(mutex);
+    mine = workers;
+    theirs = workers_of;
+  }
+  if (mine && (mine->stopped() || theirs != job.get())) stop_workers({});
   Position wanted = now();
   if (planned_dataset != job->dataset.get() ||
       planned_sampler != order_source() || wanted.moves != at.moves)
@@ -261,7 +263,7 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
                "(s) load batches");
     std::lock_guard lock(mutex);
     workers = mine;
-    if (doing != job) process_job = doing;
+    workers_of = job.get();
   }
   if (!mine->seeked) mine->seek(plan, at.batch);
   mine->seeked = true;

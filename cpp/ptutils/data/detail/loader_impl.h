@@ -90,7 +90,7 @@ struct DataLoader::Impl {
   Position position;
   std::optional<Origin> output;
   std::shared_ptr<detail::Workers> workers;
-  std::shared_ptr<const detail::BatchJob> process_job;  // of those, or null
+  const detail::BatchJob* workers_of = nullptr;  // the job that they began with
   LoaderReport tally;
 
   detail::Turn turn;  // to draw a batch; what follows is its holder's
