@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import os
 import pickle
 import struct
 import tarfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -195,26 +192,6 @@ def test_without_files_it_says_where_to_put_them(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="download=True") as caught:
         CIFAR10(tmp_path)
     assert str(tmp_path) in str(caught.value)
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path / "server"
-    folder.mkdir()
-    httpd = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *a: Quiet(*a, directory=str(folder))
-    )
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}", folder
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
 
 
 def test_a_download_is_checked_and_kept(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +15,6 @@ NAMES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 needs_package = pytest.mark.skipif(
     not PACKAGE.is_dir(), reason="needs Debian's dataset-fashion-mnist"
 )
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path / "server"
-    folder.mkdir()
-    httpd = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *a: Quiet(*a, directory=str(folder))
-    )
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}", folder
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
 
 
 def content(name: str) -> bytes:
