@@ -9,7 +9,4 @@ namespace ptutils::data::detail {
 /// pattern's sorted. Kind::kIO where there is none.
 std::vector<std::string> sources(const std::vector<std::string>& given);
 
-/// The bytes of a file, by one read. Kind::kIO.
-std::string file_bytes(const std::string& path);
-
 }  // namespace ptutils::data::detail

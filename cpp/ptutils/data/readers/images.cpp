@@ -3,6 +3,7 @@
 #include <cctype>
 #include <filesystem>
 
+#include "ptutils/common/file.h"
 #include "ptutils/data/detail/files.h"
 #include "ptutils/data/encoded_image.h"
 #include "ptutils/data/readers.h"
@@ -78,7 +79,7 @@ class FolderDataset final : public Dataset {
     out.tuple = true;
     out.items.emplace_back(
         std::shared_ptr<Opaque>(std::make_shared<EncodedImage>(
-            detail::file_bytes(path), path, dct_scaling_)));
+            ptutils::read_file(path), path, dct_scaling_)));
     out.items.emplace_back(static_cast<std::int64_t>(label));
     return out;
   }
