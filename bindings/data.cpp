@@ -293,13 +293,11 @@ Value python_batch(std::span<const std::int64_t> indices, SeenOrigin& origin,
 std::shared_ptr<Dataset> dataset_in(py::handle object, std::string_view where) {
   if (py::isinstance<Dataset>(object))
     return py::cast<std::shared_ptr<Dataset>>(object);
+  if (auto iterable = iterable_in(object)) return iterable;
   for (const char* name : {"__len__", "__getitem__"})
     if (PyType_Check(object.ptr()) || !py::hasattr(object, name))
       fail(Kind::kType, where, with_article(object),
-           " is no data set: it has no ", name,
-           py::hasattr(object, "__iter__")
-               ? " (data sets that only iterate are not supported)"
-               : "");
+           " is no data set: it has no ", name);
   return std::make_shared<WrappedDataset>(
       py::reinterpret_borrow<py::object>(object));
 }
@@ -358,6 +356,7 @@ void def_data(py::module_& m) {
   def_transforms(m);
   def_readers(m);
   def_datasets(m);
+  def_iterable(m);
   def_ready_made(m);
   def_wrappers(m);
   def_samplers(m);

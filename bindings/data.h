@@ -55,6 +55,14 @@ Value python_batch(std::span<const std::int64_t> indices, SeenOrigin& origin,
                    const Value& reuse,
                    const std::function<py::object(const py::list&)>& get);
 
+/// The samples of an iterable of Python's; their origin is noted in `origin`,
+/// which outlives it.
+std::unique_ptr<data::SampleStream> python_stream(const py::object& iterable,
+                                                  SeenOrigin& origin);
+/// Samples that Python gives one after another: any iterable, a function that
+/// gives one; null for what has an index.
+std::shared_ptr<data::Dataset> iterable_in(py::handle object);
+
 /// A data set as it is; torch's, or any object with __len__ and __getitem__,
 /// wrapped. TypeError names what is missing.
 std::shared_ptr<data::Dataset> dataset_in(py::handle object,
@@ -91,6 +99,7 @@ std::string path_in(py::handle given);
 void install_image_decoder();
 
 void def_datasets(py::module_& m);
+void def_iterable(py::module_& m);
 void def_readers(py::module_& m);
 void def_ready_made(py::module_& m);
 void def_wrappers(py::module_& m);

@@ -312,7 +312,7 @@ void def_attributes(LoaderClass& cls) {
   };
   for (const char* name :
        {"shuffle", "drop_last", "timeout", "output", "on_error", "pin_memory",
-        "worker_init_fn", "workers", "multiprocessing_context"})
+        "worker_init_fn", "workers", "lag", "multiprocessing_context"})
     option(name);
   cls.def_property_readonly(
       "batch_size", [](DataLoader& self) -> std::optional<std::int64_t> {
@@ -362,6 +362,26 @@ void def_position(LoaderClass& cls) {
           ">>> report.batches, report.samples, report.skipped\n"
           "(2, 6, 0)");
   cls.def(
+      "request",
+      [](DataLoader& self, const Value& request) {
+        self.DataLoader::request(request);
+      },
+      py::arg("request"),
+      "What batches are to answer: code that makes samples finds it in "
+      "batch_info().request, `lag` batches after the next. It is part of the "
+      "state.\n\n"
+      ">>> from ptutils.data import DataLoader, batch_info\n"
+      ">>> def levels():\n"
+      "...     while True:\n"
+      "...         yield batch_info().request or 0\n"
+      ">>> loader = DataLoader(levels, batch_size=2, lag=1)\n"
+      ">>> batches = iter(loader)\n"
+      ">>> next(batches).tolist()\n"
+      "[0, 0]\n"
+      ">>> loader.request(7)\n"
+      ">>> next(batches).tolist(), next(batches).tolist()\n"
+      "([0, 0], [7, 7])");
+  cls.def(
       "rewind", [](DataLoader& self) { self.DataLoader::rewind(); },
       "Back to the begin of the epoch.");
   cls.def(
@@ -396,7 +416,8 @@ const char* const kLoaderDoc =
     "position is its state. torch's arguments and attributes.\n\n"
     "Parameters\n"
     "----------\n"
-    "dataset : ours, torch's, or any object with __len__ and __getitem__\n"
+    "dataset : ours, torch's, any object with __len__ and __getitem__; or any "
+    "iterable, or a function that gives one (a generator), each epoch anew\n"
     "batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's; "
     "batch_size=None gives the samples one by one, as they are\n"
     "sampler : a Sampler, torch's, or any iterable of indices\n"
@@ -415,6 +436,8 @@ const char* const kLoaderDoc =
     "multiprocessing_context: 'forkserver', 'spawn' or 'fork')\n"
     "on_error : 'raise', or 'skip': a sample that fails is left out of its "
     "batch, logged and counted (skipped)\n"
+    "lag : batches after which a request acts (see request); None: "
+    "prefetch_factor\n"
     "output : 'numpy', 'torch' or 'native'; None: torch where the data set or "
     "its samples are torch's, native where they are native tensors, else "
     "NumPy\n"
@@ -444,6 +467,10 @@ void def_loader(py::module_& m) {
   base.def("close", [](Loader& self) {
     if (!dynamic_cast<PySelf*>(&self)) self.close();
   });
+  base.def(
+      "request",
+      [](Loader& self, const Value& request) { self.Loader::request(request); },
+      py::arg("request"), "Refused: its batches answer no requests.");
 
   py::class_<Iteration>(m, "_LoaderIteration", collected_iteration())
       .def("__iter__", [](py::object self) { return self; })
@@ -456,8 +483,11 @@ void def_loader(py::module_& m) {
           py::arg("shuffle") = py::none(), py::arg("sampler") = py::none());
   def_attributes(cls);
   def_torch_attributes(cls);
-  cls.def("__len__",
-          [](DataLoader& self) { return self.DataLoader::length(); });
+  cls.def("__len__", [](DataLoader& self) {
+    const std::int64_t length = self.DataLoader::length();
+    if (length < 0) return self.dataset()->size();  // says that it has none
+    return length;
+  });
   cls.def("__iter__", [](const py::object& self) { return Iteration(self); });
   cls.def("__next__", [](const py::object& self) {
     DataLoader::Pass alone;

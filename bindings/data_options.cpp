@@ -42,6 +42,7 @@ void check_rest(const py::dict& rest, std::string_view where) {
                                                  "persistent_workers",
                                                  "pin_memory",
                                                  "worker_init_fn",
+                                                 "lag",
                                                  "generator"};
   for (auto [key, value] : rest) {
     std::string name = py::str(key);
@@ -158,6 +159,7 @@ DataLoader::Options loader_options(py::dict& arguments,
   option("timeout", out.timeout);
   option("output", out.output);
   option("on_error", out.on_error);
+  option("lag", out.lag);
   option("workers", out.workers);
   out.start_method = start_method_in(take("multiprocessing_context"));
   option("persistent_workers", out.persistent_workers);
@@ -187,6 +189,7 @@ py::dict options_to_python(const DataLoader::Options& o) {
   out["output"] =
       o.output.empty() ? py::object(py::none()) : py::object(py::str(o.output));
   out["on_error"] = o.on_error;
+  out["lag"] = o.lag;
   out["workers"] = o.workers;
   out["multiprocessing_context"] = o.start_method.empty()
                                        ? py::object(py::none())

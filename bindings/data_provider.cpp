@@ -4,6 +4,7 @@
 #include "data.h"
 #include "errors.h"
 #include "nn.h"
+#include "ptutils/data/joined_loader.h"
 
 // DataProvider: data by phase.
 
@@ -44,6 +45,19 @@ class PyProvider final : public PyModule<DataProvider> {
         call_python(Method::kProvide, bindings::to_python(request));
     return loader_in(given, class_name() + ".provide");
   }
+  bool makes_requests() const override { return overrides(Method::kRequest); }
+  Value request(Module& session) override {
+    if (!makes_requests()) return DataProvider::request(session);
+    py::gil_scoped_acquire gil;
+    auto* python = dynamic_cast<PySelf*>(&session);
+    if (!python || !python->self())
+      fail(Kind::kState, class_name(),
+           "request(session) takes a session made in Python");
+    return of_user("DataProvider.request", [&] {
+      return to_value(call_python(Method::kRequest, py::handle(python->self())),
+                      "request");
+    });
+  }
 };
 
 /// One that was meant as a data set, and lacks something.
@@ -55,6 +69,14 @@ void refuse_half_a_dataset(const std::string& name, py::handle object) {
   fail(Kind::kType, "DataProvider", name,
        " is no data set: ", with_article(object), " has no ",
        items ? "__len__" : "__getitem__");
+}
+
+/// A generator, a function that gives one, torch's data set that iterates.
+bool gives_samples(py::handle object) {
+  py::module_ inspect = py::module_::import("inspect");
+  return PyGen_Check(object.ptr()) ||
+         py::cast<bool>(inspect.attr("isgeneratorfunction")(object)) ||
+         is_instance_of(object, "torch.utils.data", "IterableDataset");
 }
 
 /// The phases: `datasets` and every argument that names a data set or loader.
@@ -73,6 +95,7 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
     if (name == "sampler" || name == "batch_sampler") continue;
     bool data =
         is_loader(value) || py::isinstance<data::Dataset>(value) ||
+        gives_samples(value) ||
         (py::hasattr(value, "__getitem__") && py::hasattr(value, "__len__") &&
          !PyUnicode_Check(value.ptr()));
     if (!data) continue;
@@ -132,6 +155,42 @@ std::shared_ptr<DataLoader> make_loader(std::shared_ptr<data::Dataset> dataset,
       py::type::of<DataLoader>()(**arguments));
 }
 
+/// A loader in Python's hands that has no Python side of its own.
+void def_joined(py::module_& m) {
+  auto cls = py::classh<data::JoinedLoader, Loader>(m, "JoinedLoader");
+  cls.attr("__module__") = "ptutils.data";
+  cls.doc() =
+      "A batch of each of several loaders at once, as a dict by name. The "
+      "epoch is the first one's; the others begin again where they end.";
+  cls.def("__len__", [](data::JoinedLoader& self) {
+    return py::len(child_out(self.parts()[0].second));
+  });
+  cls.def("__next__", [](data::JoinedLoader& self) {
+    Value batch;
+    bool more = false;
+    {
+      py::gil_scoped_release release;
+      more = self.next(batch);
+    }
+    if (!more) throw py::stop_iteration();
+    return bindings::to_python(batch);
+  });
+  cls.def("__getitem__", [](data::JoinedLoader& self, const std::string& name) {
+    for (const auto& [phase, loader] : self.parts())
+      if (phase == name) return child_out(loader);
+    fail(Kind::kKey, "JoinedLoader", "no loader '", name, "'");
+  });
+  cls.def_property_readonly("names", [](data::JoinedLoader& self) {
+    py::list out;
+    for (const auto& [phase, loader] : self.parts()) out.append(phase);
+    return out;
+  });
+  cls.def_property_readonly("_remaining", &data::JoinedLoader::remaining);
+  cls.def("rewind", &data::JoinedLoader::rewind);
+  cls.def("close", &data::JoinedLoader::close);
+  cls.def("request", &data::JoinedLoader::request, py::arg("request"));
+}
+
 const char* const kDoc =
     "Data sets (or loaders: ours, torch's) by phase, and the loaders over "
     "them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': "
@@ -150,16 +209,36 @@ const char* const kDoc =
 void def_provider(py::module_& m) {
   auto cls = bind_module<DataProvider, Module, PyProvider, true>(
       m, "DataProvider", "ptutils.data", kDoc);
+  def_joined(m);
   data::set_loader_factory(&make_loader);
   // A plain method: the object is there already, whether or not it is called.
   cls.attr("__init__") =
       py::cpp_function(&init, py::name("initialize"), py::is_method(cls),
                        py::arg("datasets") = py::none());
-  auto provide = [](DataProvider& self, const Value& request) {
+  auto provide = [](DataProvider& self, const Value& request) -> py::object {
     return child_out(self.DataProvider::provide(request));
   };
   cls.def("provide", provide, py::arg("request"),
-          "The loader for {'phase': 'train'}, or 'train'; the same each time.");
+          "The loader for {'phase': 'train'}, or 'train'; the same each time. "
+          "Of several phases at once, ['labelled', 'unlabelled'], a loader "
+          "whose batches are dicts by phase. What else the request says goes "
+          "to DataLoader.request.\n\n"
+          ">>> from ptutils.data import DataProvider\n"
+          ">>> data = DataProvider(train=range(4), noise=range(100, 102))\n"
+          ">>> for batch in data.provide(['noise', 'train']):\n"
+          "...     print(sorted(batch))\n"
+          "['noise', 'train']\n"
+          "['noise', 'train']");
+  cls.def(
+      "request",
+      [](DataProvider& self, Module& session) {
+        return self.DataProvider::request(session);
+      },
+      py::arg("session"),
+      "What to provide for a session's next step: 'train'. A subclass may make "
+      "it depend on anything of the session (session.model.outputs are the "
+      "last step's); it is asked after each step, and the answer is saved. An "
+      "epoch is then that of the loader in use.");
   cls.def(
       "get_dataloader",
       [](DataProvider& self, const Value& request, bool as_torch) {

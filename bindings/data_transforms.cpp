@@ -242,6 +242,99 @@ void def_geometry(py::module_& m) {
            py::arg("p") = .5);
 }
 
+/// As def_transform; what it holds may be functions, which no configuration
+/// has.
+template <class T, class Out>
+auto def_holder(py::module_& m, const char* name, const char* argument,
+                Out&& out, const char* doc) {
+  auto cls = def_transform<T>(m, name, doc);
+  cls.attr("_constructor") = py::cpp_function(
+      [argument, out](T& self) {
+        py::dict arguments;
+        arguments[argument] = out(self);
+        return arguments;
+      },
+      py::name("_constructor"), py::is_method(cls));
+  return cls;
+}
+
+py::list chain_out(const Chain& chain) {
+  py::list out;
+  for (const auto& transform : chain) out.append(transform_out(transform));
+  return out;
+}
+
+void def_chains(py::module_& m) {
+  using transforms::Branch;
+  using transforms::Compose;
+  def_holder<Compose>(
+      m, "Compose", "transforms",
+      [](Compose& self) { return chain_out(self.chain()); },
+      "One transform after another.")
+      .def(py::init([](const py::object& given) {
+             return new PyTransform<Compose>(chain_in(given, "Compose"));
+           }),
+           py::arg("transforms"));
+  def_holder<Branch>(
+      m, "Branch", "branches",
+      [](Branch& self) {
+        py::dict out;
+        for (const auto& [name, chain] : self.branches())
+          out[py::str(name)] = chain_out(chain);
+        return out;
+      },
+      "Several results of one value, as a dict: an image is decoded once for "
+      "models that want it in different sizes, or for two views of it (each "
+      "branch draws from a stream of its own).\n\n"
+      ">>> import numpy as np\n"
+      ">>> from ptutils.data import transforms as T\n"
+      ">>> both = T.Branch({'small': [T.Resize(2)], 'large': [T.Resize(4)]})\n"
+      ">>> out = both(np.zeros((3, 8, 8), np.uint8))\n"
+      ">>> out['small'].shape, out['large'].shape\n"
+      "((3, 2, 2), (3, 4, 4))")
+      .def(py::init([](const py::dict& given) {
+             Branch::Branches branches;
+             for (auto [name, chain] : given)
+               branches.emplace_back(py::str(name), chain_in(chain, "Branch"));
+             return new PyTransform<Branch>(std::move(branches));
+           }),
+           py::arg("branches"));
+}
+
+void def_vocabulary(py::module_& m) {
+  using transforms::Vocabulary;
+  auto cls = def_transform<Vocabulary>(
+      m, "Vocabulary",
+      "A text, or a list of words, to int64 ids: of the words (apart by white "
+      "space), or length of them, cut or padded. words: a list, of which word "
+      "i has the id i; or a file, one word a line, or a .json with a list, or "
+      "a dict from word to id. A word that is not there has the id of "
+      "unknown.\n\n"
+      ">>> from ptutils.data import transforms as T\n"
+      ">>> words = T.Vocabulary(['<pad>', '<unk>', 'the', 'cat'], length=4)\n"
+      ">>> words('the black cat')\n"
+      "array([2, 1, 3, 0])\n"
+      ">>> words['cat'], len(words), 'dog' in words, words.words[2]\n"
+      "(3, 4, False, 'the')");
+  cls.def(py::init([](const py::object& given, std::int64_t length,
+                      std::string unknown, std::string padding) {
+            const bool path = PyUnicode_Check(given.ptr()) ||
+                              py::hasattr(given, "__fspath__");
+            return new PyTransform<Vocabulary>(
+                path ? transforms::read_vocabulary(path_in(given))
+                     : py::cast<std::vector<std::string>>(given),
+                Vocabulary::Options{length, std::move(unknown),
+                                    std::move(padding)});
+          }),
+          py::arg("words"), py::arg("length") = 0, py::arg("unknown") = "<unk>",
+          py::arg("padding") = "<pad>");
+  cls.def("__len__", [](Vocabulary& self) { return self.words().size(); });
+  cls.def("__getitem__", &Vocabulary::id);
+  cls.def("__contains__", &Vocabulary::contains);
+  cls.def_property_readonly("words",
+                            [](Vocabulary& self) { return self.words(); });
+}
+
 void def_colours(py::module_& m) {
   using transforms::ColorJitter;
   using transforms::Cutout;
@@ -315,12 +408,8 @@ data::Preprocessor preprocessor_in(py::handle given, std::string_view where) {
 
 py::object preprocessor_out(const data::Preprocessor& preprocessor) {
   py::dict out;
-  for (const auto& [field, chain] : preprocessor) {
-    py::list transforms;
-    for (const auto& transform : chain)
-      transforms.append(transform_out(transform));
-    out[py::str(field)] = transforms;
-  }
+  for (const auto& [field, chain] : preprocessor)
+    out[py::str(field)] = chain_out(chain);
   if (out.empty()) return py::none();
   return out;
 }
@@ -334,24 +423,8 @@ void def_transforms(py::module_& m) {
   def_pixels(m);
   def_geometry(m);
   def_colours(m);
-  auto compose = def_transform<transforms::Compose>(
-      m, "Compose", "One transform after another.");
-  compose.def(
-      py::init([](const py::object& given) {
-        return new PyTransform<transforms::Compose>(chain_in(given, "Compose"));
-      }),
-      py::arg("transforms"));
-  // What it holds may be functions, which no configuration has.
-  compose.attr("_constructor") = py::cpp_function(
-      [](transforms::Compose& self) {
-        py::list chain;
-        for (const auto& transform : self.chain())
-          chain.append(transform_out(transform));
-        py::dict arguments;
-        arguments["transforms"] = chain;
-        return arguments;
-      },
-      py::name("_constructor"), py::is_method(compose));
+  def_chains(m);
+  def_vocabulary(m);
 }
 
 }  // namespace ptutils::bindings

@@ -41,7 +41,9 @@ enum class Method : int {
   kGetItems,
   kOrder,
   kBatches,
+  kIterate,
   kProvide,
+  kRequest,
   kNext,
   kRead,  // data
   kModelForward,

@@ -52,12 +52,30 @@ class PyDataset : public PyModule<Base> {
     return Base::get_batch(indices, random, reuse);
   }
 
+  bool is_iterable() const override {
+    return Base::is_iterable() ||
+           (this->overrides(Method::kIterate) && !overridden());
+  }
+  std::unique_ptr<data::SampleStream> iterate(const Random& stream,
+                                              std::int64_t epoch) override {
+    if (!this->overrides(Method::kIterate)) return Base::iterate(stream, epoch);
+    check_running();
+    py::gil_scoped_acquire gil;
+    return of_user("Dataset.__iter__", [&] {
+      return python_stream(this->call_python(Method::kIterate), origin_);
+    });
+  }
+
   bool draws_random() const override {
     return !overridden() && Base::draws_random();
   }
-  bool is_python() const override { return overridden() || Base::is_python(); }
+  bool is_python() const override {
+    return overridden() || this->overrides(Method::kIterate) ||
+           Base::is_python();
+  }
   Origin origin() const override {
-    if (!overridden()) return Base::origin();
+    if (!overridden() && !this->overrides(Method::kIterate))
+      return Base::origin();
     if (!looked_) {
       py::gil_scoped_acquire gil;
       if (is_torch_dataset(this->self())) origin_.set(Origin::kTorch);

@@ -124,6 +124,13 @@ void def_model(py::module_& m) {
           self.bind();
         });
   };
+  cls.def_property_readonly(
+      "outputs",
+      [](const Model& self) { return bindings::to_python(self.outputs); },
+      "What forward gave in the last step, without its graph, where "
+      "keep_outputs; else None.");
+  cls.def_readwrite("keep_outputs", &Model::keep_outputs,
+                    "Whether step keeps outputs.");
   slot("net", &Model::net);
   slot("criterion", &Model::criterion);
   slot("optimizer", &Model::optimizer);

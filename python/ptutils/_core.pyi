@@ -13,7 +13,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchSampler', 'BlockShuffleSampler', 'BucketBatchSampler', 'Busy', 'CachedDataset', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'JSONLinesReader', 'LMDBReader', 'Linear', 'Loader', 'LoaderReport', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'Subset', 'SubsetRandomSampler', 'TFRecordReader', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'ZipDataset', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'random_split', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchInfo', 'BatchSampler', 'BlockShuffleSampler', 'Branch', 'BucketBatchSampler', 'Busy', 'CachedDataset', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'IterableDataset', 'JSONLinesReader', 'JoinedLoader', 'LMDBReader', 'Linear', 'Loader', 'LoaderReport', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'Subset', 'SubsetRandomSampler', 'TFRecordReader', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'Vocabulary', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'ZipDataset', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'batch_info', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'random_split', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -1566,6 +1566,55 @@ class Compose(Transform):
         ...
     def _constructor(self: ptutils.data.transforms.Compose) -> dict:
         ...
+class Branch(Transform):
+    """
+    Several results of one value, as a dict: an image is decoded once for models that want it in different sizes, or for two views of it (each branch draws from a stream of its own).
+    
+    >>> import numpy as np
+    >>> from ptutils.data import transforms as T
+    >>> both = T.Branch({'small': [T.Resize(2)], 'large': [T.Resize(4)]})
+    >>> out = both(np.zeros((3, 8, 8), np.uint8))
+    >>> out['small'].shape, out['large'].shape
+    ((3, 2, 2), (3, 4, 4))
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.Branch, branches: dict) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.Branch) -> dict:
+        ...
+class Vocabulary(Transform):
+    """
+    A text, or a list of words, to int64 ids: of the words (apart by white space), or length of them, cut or padded. words: a list, of which word i has the id i; or a file, one word a line, or a .json with a list, or a dict from word to id. A word that is not there has the id of unknown.
+    
+    >>> from ptutils.data import transforms as T
+    >>> words = T.Vocabulary(['<pad>', '<unk>', 'the', 'cat'], length=4)
+    >>> words('the black cat')
+    array([2, 1, 3, 0])
+    >>> words['cat'], len(words), 'dog' in words, words.words[2]
+    (3, 4, False, 'the')
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __contains__(self: ptutils.data.transforms.Vocabulary, arg0: str) -> bool:
+        ...
+    def __getitem__(self: ptutils.data.transforms.Vocabulary, arg0: str) -> int:
+        ...
+    def __init__(self: ptutils.data.transforms.Vocabulary, words: typing.Any, length: typing.SupportsInt | typing.SupportsIndex = 0, unknown: str = '<unk>', padding: str = '<pad>') -> None:
+        ...
+    def __len__(self: ptutils.data.transforms.Vocabulary) -> int:
+        ...
+    def _constructor(self: ptutils.data.transforms.Vocabulary) -> dict:
+        ...
+    @property
+    def words(self) -> list[str]:
+        ...
 class DataReader(Module):
     """
     Opens data of one format. A subclass defines read(self, source) -> the samples of one file or folder: a Dataset, anything with __len__ and __getitem__, or a dict of arrays.
@@ -1750,6 +1799,55 @@ class Dataset(Module):
         """
         The names of a sample's fields; empty where they have none.
         """
+class BatchInfo:
+    """
+    What a loader is making: seed, epoch, batch, and the request that it answers (None: none was made).
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def batch(self) -> int:
+        ...
+    @property
+    def epoch(self) -> int:
+        ...
+    @property
+    def request(self) -> typing.Any:
+        ...
+    @property
+    def seed(self) -> int:
+        ...
+class _SampleIteration:
+    def __iter__(self) -> typing.Any:
+        ...
+    def __next__(self) -> typing.Any:
+        ...
+class IterableDataset(Dataset):
+    """
+    Samples that come one after another, and have no index: a subclass's __iter__, begun anew each epoch, or those of data_source (files, data sets, iterables, generator functions) in order. A valid torch IterableDataset, too.
+    
+    One thread draws them, ahead of the loop. A loader that is put back in mid-epoch begins the epoch again and skips, unless the iterator has state_dict and load_state_dict. batch_info() tells seed and epoch.
+    
+    >>> from ptutils.data import DataLoader, IterableDataset
+    >>> class Squares(IterableDataset):
+    ...     def __iter__(self):
+    ...         for i in range(5):
+    ...             yield i * i
+    >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4, 9], [16]]
+    """
+    @staticmethod
+    def __init__(*args, **kwargs):
+        """
+        initialize(self: object, data_source: object = None, data_reader: object = None, preprocessor: object = None, **kwargs) -> None
+        """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __iter__(self) -> _SampleIteration:
+        ...
 class ArrayDataset(Dataset):
     """
     Arrays (or one dict of them) of the same length; a sample is a tuple (or dict) of their rows. Memory is shared.
@@ -2215,6 +2313,10 @@ class Loader(Module):
         ...
     def close(self: ptutils.data.Loader) -> None:
         ...
+    def request(self: ptutils.data.Loader, request: typing.Any) -> None:
+        """
+        Refused: its batches answer no requests.
+        """
     def rewind(self: ptutils.data.Loader) -> None:
         ...
 class _LoaderIteration:
@@ -2230,7 +2332,7 @@ class DataLoader(Loader):
     
     Parameters
     ----------
-    dataset : ours, torch's, or any object with __len__ and __getitem__
+    dataset : ours, torch's, any object with __len__ and __getitem__; or any iterable, or a function that gives one (a generator), each epoch anew
     batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's; batch_size=None gives the samples one by one, as they are
     sampler : a Sampler, torch's, or any iterable of indices
     batch_sampler : a BatchSampler, torch's, or any iterable of lists of indices; in the place of batch_size, shuffle, sampler and drop_last
@@ -2242,6 +2344,7 @@ class DataLoader(Loader):
     generator : a torch.Generator or an int, that seed is drawn from, once
     workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver', 'spawn' or 'fork')
     on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
+    lag : batches after which a request acts (see request); None: prefetch_factor
     output : 'numpy', 'torch' or 'native'; None: torch where the data set or its samples are torch's, native where they are native tensors, else NumPy
     seed : of the order; an epoch's order depends on (seed, epoch) alone
     
@@ -2293,6 +2396,22 @@ class DataLoader(Loader):
         >>> report.batches, report.samples, report.skipped
         (2, 6, 0)
         """
+    def request(self: ptutils.data.DataLoader, request: typing.Any) -> None:
+        """
+        What batches are to answer: code that makes samples finds it in batch_info().request, `lag` batches after the next. It is part of the state.
+        
+        >>> from ptutils.data import DataLoader, batch_info
+        >>> def levels():
+        ...     while True:
+        ...         yield batch_info().request or 0
+        >>> loader = DataLoader(levels, batch_size=2, lag=1)
+        >>> batches = iter(loader)
+        >>> next(batches).tolist()
+        [0, 0]
+        >>> loader.request(7)
+        >>> next(batches).tolist(), next(batches).tolist()
+        ([0, 0], [7, 7])
+        """
     def rewind(self: ptutils.data.DataLoader) -> None:
         """
         Back to the begin of the epoch.
@@ -2332,6 +2451,9 @@ class DataLoader(Loader):
         ...
     @property
     def generator(self) -> None:
+        ...
+    @property
+    def lag(self) -> typing.Any:
         ...
     @property
     def multiprocessing_context(self) -> typing.Any:
@@ -2416,7 +2538,18 @@ class DataProvider(Module):
         """
     def provide(self: ptutils.data.DataProvider, request: typing.Any) -> typing.Any:
         """
-        The loader for {'phase': 'train'}, or 'train'; the same each time.
+        The loader for {'phase': 'train'}, or 'train'; the same each time. Of several phases at once, ['labelled', 'unlabelled'], a loader whose batches are dicts by phase. What else the request says goes to DataLoader.request.
+        
+        >>> from ptutils.data import DataProvider
+        >>> data = DataProvider(train=range(4), noise=range(100, 102))
+        >>> for batch in data.provide(['noise', 'train']):
+        ...     print(sorted(batch))
+        ['noise', 'train']
+        ['noise', 'train']
+        """
+    def request(self: ptutils.data.DataProvider, session: ptutils.Module) -> typing.Any:
+        """
+        What to provide for a session's next step: 'train'. A subclass may make it depend on anything of the session (session.model.outputs are the last step's); it is asked after each step, and the answer is saved. An epoch is then that of the loader in use.
         """
     def set_loader(self: ptutils.data.DataProvider, phase: str, loader: typing.Any) -> None:
         ...
@@ -2426,6 +2559,28 @@ class DataProvider(Module):
         ...
     @property
     def phases(self) -> list[str]:
+        ...
+class JoinedLoader(Loader):
+    """
+    A batch of each of several loaders at once, as a dict by name. The epoch is the first one's; the others begin again where they end.
+    """
+    def __getitem__(self: ptutils.data.JoinedLoader, arg0: str) -> typing.Any:
+        ...
+    def __len__(self: ptutils.data.JoinedLoader) -> int:
+        ...
+    def __next__(self: ptutils.data.JoinedLoader) -> typing.Any:
+        ...
+    def close(self: ptutils.data.JoinedLoader) -> None:
+        ...
+    def request(self: ptutils.data.JoinedLoader, request: typing.Any) -> None:
+        ...
+    def rewind(self: ptutils.data.JoinedLoader) -> None:
+        ...
+    @property
+    def _remaining(self) -> int:
+        ...
+    @property
+    def names(self) -> list:
         ...
 class DBInterface(Module):
     """
@@ -2613,6 +2768,19 @@ class Model(Module):
     def validate(self: ptutils.Model, batch: typing.Any) -> typing.Any:
         """
         One batch without gradients: {'loss', 'accuracy', 'count'}.
+        """
+    @property
+    def keep_outputs(self) -> bool:
+        """
+        Whether step keeps outputs.
+        """
+    @keep_outputs.setter
+    def keep_outputs(self, arg0: bool) -> None:
+        ...
+    @property
+    def outputs(self) -> typing.Any:
+        """
+        What forward gave in the last step, without its graph, where keep_outputs; else None.
         """
 class Session(Module):
     """
@@ -3058,6 +3226,10 @@ def argmin(input: ptutils.Tensor, dim: typing.SupportsInt | typing.SupportsIndex
     
     >>> pt.ops.argmin([3, 1, 2])
     Tensor(1)
+    """
+def batch_info() -> ptutils.data.BatchInfo | None:
+    """
+    Of the batch that this thread makes, for data sets, transforms and collate functions; None outside of a loader.
     """
 def cast(input: ptutils.Tensor, dtype: str) -> ptutils.Tensor:
     """

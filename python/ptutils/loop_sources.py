@@ -18,6 +18,8 @@ def source_of(loader: Any) -> Source:
     """The source for a loader: ours, torch's, or any iterable."""
     if hasattr(loader, "set_position"):
         return NativeSource(loader)
+    if isinstance(loader, _core.JoinedLoader):
+        return JoinedSource(loader)
     torch_data = sys.modules.get("torch.utils.data")
     if torch_data is not None and isinstance(loader, torch_data.DataLoader):
         from .torch_source import TorchSource
@@ -162,3 +164,20 @@ class NativeSource(Source):
             yield batch
             if self.moved:
                 return
+
+
+class JoinedSource(NativeSource):
+    """Several loaders of ours at once: their positions are its own."""
+
+    def state(self) -> dict[str, Any]:
+        parts = {name: self.loader[name] for name in self.loader.names}
+        return {
+            name: NativeSource(part).state()
+            if isinstance(part, _core.DataLoader)
+            else part.state_dict()
+            for name, part in parts.items()
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.loader.load_state_dict(state)
+        self.moved = True

@@ -5,6 +5,7 @@
 
 #include "ptutils/common/names.h"
 #include "ptutils/data/detail/batch_builder.h"
+#include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/buffers.h"
 #include "ptutils/data/detail/files.h"
 #include "ptutils/data/detail/sample_error.h"
@@ -32,6 +33,108 @@ struct Dataset::Source {
   }
 };
 
+namespace {
+
+bool is_stream(const std::shared_ptr<Dataset>& part) {
+  return part->is_iterable();
+}
+
+/// Parts in order, of which some may have indices.
+class PartsStream final : public SampleStream {
+ public:
+  PartsStream(std::vector<std::shared_ptr<Dataset>> parts, Random stream,
+              std::int64_t epoch)
+      : parts_(std::move(parts)), stream_(stream), epoch_(epoch) {}
+
+  bool next(Value& sample) override {
+    for (; part_ < parts_.size(); ++part_, index_ = 0, inner_ = nullptr) {
+      Dataset& part = *parts_[part_];
+      if (!part.is_iterable() && index_ < part.size()) {
+        sample = part.get(index_++, random());
+        return true;
+      }
+      if (part.is_iterable() && begun().next(sample)) {
+        sample = part.processed(std::move(sample), random());
+        return true;
+      }
+    }
+    return false;
+  }
+
+  bool skip(std::int64_t count) override {
+    for (; part_ < parts_.size(); ++part_, index_ = 0, inner_ = nullptr) {
+      Dataset& part = *parts_[part_];
+      if (part.is_iterable()) return SampleStream::skip(count);
+      const std::int64_t here = std::min(count, part.size() - index_);
+      index_ += here;
+      drawn_ += here;
+      count -= here;
+      if (count == 0) return true;
+    }
+    return count == 0;
+  }
+
+  Value state() override {
+    if (part_ >= parts_.size() || !parts_[part_]->is_iterable()) return {};
+    const Value inner = begun().state();
+    if (inner.is_null()) return {};
+    return Dict{{"part", static_cast<std::int64_t>(part_)},
+                {"index", index_},
+                {"drawn", drawn_},
+                {"state", inner}};
+  }
+  void load_state(const Value& state) override {
+    const Dict& d = state.as_dict("IterableDataset");
+    part_ = static_cast<std::size_t>(d.at("part").as_int());
+    if (part_ >= parts_.size())
+      fail(Kind::kValue, "IterableDataset", "the state is of data source ",
+           part_, ", there are ", parts_.size());
+    index_ = d.at("index").as_int();
+    drawn_ = d.at("drawn").as_int();
+    inner_ = nullptr;
+    begun().load_state(d.at("state"));
+  }
+
+ private:
+  Random random() {
+    return stream_.at(static_cast<std::uint64_t>(epoch_),
+                      static_cast<std::uint64_t>(drawn_++));
+  }
+  SampleStream& begun() {
+    if (!inner_) inner_ = parts_[part_]->iterate(stream_, epoch_);
+    return *inner_;
+  }
+  std::vector<std::shared_ptr<Dataset>> parts_;
+  Random stream_;
+  std::int64_t epoch_;
+  std::size_t part_ = 0;
+  std::int64_t index_ = 0;  // within the part
+  std::int64_t drawn_ = 0;  // of all
+  std::unique_ptr<SampleStream> inner_;
+};
+
+thread_local const BatchInfo* current_batch = nullptr;
+
+}  // namespace
+
+const BatchInfo* batch_info() { return current_batch; }
+
+detail::BatchScope::BatchScope(const BatchInfo& info)
+    : before_(std::exchange(current_batch, &info)) {}
+detail::BatchScope::~BatchScope() { current_batch = before_; }
+
+bool SampleStream::skip(std::int64_t count) {
+  Value dropped;
+  while (count-- > 0)
+    if (!next(dropped)) return false;
+  return true;
+}
+
+void SampleStream::load_state(const Value&) {
+  fail(Kind::kState, "IterableDataset",
+       "a state was saved of its source, and this one takes none");
+}
+
 Dataset::Dataset() = default;
 Dataset::~Dataset() = default;
 
@@ -54,8 +157,9 @@ void Dataset::open(Options options) {
   } else {
     parts = std::move(options.datasets);
   }
-  for (const auto& part : parts)
-    made->ends.push_back(made->size() + part->size());
+  if (std::none_of(parts.begin(), parts.end(), is_stream))
+    for (const auto& part : parts)
+      made->ends.push_back(made->size() + part->size());
   made->chains = detail::FieldChains(std::move(options.preprocessor),
                                      parts[0]->field_names());
   made->given = std::move(options.data_source);
@@ -107,6 +211,9 @@ Value Dataset::to_config() {
 }
 
 std::int64_t Dataset::size() const {
+  if (is_iterable())
+    fail(Kind::kType, class_name(),
+         "has no length and no indices: its samples come one after another");
   if (source_) return source_->size();
   fail(Kind::kNotImplemented, class_name(),
        "defines no __len__(self), and has no data_source");
@@ -116,7 +223,7 @@ Value Dataset::get(std::int64_t index, Random random) {
   if (!source_)
     fail(Kind::kNotImplemented, class_name(),
          "defines no __getitem__(self, index), and has no data_source");
-  detail::check_indices({&index, 1}, source_->size(), "Dataset");
+  detail::check_indices({&index, 1}, size(), "Dataset");
   if (index < 0) index += source_->size();
   return source_->chains.apply(source_->raw(index, random), random);
 }
@@ -143,7 +250,7 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
   const auto stream = [&](std::size_t i) {
     return i < random.size() ? random[i] : Random();
   };
-  detail::check_indices(indices, source_->size(), "Dataset");
+  detail::check_indices(indices, size(), "Dataset");
   detail::BatchBuilder batch(indices.size(), source_->chains, origin(), reuse);
   detail::Ticks& spent = detail::spent_ticks();
   std::uint64_t begin = detail::ticks();
@@ -189,9 +296,36 @@ std::vector<std::string> Dataset::field_names() const {
                  : std::vector<std::string>();
 }
 
+bool Dataset::is_iterable() const {
+  return source_ &&
+         std::any_of(source_->parts.begin(), source_->parts.end(), is_stream);
+}
+
+std::unique_ptr<SampleStream> Dataset::iterate(const Random& stream,
+                                               std::int64_t epoch) {
+  if (source_)
+    return std::make_unique<PartsStream>(source_->parts, stream, epoch);
+  fail(Kind::kNotImplemented, class_name(),
+       "defines no __iter__(self), and has no data_source");
+}
+
+const detail::FieldChains& Dataset::chains() const {
+  static const detail::FieldChains kNone;
+  return source_ ? source_->chains : kNone;
+}
+
+Value Dataset::processed(Value sample, const Random& random) const {
+  return chains().apply(std::move(sample), random);
+}
+
+std::int64_t IterableDataset::size() const {
+  fail(Kind::kType, class_name(),
+       "has no length and no indices: its samples come one after another");
+}
+
 std::vector<std::int64_t> Dataset::blocks() const {
   std::vector<std::int64_t> out;
-  if (!source_) return out;
+  if (!source_ || is_iterable()) return out;
   for (std::size_t p = 0; p < source_->parts.size(); ++p)
     for (std::int64_t begin : source_->parts[p]->blocks())
       out.push_back(begin + (p == 0 ? 0 : source_->ends[p - 1]));

@@ -16,12 +16,42 @@
 namespace ptutils::data {
 
 class DataReader;
+namespace detail {
+class FieldChains;
+}
 
 /// What is done to the fields of a sample, by their names ("0", "1", … where
 /// they have none); "" is the first field. All of a sample's chains draw from
 /// the same stream: where transform i crops an image, transform i of its mask's
 /// chain crops the mask at the same place.
 using Preprocessor = std::vector<std::pair<std::string, Chain>>;
+
+/// What a loader is making, for the code that makes samples.
+struct BatchInfo {
+  std::uint64_t seed = 0;  ///< the loader's
+  std::int64_t epoch = 0;
+  std::int64_t batch = 0;
+  Value request;  ///< the one that it answers (DataLoader::request), or null
+};
+/// Of the batch that this thread makes; null outside of a loader.
+PTUTILS_API const BatchInfo* batch_info();
+
+/// One way through samples that come one after another.
+class PTUTILS_API SampleStream {
+ public:
+  SampleStream() = default;
+  virtual ~SampleStream() = default;
+  SampleStream(const SampleStream&) = delete;
+  SampleStream& operator=(const SampleStream&) = delete;
+  /// False at its end.
+  virtual bool next(Value& sample) = 0;
+  /// Past so many samples; false at its end. Default: makes and drops them.
+  virtual bool skip(std::int64_t count);
+  /// Where it is, as load_state takes it; null: a resume begins again, and
+  /// skips.
+  virtual Value state() { return {}; }
+  virtual void load_state(const Value& state);
+};
 
 /// Samples by index. A sample is a Value: a tensor, a number, a list (tuple) or
 /// dict of them; every sample of a data set has the same structure. `get` is
@@ -74,6 +104,16 @@ class PTUTILS_API Dataset : public Module {
   /// Empty where samples are read one by one.
   virtual std::vector<std::int64_t> blocks() const;
 
+  /// Its samples come one after another, and have no index.
+  virtual bool is_iterable() const;
+  /// One way through an iterable one, before its preprocessor; sample i draws
+  /// from stream.at(epoch, i).
+  virtual std::unique_ptr<SampleStream> iterate(const Random& stream,
+                                                std::int64_t epoch);
+  /// The preprocessor of what iterate() gives, and what it makes of a sample.
+  const detail::FieldChains& chains() const;
+  Value processed(Value sample, const Random& random) const;
+
  protected:
   /// get() of each, collated.
   Value get_each(std::span<const std::int64_t> indices,
@@ -82,6 +122,18 @@ class PTUTILS_API Dataset : public Module {
  private:
   struct Source;
   std::unique_ptr<Source> source_;  // empty: a subclass makes the samples
+};
+
+/// Samples that come one after another: a subclass's iterate(), or those of the
+/// sources (which may have indices) in order. It has no size.
+class PTUTILS_API IterableDataset : public Dataset {
+ public:
+  using Dataset::Dataset;
+  std::string class_name() const override {
+    return "ptutils.data.IterableDataset";
+  }
+  std::int64_t size() const override;
+  bool is_iterable() const override { return true; }
 };
 
 /// Opens data of one format.

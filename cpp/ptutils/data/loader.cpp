@@ -8,6 +8,7 @@
 #include "ptutils/data/detail/advice.h"
 #include "ptutils/data/detail/loader_impl.h"
 #include "ptutils/data/readers.h"
+#include "ptutils/formats/flatten.h"
 
 namespace ptutils::data {
 namespace {
@@ -36,14 +37,17 @@ std::uint64_t thread_number() {
   return number;
 }
 
-/// A state from before "given" and "samples": what it says of them.
+/// A state of an earlier version: what it says of what it has not.
 Value completed(const Value& state, const DataLoader::Options& options) {
-  if (!state.is_dict() || state.as_dict().contains("given")) return state;
+  if (!state.is_dict()) return state;
   const Value* batch = state.as_dict().find("batch");
   if (!batch || !batch->is_int()) return state;
   Value out = state;
-  out.as_dict().set("given", batch->as_int() * options.batch_size);
-  if (!out.as_dict().contains("samples")) out.as_dict().set("samples", Value());
+  Dict& d = out.as_dict();
+  if (!d.contains("given"))
+    d.set("given", batch->as_int() * options.batch_size);
+  for (const char* later : {"samples", "stream", "requests"})
+    if (!d.contains(later)) d.set(later, Value());
   return out;
 }
 
@@ -131,11 +135,30 @@ void DataLoader::fields(Fields& f) {
   f(
       "samples",
       [this] {
-        return impl_->job->dataset ? Value(size_of(*impl_->job->dataset))
-                                   : Value();
+        const Dataset* data = impl_->job->dataset.get();
+        return data && !data->is_iterable() ? Value(size_of(*data)) : Value();
       },
       [this](const Value& v) {
         if (v.is_int()) impl_->samples_before = v.as_int();
+      });
+  f(
+      "stream", [now] { return now.stream; },
+      [this](const Value& v) {
+        std::lock_guard lock(impl_->mutex);
+        impl_->position.stream = v.clone();
+      });
+  f(
+      "requests",
+      [this] {
+        std::lock_guard lock(impl_->mutex);
+        return impl_->requests.state();
+      },
+      [this](const Value& v) {
+        detail::Requests loaded;
+        loaded.load(v);
+        std::lock_guard lock(impl_->mutex);
+        impl_->requests = std::move(loaded);
+        ++impl_->requested;
       });
 }
 
@@ -178,6 +201,7 @@ Value DataLoader::to_config() {
   if (o.workers != "thread") config.set("workers", o.workers);
   if (o.persistent_workers)
     config.set("persistent_workers", *o.persistent_workers);
+  if (o.lag) config.set("lag", *o.lag);
   if (o.pin_memory) config.set("pin_memory", true);
   return config;
 }
@@ -211,7 +235,23 @@ std::int64_t DataLoader::length() const {
 
 std::int64_t DataLoader::remaining() const {
   const Position now = impl_->now();
-  return std::max<std::int64_t>(impl_->batches_from(now) - now.batch, 0);
+  const std::int64_t all = impl_->batches_from(now);
+  return all < 0 ? -1 : std::max<std::int64_t>(all - now.batch, 0);
+}
+
+void Loader::request(const Value& request) {
+  fail(Kind::kState, class_name(),
+       "its batches answer no requests: ", request.repr(60));
+}
+
+void DataLoader::request(const Value& request) {
+  Value mine = request.clone();
+  flatten(mine, "[DataLoader] a request: ", /*pack=*/false);  // data alone
+  std::lock_guard lock(impl_->mutex);
+  if (impl_->requests.last().identical(mine)) return;
+  const std::int64_t given = impl_->position.batch;
+  impl_->requests.add(given, given + impl_->lag(), std::move(mine));
+  ++impl_->requested;
 }
 
 void DataLoader::set_label(std::string label) {

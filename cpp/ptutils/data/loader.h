@@ -29,6 +29,9 @@ class PTUTILS_API Loader : public Module {
   /// Ends a begun epoch without counting it (position back to its start).
   virtual void rewind() {}
   virtual void close() {}
+  /// What the batches from a later one on are to answer, where they are made
+  /// for it (DataLoader). Kind::kState elsewhere.
+  virtual void request(const Value& request);
 };
 
 /// sampler -> batches of indices -> worker threads -> recycled buffers -> the
@@ -74,6 +77,9 @@ class PTUTILS_API DataLoader : public Loader {
     /// with one lock). They are started by the language's binding.
     std::string workers = "thread";
     std::string start_method;  ///< "fork", "forkserver", "spawn"; empty: best
+    /// A request acts after so many batches more; 0 is slow: none is loaded
+    /// ahead. Empty: prefetch_factor. At most what is loaded ahead.
+    std::optional<std::int64_t> lag;
     /// Page-locked batches: for a language's binding, which makes them so.
     bool pin_memory = false;
   };
@@ -99,6 +105,11 @@ class PTUTILS_API DataLoader : public Loader {
   std::int64_t remaining() const override;
   void rewind() override;
   void close() override;  ///< stops the threads; next() starts them again
+  /// Code that makes samples sees it as batch_info()->request, from the batch
+  /// on that is `lag` after the next (not beyond the epoch: then from the next
+  /// one's first on). Part of the state. One that is equal to the last changes
+  /// nothing.
+  void request(const Value& request) override;
 
   const std::shared_ptr<Dataset>& dataset() const;
   const Options& options() const;
@@ -138,7 +149,9 @@ PTUTILS_API Value collate(std::vector<Value>&& samples,
                           const Value& reuse = {});
 
 /// Data sets by phase and the loaders over them. provide({"phase": "train"})
-/// -> a loader (kept: the same phase gives the same loader, with its position).
+/// -> a loader (kept: the same phase gives the same loader, with its position);
+/// of several phases, {"phase": ["labelled", "unlabelled"]}, a JoinedLoader.
+/// What else a request says goes to the loader (Loader::request).
 class PTUTILS_API DataProvider : public Module {
  public:
   using Datasets =
@@ -156,6 +169,11 @@ class PTUTILS_API DataProvider : public Module {
   Value to_config() override;
   /// Kind::kKey with the known phases. Overridable.
   virtual std::shared_ptr<Loader> provide(const Value& request);
+  /// Where makes_requests(), the session asks before its first step and after
+  /// each step what to provide for the next; the answer is part of the state.
+  /// An epoch is then that of the loader in use. Default: "train".
+  virtual Value request(Module& session);
+  virtual bool makes_requests() const { return false; }
   std::shared_ptr<Loader> get_dataloader(const Value& request) {
     return provide(request);
   }
@@ -167,6 +185,8 @@ class PTUTILS_API DataProvider : public Module {
   void set_loader(const std::string& phase, std::shared_ptr<Loader> loader);
 
  private:
+  std::shared_ptr<Loader> joined(
+      std::vector<std::pair<std::string, std::shared_ptr<Loader>>> parts);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 

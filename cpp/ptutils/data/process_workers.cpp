@@ -8,6 +8,7 @@
 
 #include "ptutils/common/fork.h"
 #include "ptutils/common/interrupt.h"
+#include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/batch_socket.h"
 
 namespace ptutils::data {
@@ -171,7 +172,9 @@ class ProcessDataset final : public Dataset {
                   const std::vector<Random>& random, Value& batch,
                   std::string& error) {
     BatchSocket& socket = *worker.socket;
-    detail::send_request(socket, {{indices.begin(), indices.end()},
+    const BatchInfo* info = batch_info();
+    detail::send_request(socket, {info ? *info : BatchInfo(),
+                                  {indices.begin(), indices.end()},
                                   random,
                                   worker.blocks->take_freed()});
     ReplyHead head{};
@@ -278,6 +281,7 @@ void serve_batches(int fd, const MakeBatch& make,
     blocks.free(request.freed);
     std::string error;
     try {
+      const detail::BatchScope scope(request.info);
       const Value batch = make(request.indices, request.random, reuse);
       send_batch(socket, blocks, batch);
       reuse = batch;

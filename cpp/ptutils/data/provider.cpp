@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ptutils/common/names.h"
+#include "ptutils/data/joined_loader.h"
 #include "ptutils/data/loader.h"
 #include "ptutils/module/configuration.h"
 
@@ -16,17 +17,20 @@ void check_phase(const std::string& phase) {
          "'; give a name without dots");
 }
 
-std::string phase_in(const Value& request) {
-  if (request.is_string()) return request.as_string();
-  if (request.is_dict()) {
-    check_keys(request.as_dict(), {"phase"}, kProvider);
-    const Value* phase = request.as_dict().find("phase");
-    if (phase && phase->is_string()) return phase->as_string();
-  }
+/// The phases that a request names.
+std::vector<std::string> phases_in(const Value& request) {
+  const Value* phase = &request;
+  if (request.is_dict()) phase = request.as_dict().find("phase");
+  if (phase && phase->is_string()) return {phase->as_string()};
+  std::vector<std::string> out;
+  if (phase && phase->is_list())
+    for (const Value& item : phase->as_list().items)
+      if (item.is_string()) out.push_back(item.as_string());
+  if (!out.empty() && out.size() == phase->as_list().items.size()) return out;
   fail(Kind::kType, kProvider,
-       "a request is a phase ('train') or a dict {'phase': "
-       "'train'}, not ",
-       request.repr());
+       "a request is a phase ('train'), a list of them, or a dict {'phase': "
+       "'train', …}, not ",
+       request.repr(80));
 }
 
 LoaderFactory& loader_factory() {
@@ -52,6 +56,7 @@ void put_options(const DataLoader::Options& o, Dict& config) {
   if (o.workers != defaults.workers) config.set("workers", o.workers);
   if (o.persistent_workers)
     config.set("persistent_workers", *o.persistent_workers);
+  if (o.lag) config.set("lag", *o.lag);
   if (o.pin_memory) config.set("pin_memory", true);
   if (o.worker_init)
     fail(Kind::kState, kProvider,
@@ -71,7 +76,8 @@ struct DataProvider::Impl {
     return found == phases.end() ? nullptr : &*found;
   }
   std::vector<Phase> phases;
-  DataLoader::Options options;  // as given
+  std::vector<std::shared_ptr<JoinedLoader>> joined;  // that were asked for
+  DataLoader::Options options;                        // as given
 };
 
 void set_loader_factory(LoaderFactory factory) {
@@ -103,7 +109,7 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
     } else if (mine.batch_sampler) {
       mine.batch_size = 1;  // the other phases'
       mine.drop_last = false;
-    } else if (!mine.sampler && !mine.shuffle) {
+    } else if (!mine.sampler && !mine.shuffle && !dataset->is_iterable()) {
       mine.shuffle = true;
     }
     const LoaderFactory& make = loader_factory();
@@ -141,11 +147,33 @@ Value DataProvider::to_config() {
 }
 
 std::shared_ptr<Loader> DataProvider::provide(const Value& request) {
-  std::string wanted = phase_in(request);
-  if (Impl::Phase* phase = impl_->find(wanted)) return phase->loader;
-  fail(Kind::kKey, kProvider, "no data for the phase '", wanted, "'",
-       did_you_mean(wanted, phases()));
+  JoinedLoader::Parts parts;
+  for (const std::string& wanted : phases_in(request)) {
+    Impl::Phase* phase = impl_->find(wanted);
+    if (!phase)
+      fail(Kind::kKey, kProvider, "no data for the phase '", wanted, "'",
+           did_you_mean(wanted, phases()));
+    parts.emplace_back(wanted, phase->loader);
+  }
+  std::shared_ptr<Loader> out =
+      parts.size() == 1 ? parts[0].second : joined(std::move(parts));
+  if (request.is_dict() && request.as_dict().size() > 1) {
+    Dict rest = request.as_dict();
+    rest.erase("phase");
+    out->request(std::move(rest));
+  }
+  return out;
 }
+
+std::shared_ptr<Loader> DataProvider::joined(
+    std::vector<std::pair<std::string, std::shared_ptr<Loader>>> parts) {
+  for (const auto& known : impl_->joined)
+    if (known->parts() == parts) return known;
+  impl_->joined.push_back(std::make_shared<JoinedLoader>(std::move(parts)));
+  return impl_->joined.back();
+}
+
+Value DataProvider::request(Module&) { return kTrain; }
 
 std::vector<std::string> DataProvider::phases() const {
   std::vector<std::string> out;
@@ -176,6 +204,7 @@ void DataProvider::set_loader(const std::string& phase,
   check_phase(phase);
   if (!loader)
     fail(Kind::kType, kProvider, "no loader was given for '", phase, "'");
+  impl_->joined.clear();
   if (Impl::Phase* known = impl_->find(phase)) {
     known->loader = std::move(loader);
   } else {

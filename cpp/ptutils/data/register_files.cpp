@@ -58,8 +58,9 @@ void add_record_readers(Registry& registry) {
                 }});
 }
 
+template <class T>
 ModulePtr make_dataset(const Arguments& args) {
-  return std::make_shared<Dataset>(Dataset::Options{
+  return std::make_shared<T>(Dataset::Options{
       paths_of(args.get("data_source"), args.where()),
       {},
       args.module<DataReader>("data_reader"),
@@ -121,7 +122,10 @@ void register_files(Registry& registry) {
                 }});
   registry.add({"ptutils.data.Dataset",
                 {"data_source", "data_reader", "preprocessor"},
-                make_dataset});
+                make_dataset<Dataset>});
+  registry.add({"ptutils.data.IterableDataset",
+                {"data_source", "data_reader", "preprocessor"},
+                make_dataset<IterableDataset>});
   registry.add({"ptutils.data.ImageFolder",
                 {"root", "preprocessor", "dct_scaling"},
                 make_folder});

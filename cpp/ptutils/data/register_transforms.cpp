@@ -60,6 +60,16 @@ DType dtype_argument(const Arguments& args) {
        "'; give float32, int64, …");
 }
 
+/// A file of words, or the words.
+std::vector<std::string> words_argument(const Arguments& args) {
+  const Value given = args.get("words");
+  if (given.is_string()) return t::read_vocabulary(given.as_string());
+  std::vector<std::string> out;
+  for (const Value& word : given.as_list(args.where()).items)
+    out.push_back(word.as_string(args.where()));
+  return out;
+}
+
 void add_geometry(Registry& registry) {
   add(registry, "Resize", {"size"}, [](const Arguments& args) {
     return std::make_shared<t::Resize>(size_of_argument(args));
@@ -111,6 +121,20 @@ void register_transforms(Registry& registry) {
     return std::make_shared<t::Cutout>(
         args.integer("size"), args.number("value", 0), args.number("p", 1));
   });
+  add(registry, "Branch", {"branches"}, [](const Arguments& args) {
+    t::Branch::Branches branches;
+    for (const auto& [name, chain] : args.get("branches").as_dict(args.where()))
+      branches.emplace_back(to_string(name), chain_of(chain, args.where()));
+    return std::make_shared<t::Branch>(std::move(branches));
+  });
+  add(registry, "Vocabulary", {"words", "length", "unknown", "padding"},
+      [](const Arguments& args) {
+        return std::make_shared<t::Vocabulary>(
+            words_argument(args),
+            t::Vocabulary::Options{args.integer("length", 0),
+                                   args.text("unknown", "<unk>"),
+                                   args.text("padding", "<pad>")});
+      });
   add(registry, "Compose", {"transforms"}, [](const Arguments& args) {
     return std::make_shared<t::Compose>(
         chain_of(args.get("transforms"), args.where()));

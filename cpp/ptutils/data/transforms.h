@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -243,6 +244,58 @@ class PTUTILS_API Cutout : public Transform {
   std::int64_t size_;
   double value_, p_;
 };
+
+/// Several results of one value, as a dict by name: an image is decoded once,
+/// for models that want it in different sizes, or for two views of it. Branch i
+/// draws from random.at(i).
+class PTUTILS_API Branch : public Transform {
+ public:
+  using Branches = std::vector<std::pair<std::string, Chain>>;
+  explicit Branch(Branches branches);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Branch";
+  }
+  void apply(Pending& sample, Random random) override;
+  bool draws_random() const override;
+  bool is_python() const override;
+  void fields(Fields& f) override;
+  Value to_config() override;
+  const Branches& branches() const { return branches_; }
+
+ private:
+  Branches branches_;
+};
+
+/// A text (its words, apart by white space), or a list of words, to ids: i64
+/// (words), or (length), cut or padded. A word that is not there has the id of
+/// `unknown`; Kind::kKey where that is no word either.
+class PTUTILS_API Vocabulary : public Transform {
+ public:
+  struct Options {
+    std::int64_t length = 0;  ///< 0: as many ids as words
+    std::string unknown = "<unk>";
+    std::string padding = "<pad>";
+  };
+  /// Word i has id i. Kind::kValue for one that is there twice.
+  Vocabulary(std::vector<std::string> words, Options options);
+  std::string class_name() const override {
+    return "ptutils.data.transforms.Vocabulary";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+  std::int64_t id(const std::string& word) const;
+  bool contains(const std::string& word) const;
+  const std::vector<std::string>& words() const { return words_; }
+  const Options& options() const { return options_; }
+
+ private:
+  std::vector<std::string> words_;
+  Options options_;
+  std::unordered_map<std::string, std::int64_t> ids_;
+};
+/// The words of a file: one a line; of a .json a list of them, or a dict from
+/// word to id.
+PTUTILS_API std::vector<std::string> read_vocabulary(const std::string& path);
 
 }  // namespace transforms
 }  // namespace ptutils::data

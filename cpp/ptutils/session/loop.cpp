@@ -112,8 +112,10 @@ void Session::train_loop(std::int64_t limit) {
   try {
     observe_model();
     options_.model->train(true);
-    auto loader = options_.dataprovider->provide(Value("train"));
-    set_steps_per_epoch(loader->length());
+    const bool asks = options_.dataprovider->makes_requests();
+    if (asks) options_.model->keep_outputs = true;
+    auto loader = train_loader();
+    set_steps_per_epoch(train_length());
     bool go_on = unvalidated_.empty() || finish_moment();
     go_on = go_on && goes_on();
     std::int64_t last = progress_.step + limit;
@@ -122,6 +124,7 @@ void Session::train_loop(std::int64_t limit) {
       // A loader that does not know its length may have no batch left.
       const bool known = progress_.steps_per_epoch > 0;
       if (known && !start_step()) continue;
+      if (asks) loader = train_loader();
       Value batch;
       if (loader->next(batch)) {
         if (!known && !start_step()) continue;
@@ -139,6 +142,28 @@ void Session::train_loop(std::int64_t limit) {
     if (begun_) abort(e.what());  // else: finish() has ended it, by a signal
     throw;
   }
+}
+
+/// Batches of an epoch; < 0: unknown.
+std::int64_t Session::train_length() {
+  data::DataProvider& provider = *options_.dataprovider;
+  return provider.makes_requests() ? -1
+                                   : provider.provide(Value("train"))->length();
+}
+
+/// Of the next step.
+std::shared_ptr<data::Loader> Session::train_loader() {
+  data::DataProvider& provider = *options_.dataprovider;
+  if (!provider.makes_requests()) return provider.provide(Value("train"));
+  if (request_.is_null()) ask_for_data();
+  return provider.provide(request_);
+}
+
+/// What the step that ended makes of the next one's data.
+void Session::ask_for_data() {
+  if (!options_.dataprovider || !options_.dataprovider->makes_requests())
+    return;
+  request_ = options_.dataprovider->request(*this).clone();
 }
 
 bool Session::start_step() {
@@ -195,6 +220,7 @@ bool Session::end_step(const Value& metrics, bool epoch_ended) {
   Ending ending(*this);
   raise(kEnd, logged);
   if (ending.moved()) return goes_on();  // a callback went back
+  ask_for_data();
   if (epoch_ended) return close_epoch();
   if (!validate_due() || ending.moved()) return goes_on();
   save_due(false);

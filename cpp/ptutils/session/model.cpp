@@ -38,6 +38,18 @@ std::optional<double> accuracy(const Value& outputs, const Value& targets) {
   return sum(hits).item<double>() / static_cast<double>(labels->numel());
 }
 
+/// Without their graph.
+Value detached(const Value& outputs, bool foreign) {
+  if (auto tensor = tensor_of(outputs)) return Value(*tensor);
+  Value out = outputs;
+  if (out.is_list())
+    for (Value& item : out.as_list().items) item = detached(item, foreign);
+  if (out.is_dict())
+    for (auto& [key, item] : out.as_dict()) item = detached(item, foreign);
+  if (out.is_opaque() && foreign) return foreign_ops().detach(out);
+  return out;
+}
+
 std::int64_t batch_count(const Value& targets) {
   auto t = tensor_of(targets);
   return t && t->dim() > 0 ? t->size(0) : 1;
@@ -158,10 +170,11 @@ void Model::optimize(const Value& loss) {
 
 Value Model::step(const Value& batch) {
   auto [inputs, targets] = split_batch(batch);
-  Value outputs = forward(inputs);
+  Value given = forward(inputs);
   if (observer) observer("after_forward");
-  Value value = loss(outputs, targets);
+  Value value = loss(given, targets);
   optimize(value);
+  outputs = keep_outputs ? detached(given, foreign()) : Value();
   if (auto number = tensor_of(value))
     return Value(Dict{{"loss", Value(*number)}});
   return Value(Dict{{"loss", foreign() ? foreign_ops().detach(value) : value}});

@@ -75,6 +75,10 @@ class PTUTILS_API Model : public Module {
   bool foreign() const;
 
   ModulePtr net, criterion, optimizer;
+  /// Whether step() keeps what forward gave, without its graph. A session sets
+  /// it where data requests may depend on it.
+  bool keep_outputs = false;
+  Value outputs;  ///< of the last step, where kept; not part of the state
   /// Told "after_forward" and "after_backward" in a step, when somebody
   /// listens.
   std::function<void(std::string_view moment)> observer;

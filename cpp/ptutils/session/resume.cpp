@@ -183,7 +183,7 @@ std::vector<Change> Session::restore(const RunRecord& before,
     add_positions(change, state);
   }
   load_checked(held_back(state), changes);
-  if (options_.dataprovider)
+  if (options_.dataprovider && !options_.dataprovider->makes_requests())
     set_steps_left(options_.dataprovider->provide(Value("train"))->remaining());
   history_ = store_->load_history();
   attempt_ = before.attempts.back().attempt;

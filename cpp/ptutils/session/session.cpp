@@ -89,6 +89,8 @@ void Session::fields(Fields& f) {
   f(
       "streams", [] { return save_streams(); },
       [](const Value& v) { load_streams(v); });
+  if (options_.dataprovider && options_.dataprovider->makes_requests())
+    f("request", request_);
   // Present from the first loop on; a state that has it may come earlier.
   f(
       "loader",

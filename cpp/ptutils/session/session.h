@@ -254,6 +254,9 @@ class PTUTILS_API Session : public Module {
   void begin_attempt(std::int64_t attempt, std::int64_t from_step,
                      const char* kind);
   void train_loop(std::int64_t limit);
+  std::int64_t train_length();
+  std::shared_ptr<data::Loader> train_loader();
+  void ask_for_data();
   bool validate_due();
   bool validate_rest();
   bool validate(const std::string& phase);
@@ -288,6 +291,7 @@ class PTUTILS_API Session : public Module {
 
   Options options_;
   SessionSettings settings_;
+  Value request_;  // what the next step's data are to be, where asked
   Progress progress_;
   std::int64_t attempt_ = 0;
   std::int64_t last_saved_step_ = -1;

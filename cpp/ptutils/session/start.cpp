@@ -169,9 +169,8 @@ bool Session::prepare(const std::optional<RunRecord>& before, Mode mode) {
   unraised_edits_ = List();
   ended_before_.reset();
   pending_.clear();
-  if (options_.dataprovider)
-    set_steps_per_epoch(
-        options_.dataprovider->provide(Value("train"))->length());
+  request_ = Value();
+  if (options_.dataprovider) set_steps_per_epoch(train_length());
   std::optional<CheckpointInfo> from;
   if (before && mode != Mode::kRestart) from = store_->newest(before->attempts);
   if (before && !from && mode == Mode::kResume)

@@ -13,6 +13,7 @@ from .._core import (
     MNIST,
     ArrayDataset,
     ArrayReader,
+    BatchInfo,
     BatchSampler,
     BlockShuffleSampler,
     BucketBatchSampler,
@@ -26,6 +27,7 @@ from .._core import (
     HDF5Reader,
     ImageFolder,
     ImageFolderReader,
+    JoinedLoader,
     JSONLinesReader,
     LMDBReader,
     Loader,
@@ -39,6 +41,7 @@ from .._core import (
     TFRecordReader,
     WeightedRandomSampler,
     ZipDataset,
+    batch_info,
     random_split,
 )
 from .._unknown import attributes_of
@@ -46,6 +49,8 @@ from . import _shown as _shown
 from . import transforms as transforms
 from ._cifar import CIFAR10, CIFAR10Reader
 from ._imagenet import ImageNet
+from ._iterable import IterableDataset
+from ._splits import SplitProvider
 
 __all__ = [
     "CIFAR10",
@@ -54,6 +59,7 @@ __all__ = [
     "ArrayReader",
     "CachedDataset",
     "CIFAR10Reader",
+    "BatchInfo",
     "BatchSampler",
     "BlockShuffleSampler",
     "BucketBatchSampler",
@@ -67,6 +73,8 @@ __all__ = [
     "ImageFolder",
     "ImageFolderReader",
     "ImageNet",
+    "IterableDataset",
+    "JoinedLoader",
     "JSONLinesReader",
     "LMDBReader",
     "Loader",
@@ -76,6 +84,8 @@ __all__ = [
     "SequentialSampler",
     "Subset",
     "ZipDataset",
+    "SplitProvider",
+    "batch_info",
     "random_split",
     "TFRecordReader",
     "StratifiedSampler",

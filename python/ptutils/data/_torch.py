@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import _core
 from ..errors import WrongType, WrongValue
+from ._iterable import IterableDataset
 from ._samplers import LoaderBatches
 
 
@@ -129,6 +130,8 @@ def loader(ours: Any) -> Any:
     }
     if batches is not None and not isinstance(batches, LoaderBatches):
         options = {"batch_sampler": EpochBatches(ours)}
+    if isinstance(ours.dataset, IterableDataset):
+        options.pop("sampler")
     return DataLoader(
         ours.dataset,
         **options,

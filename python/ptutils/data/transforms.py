@@ -18,6 +18,7 @@ import inspect
 from typing import Any
 
 from .._core import (
+    Branch,
     Cast,
     CenterCrop,
     ColorJitter,
@@ -32,10 +33,12 @@ from .._core import (
     ToCHW,
     ToFloat,
     Transform,
+    Vocabulary,
 )
 from .._unknown import attributes_of
 
 __all__ = [
+    "Branch",
     "Cast",
     "CenterCrop",
     "ColorJitter",
@@ -50,6 +53,7 @@ __all__ = [
     "ToCHW",
     "ToFloat",
     "Transform",
+    "Vocabulary",
 ]
 __getattr__ = attributes_of(__name__, __all__)
 

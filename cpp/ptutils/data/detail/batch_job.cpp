@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "ptutils/data/detail/batch_builder.h"
+#include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/buffers.h"
 #include "ptutils/data/detail/sample_error.h"
 #include "ptutils/data/loader.h"
@@ -65,6 +67,14 @@ Loaded BatchJob::load(const Plan& plan, std::int64_t batch,
   const Stopwatch watch;
   BufferLog log;
   Loaded out;
+  const BatchInfo info{plan.seed, plan.epoch, batch, plan.requests.of(batch)};
+  const BatchScope scope(info);
+  if (plan.feed) {
+    make_next(plan, reuse, out);
+    out.recyclable = log.covers(out.batch);
+    out.spent = watch.spent();
+    return out;
+  }
   Draw draw = drawn(plan, batch);
   while (!draw.indices.empty()) {
     try {
@@ -78,6 +88,58 @@ Loaded BatchJob::load(const Plan& plan, std::int64_t batch,
   out.recyclable = log.covers(out.batch);
   out.spent = watch.spent();
   return out;
+}
+
+/// The next batch of the plan's feed.
+void BatchJob::make_next(const Plan& plan, const Value& reuse,
+                         Loaded& out) const {
+  const std::int64_t first = plan.feed->drawn();
+  std::vector<Value> samples = plan.feed->take(plan.batch_size);
+  out.stream = plan.feed->state();
+  if (static_cast<std::int64_t>(samples.size()) < smallest) {
+    out.ended = true;
+    return;
+  }
+  out.batch = make_of(std::move(samples), plan, first, reuse, out);
+}
+
+Value BatchJob::make_of(std::vector<Value>&& samples, const Plan& plan,
+                        std::int64_t first, const Value& reuse,
+                        Loaded& out) const {
+  const FieldChains& chains = dataset->chains();
+  std::vector<Value> made;
+  std::vector<Random> random;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const std::int64_t number = first + static_cast<std::int64_t>(i);
+    const Random mine = plan.stream.at(static_cast<std::uint64_t>(plan.epoch),
+                                       static_cast<std::uint64_t>(number));
+    try {
+      // Those that may be left out are tried by themselves.
+      if (skips_errors || collate || !batched)
+        samples[i] = chains.apply(std::move(samples[i]), mine);
+    } catch (...) {
+      if (!skips_errors) rethrow_in_sample(number);
+      out.left_out.push_back({number, text_of_error()});
+      continue;
+    }
+    made.push_back(std::move(samples[i]));
+    random.push_back(mine);
+  }
+  out.samples = static_cast<std::int64_t>(made.size());
+  if (made.empty()) return {};
+  if (collate) return (*collate)(std::move(made));
+  if (!batched) return std::move(made[0]);
+  static const FieldChains kNone;
+  BatchBuilder batch(made.size(), skips_errors ? kNone : chains,
+                     dataset->origin(), reuse);
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    try {
+      batch.add(std::move(made[i]), random[i]);
+    } catch (...) {
+      rethrow_in_sample(first + static_cast<std::int64_t>(i));
+    }
+  }
+  return batch.finish();
 }
 
 Value BatchJob::sample(const Draw& draw, std::size_t i) const {

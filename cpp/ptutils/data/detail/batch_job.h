@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/detail/feed.h"
+#include "ptutils/data/detail/requests.h"
 #include "ptutils/data/detail/spent.h"
 #include "ptutils/data/sampler.h"
 
@@ -20,7 +22,10 @@ struct Plan {
   std::vector<std::int64_t> ends;  ///< of a batch sampler's; else empty
   std::int64_t batches = 0;
   std::int64_t epoch = 0;
-  Random stream;  ///< of the samples
+  std::uint64_t seed = 0;
+  Random stream;               ///< of the samples
+  std::shared_ptr<Feed> feed;  ///< of an iterable data set; else null
+  Requests requests;
 
   std::vector<std::int64_t> indices(std::int64_t batch) const;
 };
@@ -37,6 +42,8 @@ struct Loaded {
   Value batch;
   bool recyclable = false;   ///< all of it is in memory of buffer()
   std::int64_t samples = 0;  ///< 0: all were left out, there is no batch
+  bool ended = false;        ///< a feed had no batch any more
+  Value stream;              ///< a feed's state behind it
   std::vector<LeftOut> left_out;
   Spent spent;
 };
@@ -51,6 +58,7 @@ struct BatchJob {
   bool draws_random = true;
   bool batched = true;
   bool skips_errors = false;
+  std::int64_t smallest = 1;  ///< a feed's batches of fewer are dropped
   std::function<void(int)> worker_init;
 
   Loaded load(const Plan& plan, std::int64_t batch, const Value& reuse) const;
@@ -63,6 +71,9 @@ struct BatchJob {
   };
   Draw drawn(const Plan& plan, std::int64_t batch) const;
   Value make(const Draw& draw, const Value& reuse) const;
+  void make_next(const Plan& plan, const Value& reuse, Loaded& out) const;
+  Value make_of(std::vector<Value>&& samples, const Plan& plan,
+                std::int64_t first, const Value& reuse, Loaded& out) const;
   Value sample(const Draw& draw, std::size_t i) const;
   bool leave_out(Draw& draw, std::vector<LeftOut>& out) const;
 };

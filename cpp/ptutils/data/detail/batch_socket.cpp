@@ -21,6 +21,9 @@ struct RequestHead {
   std::uint64_t indices;
   std::uint64_t random;
   std::uint64_t freed;
+  std::uint64_t seed;
+  std::int64_t epoch, batch;
+  std::uint64_t text_bytes, data_bytes;  // of what the batch is to answer
 };
 
 [[noreturn]] void gone(const char* what) {
@@ -106,10 +109,44 @@ int BatchSocket::receive_with(std::span<std::byte> bytes) {
   return descriptor;
 }
 
+namespace {
+
+/// A value as bytes; null: none.
+struct Packed {
+  std::string text;
+  std::vector<std::byte> data;
+};
+
+Packed packed(const Value& value) {
+  if (value.is_null()) return {};
+  std::vector<Tensor> tensors;
+  std::vector<std::size_t> offsets;
+  Layout layout = layout_of(value, tensors, offsets);
+  Packed out{std::move(layout.text), std::vector<std::byte>(layout.bytes)};
+  const auto storage = Storage::wrap(out.data.data(), out.data.size(), nullptr);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    Tensor::view_bytes(storage, tensors[i].dtype(), tensors[i].shape(),
+                       offsets[i])
+        .copy_from(tensors[i]);
+  return out;
+}
+
+}  // namespace
+
 void send_request(BatchSocket& socket, const Request& request) {
-  const RequestHead head{request.indices.size(), request.random.size(),
-                         request.freed.size()};
+  const BatchInfo& info = request.info;
+  const Packed asked = packed(info.request);
+  const RequestHead head{request.indices.size(),
+                         request.random.size(),
+                         request.freed.size(),
+                         info.seed,
+                         info.epoch,
+                         info.batch,
+                         asked.text.size(),
+                         asked.data.size()};
   socket.send(std::as_bytes(std::span(&head, 1)));
+  socket.send(std::as_bytes(std::span(asked.text)));
+  socket.send(asked.data);
   socket.send_items(std::span(request.indices));
   std::vector<std::uint64_t> streams;
   for (const Random& random : request.random) {
@@ -124,6 +161,14 @@ bool receive_request(BatchSocket& socket, Request& request) {
   RequestHead head{};
   if (!socket.receive_or_end(std::as_writable_bytes(std::span(&head, 1))))
     return false;
+  std::string text(head.text_bytes, '\0');
+  socket.receive(std::as_writable_bytes(std::span(text)));
+  auto data = std::make_shared<std::vector<std::byte>>(head.data_bytes);
+  socket.receive(*data);
+  request.info = {head.seed, head.epoch, head.batch, Value()};
+  if (!text.empty())
+    request.info.request =
+        batch_in(text, Storage::wrap(data->data(), data->size(), data));
   request.indices = socket.receive_items<std::int64_t>(head.indices);
   const auto streams = socket.receive_items<std::uint64_t>(2 * head.random);
   request.random.clear();

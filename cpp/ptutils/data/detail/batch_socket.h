@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ptutils/data/dataset.h"
 #include "ptutils/module/value.h"
 #include "ptutils/tensor/random.h"
 
@@ -49,6 +50,7 @@ class BatchSocket {
 };
 
 struct Request {
+  BatchInfo info;
   std::vector<std::int64_t> indices;
   std::vector<Random> random;  // one each, or none
   std::vector<std::uint32_t> freed;

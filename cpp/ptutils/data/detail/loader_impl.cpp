@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "ptutils/common/log.h"
@@ -70,7 +71,8 @@ void DataLoader::Impl::set_job(std::shared_ptr<Dataset> dataset,
   bool random = dataset && dataset->draws_random();
   job = std::make_shared<const detail::BatchJob>(detail::BatchJob{
       std::move(dataset), std::move(collate), random, options.batched,
-      options.on_error == "skip", options.worker_init});
+      options.on_error == "skip", options.drop_last ? options.batch_size : 1,
+      options.worker_init});
 }
 
 DataLoader::Impl::Impl(std::shared_ptr<Dataset> dataset, Options options_)
@@ -83,6 +85,8 @@ DataLoader::Impl::Impl(std::shared_ptr<Dataset> dataset, Options options_)
   position.seed = options.seed;
   sampler = std::move(options.sampler);  // one owner: see fields()
   batch_sampler = std::move(options.batch_sampler);
+  if (job->dataset->is_iterable())
+    detail::check_iterable(options, sampler || batch_sampler);
   if (!sampler && options.shuffle.value_or(false))
     sampler = std::make_shared<RandomSampler>();
   if (!sampler) sampler = std::make_shared<SequentialSampler>();
@@ -103,19 +107,23 @@ void DataLoader::Impl::set_position(std::int64_t epoch, std::int64_t batch) {
   move([&](Position& p) { p.epoch = epoch, p.batch = batch, p.skipped = 0; });
 }
 
-/// Those that an epoch gives.
+/// Those that an epoch gives; < 0: nobody knows.
 std::int64_t DataLoader::Impl::samples() const {
+  if (job->dataset->is_iterable()) return -1;
   return sampler->count(detail::size_of(*job->dataset));
 }
 
 std::int64_t DataLoader::Impl::given(const Position& p) const {
-  return p.batch == 0
-             ? p.skipped
-             : std::min(p.skipped + p.batch * options.batch_size, samples());
+  if (p.batch == 0) return p.skipped;
+  const std::int64_t full = p.skipped + p.batch * options.batch_size;
+  const std::int64_t all = samples();
+  return all < 0 ? full : std::min(full, all);
 }
 
-/// Batches of the epoch, from the position's first sample on.
+/// Batches of the epoch, from the position's first sample on; < 0: nobody
+/// knows.
 std::int64_t DataLoader::Impl::batches_from(const Position& p) const {
+  if (job->dataset->is_iterable()) return -1;
   if (!batch_sampler)
     return detail::batches_of(std::max<std::int64_t>(samples() - p.skipped, 0),
                               options);
@@ -140,7 +148,7 @@ void DataLoader::Impl::set_given(std::int64_t count) {
 /// After a load: a place in the order of other data is none in this.
 void DataLoader::Impl::check_samples() {
   const auto before = std::exchange(samples_before, std::nullopt);
-  if (!before || !job->dataset) return;
+  if (!before || !job->dataset || job->dataset->is_iterable()) return;
   const std::int64_t have = detail::size_of(*job->dataset);
   if (*before == have) return;
   const Position here = now();
@@ -205,12 +213,43 @@ void DataLoader::Impl::refresh() {
       planned_sampler != order_source() || wanted.moves != at.moves)
     invalidate();
   at = wanted;
-  if (!plan) plan_epoch();
+  if (!plan)
+    plan_epoch();
+  else
+    follow_requests();
+}
+
+/// Batches that were not begun answer what was asked for meanwhile.
+void DataLoader::Impl::follow_requests() {
+  detail::Requests asked;
+  {
+    std::lock_guard lock(mutex);
+    if (planned_requests == requested) return;
+    planned_requests = requested;
+    asked = requests;
+  }
+  auto made = std::make_shared<detail::Plan>(*plan);
+  made->requests = std::move(asked);
+  plan = std::move(made);
+  auto mine = current();
+  if (!mine || !mine->seeked) return;
+  if (mine->limited && (lag() > 0 || plan->feed)) {
+    mine->follow(plan);
+  } else {  // what is ahead may be for what was asked before
+    mine->limit(lag());
+    mine->seeked = false;
+  }
 }
 
 void DataLoader::Impl::plan_epoch() {
   auto made = std::make_shared<detail::Plan>();
-  if (batch_sampler) {
+  if (job->dataset->is_iterable()) {
+    made->batch_size = options.batch_size;
+    made->batches = std::numeric_limits<std::int64_t>::max() / 2;
+    made->feed = std::make_shared<detail::Feed>(
+        job->dataset, Random::named(at.seed, "samples"), at.epoch,
+        at.skipped + at.batch * options.batch_size, at.stream);
+  } else if (batch_sampler) {
     Batches given =
         checked_batches(*batch_sampler, *job->dataset, at.seed, at.epoch);
     made->order = std::move(given.order);
@@ -224,7 +263,13 @@ void DataLoader::Impl::plan_epoch() {
         detail::batches_of(made->order.size() - made->first, options);
   }
   made->epoch = at.epoch;
+  made->seed = at.seed;
   made->stream = Random::named(at.seed, "samples");
+  {
+    std::lock_guard lock(mutex);
+    made->requests = requests;
+    planned_requests = requested;
+  }
   if (at.batch > made->batches)
     log::warning("DataLoader: the position is batch ", at.batch,
                  " of an epoch of ", made->batches, "; the epoch ends here");
@@ -245,6 +290,7 @@ bool DataLoader::Impl::threaded() const {
 }
 
 int DataLoader::Impl::wanted_threads() const {
+  if (job->dataset->is_iterable()) return 1;  // one after another
   if (options.num_workers) return static_cast<int>(*options.num_workers);
   if (options.workers == "process") return std::clamp(thread_budget(), 1, 8);
   return is_python ? 1 : std::clamp(thread_budget() - 1, 1, 4);
@@ -259,6 +305,8 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
     mine = detail::Workers::start(doing, threads,
                                   threads * options.prefetch_factor);
     if (!mine) return nullptr;
+    if (plan->feed || options.lag || !plan->requests.last().is_null())
+      mine->limit(lag());
     log::debug("DataLoader: ", mine->threads(), " ", options.workers,
                "(s) load batches");
     std::lock_guard lock(mutex);
@@ -306,24 +354,37 @@ bool DataLoader::Impl::advance(Value& batch) {
 /// As advance(); `empty`: all of the batch's samples were left out.
 bool DataLoader::Impl::step(Value& batch, bool& empty) {
   refresh();
-  const bool more = at.batch < plan->batches;
+  bool more = at.batch < plan->batches;
   empty = false;
+  Value stream;
   if (more) {
     const Clock::time_point begin = Clock::now();
-    detail::Loaded loaded = load();
+    detail::Loaded loaded;
+    try {
+      loaded = load();
+    } catch (...) {
+      if (plan->feed) invalidate();  // a source that failed begins again
+      throw;
+    }
     note(loaded, begin);
-    empty = loaded.samples == 0;
+    more = !loaded.ended;
+    empty = more && loaded.samples == 0;
+    stream = std::move(loaded.stream);
     batch = std::move(loaded.batch);
     mark_origin(batch);
-  } else {
+  }
+  if (!more) {
     invalidate();
     if (!options.persistent_workers.value_or(true)) stop_workers(patience());
   }
   std::lock_guard lock(mutex);
   if (position.moves != at.moves) return more;
   position.batch = more ? at.batch + 1 : 0;
-  if (!more) ++position.epoch, position.skipped = 0;
-  return more;
+  position.stream = more ? std::move(stream) : Value();
+  if (more) return true;
+  ++position.epoch, position.skipped = 0;
+  requests.end_epoch();
+  return false;
 }
 
 /// Adds to the report.

@@ -18,6 +18,7 @@ struct Position {
   std::int64_t epoch = 0;
   std::int64_t batch = 0;
   std::int64_t skipped = 0;  // samples before the first batch of the epoch
+  Value stream;              // there, of an iterable data set that tells it
   std::uint64_t moves = 0;
 };
 
@@ -35,6 +36,8 @@ Batches checked_batches(BatchSampler& sampler, const Dataset& dataset,
                         std::uint64_t seed, std::int64_t epoch);
 /// Kind::kValue for options that contradict each other.
 void check_options(const DataLoader::Options& options);
+/// And for those that only samples with an index can have.
+void check_iterable(const DataLoader::Options& options, bool sampled);
 
 }  // namespace detail
 
@@ -63,6 +66,10 @@ struct DataLoader::Impl {
   void invalidate();
   void refresh();
   void plan_epoch();
+  void follow_requests();
+  std::int64_t lag() const {
+    return options.lag.value_or(options.prefetch_factor);
+  }
   const Module* order_source() const;
   bool threaded() const;
   int wanted_threads() const;
@@ -88,6 +95,8 @@ struct DataLoader::Impl {
 
   mutable std::mutex mutex;  // held for no longer than it takes to copy these:
   Position position;
+  detail::Requests requests;
+  std::uint64_t requested = 0;  // times that they changed
   std::optional<Origin> output;
   std::shared_ptr<detail::Workers> workers;
   const detail::BatchJob* workers_of = nullptr;  // the job that they began with
@@ -98,6 +107,7 @@ struct DataLoader::Impl {
   std::shared_ptr<const detail::Plan> plan;  // of `at`; null: not made yet
   const Dataset* planned_dataset = nullptr;
   const Module* planned_sampler = nullptr;
+  std::uint64_t planned_requests = 0;
   std::optional<detail::Clock::time_point> gave;  // the last batch, when
   detail::RecycleBin bin{2};
   bool worth_threads = false;  // measured, where num_workers says nothing
@@ -108,6 +118,8 @@ template <class F>
 void DataLoader::Impl::move(F&& change) {
   {
     std::lock_guard lock(mutex);
+    position.stream = Value();
+    requests.end_epoch();
     change(position);
     ++position.moves;
   }

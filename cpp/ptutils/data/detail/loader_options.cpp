@@ -115,10 +115,26 @@ void check_options(const DataLoader::Options& o) {
        "multiprocessing_context='", o.start_method,
        "' says how processes are started: give workers='process', too (else "
        "workers are threads)");
+  const std::int64_t depth =
+      o.prefetch_factor * std::max<std::int64_t>(o.num_workers.value_or(1), 1);
+  want(!o.lag || (*o.lag >= 0 && *o.lag <= depth), "lag=", o.lag.value_or(0),
+       "; give 0 to ", depth,
+       ", the batches that are loaded ahead (prefetch_factor a worker)");
   want(o.on_error == "raise" || o.on_error == "skip", "on_error='", o.on_error,
        "'", did_you_mean(o.on_error, {"raise", "skip"}));
   want(!o.persistent_workers.value_or(false) || o.num_workers.value_or(1) > 0,
        "persistent_workers=True with num_workers=0: there are no threads");
+}
+
+void check_iterable(const DataLoader::Options& o, bool sampled) {
+  auto refuse = [](const char* what) {
+    fail(Kind::kValue, kOptions, what,
+         " with a data set whose samples come one after another, and have no "
+         "index");
+  };
+  if (o.shuffle.value_or(false)) refuse("shuffle=True");
+  if (sampled) refuse("a sampler");
+  if (o.workers == "process") refuse("workers='process'");
 }
 
 std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o) {

@@ -26,6 +26,7 @@ struct Workers::Shared {
   Shared(std::shared_ptr<const BatchJob> job_, std::int64_t ahead_)
       : job(std::move(job_)),
         ahead(ahead_),
+        limit(ahead_),
         slots(static_cast<std::size_t>(ahead_)),
         bin(static_cast<std::size_t>(ahead_) + 2) {
     job->dataset->running.fetch_add(1);
@@ -37,7 +38,9 @@ struct Workers::Shared {
   void work(int number);
   void stop();
   bool wanted() const {
-    return plan && issued < plan->batches && issued < taken + ahead;
+    return plan && issued < plan->batches &&
+           issued <
+               taken + (awaited ? std::max<std::int64_t>(limit, 1) : limit);
   }
   Slot& slot(std::int64_t batch) {
     return slots[static_cast<std::size_t>(batch % ahead)];
@@ -45,6 +48,8 @@ struct Workers::Shared {
 
   const std::shared_ptr<const BatchJob> job;
   const std::int64_t ahead;  // batches loaded before they are taken
+  std::int64_t limit;        // of them, those that may be begun: up to `ahead`
+  bool awaited = false;      // the consumer waits for one
   std::mutex mutex;
   std::condition_variable work_came, batch_came;
   std::shared_ptr<const Plan> plan;
@@ -163,6 +168,17 @@ void Workers::seek(std::shared_ptr<const Plan> plan, std::int64_t batch) {
   shared_->work_came.notify_all();
 }
 
+void Workers::limit(std::int64_t ahead) {
+  std::lock_guard lock(shared_->mutex);
+  shared_->limit = std::min(ahead, shared_->ahead);
+  limited = true;
+}
+
+void Workers::follow(std::shared_ptr<const Plan> plan) {
+  std::lock_guard lock(shared_->mutex);
+  if (!shared_->stopping) shared_->plan.swap(plan);
+}
+
 Workers::Taken Workers::take(double timeout) {
   std::optional<std::chrono::steady_clock::duration> limit;
   if (timeout > 0)
@@ -173,9 +189,12 @@ Workers::Taken Workers::take(double timeout) {
   Value unwanted;
   {
     std::unique_lock lock(s.mutex);
+    s.awaited = s.limit == 0;
+    if (s.awaited) s.work_came.notify_one();
     bool came = ptutils::wait(
         s.batch_came, lock,
         [&s] { return s.stopping || s.slot(s.taken).ready; }, limit);
+    s.awaited = false;
     if (s.stopping || !came) {
       bool stopping = s.stopping;
       std::int64_t batch = s.taken;

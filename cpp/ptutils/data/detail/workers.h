@@ -19,6 +19,11 @@ class Workers {
   /// nullptr when not one thread could be started (or the process ends).
   static std::unique_ptr<Workers> start(std::shared_ptr<const BatchJob> job,
                                         int threads, std::int64_t ahead);
+  /// No more than so many batches ahead; 0: each when it is taken.
+  void limit(std::int64_t ahead);
+  bool limited = false;  ///< the consumer's note: limit() was called
+  /// In the place of the plan, for batches that were not begun.
+  void follow(std::shared_ptr<const Plan> plan);
   /// Ends the threads. Those that are still busy after `grace` (in another
   /// language they may wait for the very lock that the caller holds) end on
   /// their own, and the shutdown list waits for them.

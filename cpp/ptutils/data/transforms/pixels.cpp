@@ -18,38 +18,7 @@ Value Transform::call(const Value& arguments) {
   return sample.value();
 }
 
-void apply_chain(const Chain& chain, Pending& sample, const Random& random) {
-  for (std::size_t i = 0; i < chain.size(); ++i)
-    chain[i]->apply(sample, chain[i]->draws_random() ? random.at(i) : Random());
-}
-
 namespace transforms {
-
-void Compose::apply(Pending& sample, Random random) {
-  apply_chain(chain_, sample, random);
-}
-
-bool Compose::draws_random() const {
-  return std::any_of(chain_.begin(), chain_.end(),
-                     [](const auto& t) { return t->draws_random(); });
-}
-
-bool Compose::is_python() const {
-  return std::any_of(chain_.begin(), chain_.end(),
-                     [](const auto& t) { return t->is_python(); });
-}
-
-void Compose::fields(Fields& f) {
-  for (std::size_t i = 0; i < chain_.size(); ++i)
-    f(std::to_string(i), chain_[i]);
-}
-
-Value Compose::to_config() {
-  List out;
-  for (const auto& transform : chain_)
-    out.items.push_back(transform->to_config());
-  return Dict{{"func", class_name()}, {"transforms", std::move(out)}};
-}
 
 void ToCHW::apply(Pending& sample, Random) {
   const auto dims = sample.shape().size();

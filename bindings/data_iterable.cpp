@@ -1,0 +1,227 @@
+#include <pybind11/stl.h>
+
+#include "casters/value.h"
+#include "data.h"
+#include "errors.h"
+#include "ptutils/formats/flatten.h"
+#include "py_dataset.h"
+
+// Data sets whose samples come one after another.
+
+namespace ptutils::bindings {
+
+namespace {
+
+using data::Dataset;
+using data::IterableDataset;
+using data::SampleStream;
+
+/// An iterator of Python's. One with state_dict and load_state_dict is put back
+/// by these; others begin again, and skip.
+class PythonStream final : public SampleStream {
+ public:
+  PythonStream(py::object iterator, SeenOrigin& origin)
+      : iterator_(std::make_shared<PyOpaque>(std::move(iterator))),
+        origin_(origin) {}
+
+  bool next(Value& sample) override {
+    check_running();
+    py::gil_scoped_acquire gil;
+    PyObject* given = PyIter_Next(iterator_->object());
+    if (given) {
+      sample = to_value(py::reinterpret_steal<py::object>(given), "sample");
+      origin_.note(sample);
+      ++given_;
+      return true;
+    }
+    if (!PyErr_Occurred()) return false;
+    py::error_already_set error;
+    error.value().attr("add_note")(str("in sample ", given_));
+    throw error;
+  }
+  bool skip(std::int64_t count) override {
+    given_ += count;
+    check_running();
+    py::gil_scoped_acquire gil;
+    while (count-- > 0) {
+      PyObject* given = PyIter_Next(iterator_->object());
+      if (!given && PyErr_Occurred()) throw py::error_already_set();
+      if (!given) return false;
+      Py_DECREF(given);
+    }
+    return true;
+  }
+  Value state() override {
+    check_running();
+    py::gil_scoped_acquire gil;
+    py::handle iterator = iterator_->object();
+    if (!py::hasattr(iterator, "state_dict") ||
+        !py::hasattr(iterator, "load_state_dict"))
+      return {};
+    Value out = to_value(iterator.attr("state_dict")(), "state_dict").clone();
+    flatten(out, "the state of a data source: ", false);  // data alone
+    return out;
+  }
+  void load_state(const Value& state) override {
+    py::gil_scoped_acquire gil;
+    py::handle iterator = iterator_->object();
+    if (!py::hasattr(iterator, "load_state_dict"))
+      return SampleStream::load_state(state);
+    iterator.attr("load_state_dict")(bindings::to_python(state.clone()));
+  }
+
+ private:
+  std::shared_ptr<PyOpaque> iterator_;
+  SeenOrigin& origin_;
+  std::int64_t given_ = 0;
+};
+
+/// Any iterable, or a function of no arguments that gives one.
+class WrappedIterable final : public IterableDataset, public PyHolder {
+ public:
+  explicit WrappedIterable(py::object object) : PyHolder(std::move(object)) {
+    if (is_torch_dataset(handle())) origin_.set(Origin::kTorch);
+    once_ = PyIter_Check(handle().ptr()) &&
+            py::object(handle().attr("__iter__")()).is(handle()) &&
+            !py::hasattr(handle(), "load_state_dict");
+  }
+  std::string class_name() const override {
+    py::gil_scoped_acquire gil;
+    return python_class_name(object());
+  }
+  std::unique_ptr<SampleStream> iterate(const Random&, std::int64_t) override {
+    check_running();
+    py::gil_scoped_acquire gil;
+    if (once_ && begun_)
+      fail(Kind::kState, "IterableDataset", "a ",
+           Py_TYPE(handle().ptr())->tp_name,
+           " gives its samples once, and an iteration over it has begun: give "
+           "the function that makes it, or an object whose iter() begins "
+           "again");
+    begun_ = true;
+    return of_user("data source", [&] {
+      const bool iterable = py::hasattr(handle(), "__iter__");
+      return python_stream(iterable ? py::object(handle().attr("__iter__")())
+                                    : py::object(handle()()),
+                           origin_);
+    });
+  }
+  Value to_config() override {
+    fail(Kind::kState, class_name(),
+         "cannot say its configuration: it is no ptutils.data.Dataset");
+  }
+  bool is_python() const override { return true; }
+  Origin origin() const override { return origin_.get(); }
+
+ private:
+  SeenOrigin origin_;
+  bool once_ = false;
+  bool begun_ = false;  // under the GIL
+};
+
+/// A `for` over samples outside of a loader: with their preprocessor.
+struct SampleIteration {
+  std::shared_ptr<Dataset> dataset;
+  std::unique_ptr<SampleStream> samples;
+  Random stream;
+  std::uint64_t given = 0;
+
+  py::object next() {
+    Value sample;
+    {
+      py::gil_scoped_release release;
+      if (!samples->next(sample)) throw py::stop_iteration();
+      sample = dataset->processed(std::move(sample), stream.at(0, given++));
+    }
+    return bindings::to_python(sample);
+  }
+};
+
+const char* const kDoc =
+    "Samples that come one after another, and have no index: a subclass's "
+    "__iter__, begun anew each epoch, or those of data_source (files, data "
+    "sets, iterables, generator functions) in order. A valid torch "
+    "IterableDataset, too.\n\n"
+    "One thread draws them, ahead of the loop. A loader that is put back in "
+    "mid-epoch begins the epoch again and skips, unless the iterator has "
+    "state_dict and load_state_dict. batch_info() tells seed and epoch.\n\n"
+    ">>> from ptutils.data import DataLoader, IterableDataset\n"
+    ">>> class Squares(IterableDataset):\n"
+    "...     def __iter__(self):\n"
+    "...         for i in range(5):\n"
+    "...             yield i * i\n"
+    ">>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]\n"
+    "[[0, 1], [4, 9], [16]]";
+
+}  // namespace
+
+std::unique_ptr<SampleStream> python_stream(const py::object& iterable,
+                                            SeenOrigin& origin) {
+  if (!py::hasattr(iterable, "__iter__") && !PyIter_Check(iterable.ptr()))
+    fail(Kind::kType, "IterableDataset", "gave ", with_article(iterable),
+         ", which cannot be iterated");
+  return std::make_unique<PythonStream>(
+      PyIter_Check(iterable.ptr()) ? iterable
+                                   : py::object(iterable.attr("__iter__")()),
+      origin);
+}
+
+std::shared_ptr<Dataset> iterable_in(py::handle object) {
+  const bool torchs =
+      is_instance_of(object, "torch.utils.data", "IterableDataset");
+  const bool indexed = py::hasattr(object, "__getitem__");
+  const bool gives = py::hasattr(object, "__iter__") ||
+                     PyFunction_Check(object.ptr()) ||
+                     PyMethod_Check(object.ptr());
+  if (PyType_Check(object.ptr()) || (!torchs && (indexed || !gives)))
+    return nullptr;
+  return std::make_shared<WrappedIterable>(
+      py::reinterpret_borrow<py::object>(object));
+}
+
+void def_iterable(py::module_& m) {
+  py::class_<data::BatchInfo>(
+      m, "BatchInfo",
+      "What a loader is making: seed, epoch, batch, and the request that it "
+      "answers (None: none was made).")
+      .def_readonly("seed", &data::BatchInfo::seed)
+      .def_readonly("epoch", &data::BatchInfo::epoch)
+      .def_readonly("batch", &data::BatchInfo::batch)
+      .def_property_readonly("request",
+                             [](const data::BatchInfo& self) {
+                               return bindings::to_python(self.request);
+                             })
+      .def("__repr__",
+           [](const data::BatchInfo& self) {
+             return str("BatchInfo(seed=", self.seed, ", epoch=", self.epoch,
+                        ", batch=", self.batch,
+                        ", request=", self.request.repr(60), ")");
+           })
+      .attr("__module__") = "ptutils.data";
+  m.def(
+      "batch_info",
+      []() -> std::optional<data::BatchInfo> {
+        const data::BatchInfo* info = data::batch_info();
+        if (!info) return {};
+        return *info;
+      },
+      "Of the batch that this thread makes, for data sets, transforms and "
+      "collate functions; None outside of a loader.");
+
+  py::class_<SampleIteration>(m, "_SampleIteration")
+      .def("__iter__", [](py::object self) { return self; })
+      .def("__next__", &SampleIteration::next);
+  auto cls =
+      bind_module<IterableDataset, Dataset, PyDataset<IterableDataset>, true>(
+          m, "IterableDataset", "ptutils.data", kDoc);
+  auto iterate = [](const py::object& self) {
+    auto dataset = py::cast<std::shared_ptr<Dataset>>(self);
+    SampleIteration out{dataset, nullptr, stream_outside(*dataset)};
+    out.samples = dataset->Dataset::iterate(out.stream, 0);
+    return out;
+  };
+  cls.def("__iter__", iterate);
+  cls.attr("__init__") = py::type::of<Dataset>().attr("__init__");
+}
+
+}  // namespace ptutils::bindings
