@@ -21,43 +21,35 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
-import torchvision.transforms as tv
 from common import Benchmark, Work
-from PIL import Image
+from loading import (
+    H5,
+    STD,
+    images_of,
+    our_hdf5,
+    our_jpegs,
+    torch_jpegs,
+    write_hdf5,
+    write_jpegs,
+)
 from tfrecord import example_pb2
 from tfrecord.tools.tfrecord2idx import create_index
+from tfrecord.torch.dataset import TFRecordDataset
 from tfrecord.writer import TFRecordWriter
 from torch.utils import data as torch_data
-from torchvision.datasets import ImageFolder as TorchImageFolder
 
 from ptutils.data import (
     ArrayReader,
     DataLoader,
     Dataset,
-    HDF5Reader,
-    ImageFolder,
     TFRecordReader,
 )
 from ptutils.data import transforms as T
 
 BATCH = 256
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 Loaders = dict[str, Iterable[Any]]
-
-
-def scene(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth colours, an edge and some noise: it packs as a photograph does."""
-    y, x = np.mgrid[:height, :width]
-    waves = [
-        np.sin(x / rng.uniform(4, 30) + c) * np.cos(y / rng.uniform(4, 30))
-        for c in range(3)
-    ]
-    out = 128 + 90 * np.stack(waves, -1) + rng.normal(0, 3, (height, width, 3))
-    out[height // 4 : height // 2, width // 3 : width // 2] = rng.integers(0, 256, 3)
-    return np.clip(out, 0, 255).astype(np.uint8)
 
 
 def torch_loaders(name: str, make: Callable[[], Any], batch: int = BATCH) -> Loaders:
@@ -126,40 +118,15 @@ def run(
             loader.close()
 
 
-class H5(torch_data.Dataset):
-    def __init__(self, path: Path, name: str, n: int, **options: Any) -> None:
-        self.path, self.name, self.n, self.options = path, name, n, options
-        self.images: Any = None
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, i: int) -> Any:
-        if self.images is None:
-            file = h5py.File(self.path, "r", **self.options)
-            self.images, self.labels = file[self.name], file["labels"]
-        image = torch.from_numpy(self.images[i]).permute(2, 0, 1)
-        return image.float() * (1 / 255), int(self.labels[i])
-
-
 def hdf5(bench: Benchmark, folder: Path, images: np.ndarray) -> None:
     path = folder / "a.h5"
     n = len(images)
-    with h5py.File(path, "w") as file:
-        for name, rows in (("one", 1), ("many", 32)):
-            chunks = (rows, *images.shape[1:])
-            file.create_dataset(name, data=images, chunks=chunks, compression="gzip")
-        file["labels"] = np.arange(n)
-
-    def ours(name: str, cache: int) -> Dataset:
-        reader = HDF5Reader([name, "labels"], cache_bytes=cache)
-        return Dataset(path, reader, {name: [T.ToCHW(), T.ToFloat(1 / 255)]})
-
+    write_hdf5(path, images)
     whole = {"rdcc_nbytes": 1 << 30, "rdcc_nslots": 100_003}
     run(
         bench,
         "A. HDF5, a sample a chunk",
-        our_loaders("ptutils", ours("one", 1))
+        our_loaders("ptutils", our_hdf5(path, "one"))
         | torch_loaders("h5py", lambda: H5(path, "one", n)),
         n,
         {"h5py": 4},
@@ -167,7 +134,7 @@ def hdf5(bench: Benchmark, folder: Path, images: np.ndarray) -> None:
     run(
         bench,
         "B. HDF5, 32 samples a chunk",
-        our_loaders("ptutils", ours("many", 1 << 30))
+        our_loaders("ptutils", our_hdf5(path, "many", 1 << 30))
         | torch_loaders("h5py", lambda: H5(path, "many", n))
         | torch_loaders("h5py, whole cache", lambda: H5(path, "many", n, **whole)),
         n,
@@ -199,6 +166,32 @@ class Records(torch_data.Dataset):
         return image, feature["label"].int64_list.value[0]
 
 
+def package_loaders(path: Path, index: Path) -> Loaders:
+    """The package's own data set: its index parts the file among workers, and a
+    queue of 1 024 shuffles."""
+
+    def ours(features: dict[str, Any]) -> tuple[Any, int]:
+        raw = np.frombuffer(features["image"], np.uint8).reshape(96, 96, 3)
+        return torch.from_numpy(raw.copy()), int(features["label"][0])
+
+    out: Loaders = {}
+    for workers in (0, 2):
+        data = TFRecordDataset(
+            str(path),
+            str(index),
+            {"image": "byte", "label": "int"},
+            shuffle_queue_size=1024,
+            transform=ours,
+        )
+        out[f"tfrecord, num_workers={workers}"] = torch_data.DataLoader(
+            data,
+            batch_size=BATCH,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+    return out
+
+
 def tfrecord(bench: Benchmark, folder: Path, images: np.ndarray) -> None:
     path, index = folder / "a.tfrecord", folder / "a.idx"
     writer = TFRecordWriter(str(path))
@@ -212,33 +205,20 @@ def tfrecord(bench: Benchmark, folder: Path, images: np.ndarray) -> None:
         bench,
         "C. TFRecord, indexed",
         our_loaders("ptutils", data)
-        | torch_loaders("tfrecord", lambda: Records(path, index)),
+        | torch_loaders("by index", lambda: Records(path, index))
+        | package_loaders(path, index),
         len(images),
-        {"tfrecord": 10},
+        {"tfrecord": 10, "by index": 10},
     )
 
 
 def jpeg(bench: Benchmark, folder: Path, given: Path | None) -> None:
-    root = given
-    if root is None:
-        root = folder / "jpeg"
-        rng = np.random.default_rng(1)
-        for i in range(96):
-            place = root / f"class{i % 4}"
-            place.mkdir(parents=True, exist_ok=True)
-            picture = Image.fromarray(scene(400, 500, rng))
-            picture.save(place / f"{i:03}.jpg", quality=92)
-    chain = [T.Resize(256), T.CenterCrop(224), T.ToFloat(1 / 255)]
-    chain.append(T.Normalize(MEAN, STD))
-    theirs = tv.Compose(
-        [tv.Resize(256), tv.CenterCrop(224), tv.ToTensor(), tv.Normalize(MEAN, STD)]
-    )
-    full = ImageFolder(root, preprocessor=chain)
-    scaled = ImageFolder(root, preprocessor=chain, dct_scaling=True)
+    root = given or write_jpegs(folder / "jpeg")
+    full, scaled = our_jpegs(root), our_jpegs(root, dct_scaling=True)
     n = len(full)
 
     def torchs() -> Any:
-        return TorchImageFolder(str(root), transform=theirs)
+        return torch_jpegs(root)
 
     # The labels are classes: whole epochs are compared in order, by themselves.
     ours = next(iter(DataLoader(full, batch_size=n, num_workers=2)))[0]
@@ -311,9 +291,8 @@ def main() -> None:
 
     bench = Benchmark("data", "shuffled batches of files and pictures", more)
     folder = Path(tempfile.mkdtemp(prefix="ptutils-bench-", dir="/dev/shm"))
-    rng = np.random.default_rng(0)
     try:
-        images = np.stack([scene(96, 96, rng) for _ in range(4096)])
+        images = images_of(4096, 96)
         hdf5(bench, folder, images)
         tfrecord(bench, folder, images)
         jpeg(bench, folder, bench.options.jpeg)

@@ -313,7 +313,7 @@ void def_vocabulary(py::module_& m) {
       ">>> from ptutils.data import transforms as T\n"
       ">>> words = T.Vocabulary(['<pad>', '<unk>', 'the', 'cat'], length=4)\n"
       ">>> words('the black cat')\n"
-      "array([2, 1, 3, 0])\n"
+      "Tensor([2, 1, 3, 0])\n"
       ">>> words['cat'], len(words), 'dog' in words, words.words[2]\n"
       "(3, 4, False, 'the')");
   cls.def(py::init([](const py::object& given, std::int64_t length,

@@ -1593,7 +1593,7 @@ class Vocabulary(Transform):
     >>> from ptutils.data import transforms as T
     >>> words = T.Vocabulary(['<pad>', '<unk>', 'the', 'cat'], length=4)
     >>> words('the black cat')
-    array([2, 1, 3, 0])
+    Tensor([2, 1, 3, 0])
     >>> words['cat'], len(words), 'dog' in words, words.words[2]
     (3, 4, False, 'the')
     """

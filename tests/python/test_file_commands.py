@@ -127,7 +127,7 @@ def test_convert_and_diff_and_verify(tmp_path: Path) -> None:
     assert ptutils_(tmp_path, "diff", "a.npz", "a.pt").stdout == "no difference\n"
     done = ptutils_(tmp_path, "convert", "a.safetensors", "a.csv")
     assert done.returncode == 1 and "'net' is of type dict" in done.stderr
-    files = ["a.safetensors", "a.pt", "a.npz"]
+    files = ["a.safetensors", "a.tfrecord", "a.npz"]
     done = ptutils_(tmp_path, "verify", *files)
     assert done.returncode == 0 and done.stdout.count(": ok") == 3
     content = bytearray((tmp_path / "a.npz").read_bytes())

@@ -189,11 +189,9 @@ FULL = """
 import os, resource, signal, sys
 import numpy as np
 import ptutils as pt, ptutils.files, ptutils._pickle_codec
-try:
-    import torch
-except ImportError:
-    pass
 path = sys.argv[1]
+if path.endswith('.pt'):
+    import torch
 pt.save(path, np.ones(1) if path.endswith('npy') else {'old': 1})
 before = open(path, 'rb').read()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

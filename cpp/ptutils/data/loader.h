@@ -35,16 +35,17 @@ class PTUTILS_API Loader : public Module {
 };
 
 /// sampler -> batches of indices -> worker threads -> recycled buffers -> the
-/// consumer, in order. State: seed, epoch, batches and samples given in it, and
-/// of how many samples. Loaded with another batch size, it goes on behind the
-/// last sample that was given; with another number of samples the epoch begins
-/// again (a warning says so). Batches of a batch_sampler are counted alone
-/// (given is null). States without these two load as well. A batch is
-/// a Value with the sample's structure, tensors stacked; its buffers are used
-/// again once nobody holds them. An error of a sample ("… (in sample 37)") does
-/// not advance the position: the next call tries that batch again.
-/// Several threads may draw from it, each batch goes to one of them (next_of);
-/// its position may be read and set, and it may be closed, meanwhile.
+/// consumer, in order. State: seed, epoch, batches and samples given in it, of
+/// how many samples, the state of a stream of them, and what was requested.
+/// Loaded with another batch size, it goes on behind the last sample that was
+/// given; with another number of samples the epoch begins again (a warning says
+/// so). Batches of a batch_sampler are counted alone (given is null). States
+/// without these two load as well. A batch is a Value with the sample's
+/// structure, tensors stacked; its buffers are used again once nobody holds
+/// them. An error of a sample ("… (in sample 37)") does not advance the
+/// position: the next call tries that batch again. Several threads may draw
+/// from it, each batch goes to one of them (next_of); its position may be read
+/// and set, and it may be closed, meanwhile.
 class PTUTILS_API DataLoader : public Loader {
  public:
   struct Options {

@@ -22,7 +22,9 @@ _NOTE = "in worker process {id} (pid {pid}):\n{text}"
 def payload(dataset: Any, collate_fn: Any, worker_init_fn: Any, batched: bool) -> bytes:
     """What a worker needs, pickled."""
     try:
-        return pickle.dumps((dataset, collate_fn, worker_init_fn, batched))
+        return pickle.dumps(
+            (dataset, len(dataset), collate_fn, worker_init_fn, batched)
+        )
     except Exception as error:
         raise WrongType(
             f"[DataLoader] workers='process': {error}; the data set, collate_fn and "
@@ -57,7 +59,13 @@ def _run(its: socket.socket, content: bytes, worker_id: int) -> None:
 
     importlib.import_module("numpy.random")  # else loaded late, and not seeded
     try:
-        dataset, collate_fn, worker_init_fn, batched = pickle.loads(content)
+        dataset, size, collate_fn, worker_init_fn, batched = pickle.loads(content)
+        if len(dataset) != size:
+            raise WrongState(
+                f"[DataLoader] the data set has {len(dataset)} samples in a worker "
+                f"process, and {size} in the loader: its files have changed since; "
+                "make it anew"
+            )
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
         if worker_init_fn is not None:

@@ -93,9 +93,9 @@ TEST_CASE("a loader saved at any batch of two epochs goes on with the next") {
     Value batch;
     for (std::size_t done = 0; done <= all.size(); ++done) {
       Value state = running.state_dict();
-      CHECK(state.as_dict().keys() == std::vector<std::string>{"seed", "epoch",
-                                                               "batch", "given",
-                                                               "samples"});
+      CHECK(state.as_dict().keys() ==
+            std::vector<std::string>{"seed", "epoch", "batch", "given",
+                                     "samples", "stream", "requests"});
       DataLoader fresh(std::make_shared<Numbers>(50), options(8, true, 1));
       for (DataLoader* loader : {&fresh, &kept}) {
         loader->load_state_dict(state);

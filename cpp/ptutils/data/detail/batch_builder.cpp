@@ -183,7 +183,9 @@ void BatchBuilder::add_field(std::size_t i, const std::string* key, Value value,
 Value BatchBuilder::part(std::size_t i, const Value* reuse) {
   Column& column = columns_[i];
   if (column.stacked) return std::move(column.out);
-  return collate(std::move(column.values), reuse ? *reuse : Value());
+  Value out = collate(std::move(column.values), reuse ? *reuse : Value());
+  stamp(out, origin_, /*native_only=*/true);
+  return out;
 }
 
 Value BatchBuilder::finish() {

@@ -111,6 +111,17 @@ void gather_rows(const std::byte* source, std::int64_t stride,
   }
 }
 
+void stamp(Value& value, Origin origin, bool native_only) {
+  if (value.is_tensor()) {
+    Tensor& t = value.as_tensor();
+    if (!native_only || t.origin == Origin::kNative) t.origin = origin;
+  } else if (value.is_list()) {
+    for (Value& item : value.as_list().items) stamp(item, origin, native_only);
+  } else if (value.is_dict()) {
+    for (auto& [key, item] : value.as_dict()) stamp(item, origin, native_only);
+  }
+}
+
 bool check_indices(std::span<const std::int64_t> indices, std::int64_t n,
                    std::string_view where) {
   bool run = true;

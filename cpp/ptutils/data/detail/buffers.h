@@ -45,6 +45,10 @@ Tensor buffer(const Value* reuse, const Dims& shape, DType dtype);
 const Value* item_of(const Value* reuse, std::size_t i);
 const Value* entry_of(const Value* reuse, const Key& key);
 
+/// As which library's arrays the tensors go out; native_only: those that are
+/// native so far.
+void stamp(Value& value, Origin origin, bool native_only);
+
 /// `bytes_a_row` bytes from `source + indices[i] * stride` to row i of `out`.
 void gather_rows(const std::byte* source, std::int64_t stride,
                  std::size_t bytes_a_row, std::span<const std::int64_t> indices,

@@ -8,6 +8,7 @@
 
 #include "ptutils/common/log.h"
 #include "ptutils/common/thread_pool.h"
+#include "ptutils/data/detail/buffers.h"
 
 // How a DataLoader draws: one thread at a time has the turn.
 
@@ -46,23 +47,12 @@ class Effort {
   rusage usage_{};
 };
 
-/// As which library's arrays the tensors go out.
-void stamp(Value& value, Origin origin, bool native_only) {
-  if (value.is_tensor()) {
-    Tensor& t = value.as_tensor();
-    if (!native_only || t.origin == Origin::kNative) t.origin = origin;
-  } else if (value.is_list()) {
-    for (Value& item : value.as_list().items) stamp(item, origin, native_only);
-  } else if (value.is_dict()) {
-    for (auto& [key, item] : value.as_dict()) stamp(item, origin, native_only);
-  }
-}
-
 }  // namespace
 
 using detail::checked_batches;
 using detail::checked_order;
 using detail::origin_of;
+using detail::stamp;
 
 /// Threads that are busy with the old one end with it.
 void DataLoader::Impl::set_job(std::shared_ptr<Dataset> dataset,

@@ -1,0 +1,258 @@
+"""What holds for every source, however it is loaded: the order, the resume, what is
+left of loaders that were dropped, and files that are damaged or gone."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pictures
+import pytest
+from conftest import full
+from records import example, framed
+
+import ptutils as pt
+from ptutils.data import (
+    ArrayDataset,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    HDF5Reader,
+    ImageFolder,
+    TFRecordReader,
+)
+from ptutils.data import transforms as T
+
+N = 30
+
+
+class Plain:
+    """Samples that Python makes."""
+
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, index: int) -> Any:
+        return np.full((2, 2), index, np.float32), index
+
+
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (N, 8, 8, 3), np.uint8)
+
+
+def hdf5(folder: Path) -> Dataset:
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("x", data=images(), chunks=(4, 8, 8, 3), compression="gzip")
+        file["y"] = np.arange(N)
+    chain = [T.ToCHW(), T.RandomCrop(6), T.RandomHorizontalFlip(), T.ToFloat(1 / 255)]
+    return Dataset(folder / "a.h5", HDF5Reader(["x", "y"]), {"x": chain})
+
+
+def tfrecord(folder: Path) -> Dataset:
+    records = [
+        framed(example({"x": image.tobytes(), "y": [i]}))
+        for i, image in enumerate(images())
+    ]
+    (folder / "a.tfrecord").write_bytes(b"".join(records))
+    form = {"x": ("uint8", (8, 8, 3)), "y": "int64"}
+    reader = TFRecordReader(form, fields=["x", "y"])
+    return Dataset(folder / "a.tfrecord", reader, {"x": [T.ToCHW(), T.Cutout(3)]})
+
+
+def jpeg(folder: Path) -> Dataset:
+    for i in range(N):
+        pixels = pictures.scene(24, 20 + i % 3, i)
+        pictures.save(folder / "jpeg" / f"{i % 3}" / f"{i:03}.jpg", pixels)
+    chain = [T.RandomResizedCrop(8), T.ToFloat(1 / 255)]
+    return ImageFolder(folder / "jpeg", preprocessor=chain)
+
+
+def arrays(folder: Path) -> Dataset:
+    return ArrayDataset(images(), np.arange(N))
+
+
+def python(folder: Path) -> Any:
+    return Plain()
+
+
+SOURCES = [arrays, hdf5, tfrecord, jpeg, python]
+WORKERS = [{"num_workers": n} for n in (0, 1, 2, 4)]
+PROCESSES = {"num_workers": 2, "workers": "process", "multiprocessing_context": "fork"}
+
+
+def taken(loader: DataLoader, epochs: int) -> list[bytes]:
+    """Samples as bytes, in order."""
+    out = []
+    for _ in range(epochs):
+        for x, y in loader:
+            out += [a.tobytes() + b.tobytes() for a, b in zip(x, y, strict=True)]
+    return out
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_order_and_the_samples_do_not_depend_on_the_workers(
+    source: Any, tmp_path: Path
+) -> None:
+    data = source(tmp_path)
+    runs = []
+    for workers in [*WORKERS, PROCESSES]:
+        loader = DataLoader(data, batch_size=4, shuffle=True, seed=5, **workers)
+        runs.append(taken(loader, 2))
+        loader.close()
+    assert all(run == runs[0] for run in runs)
+    labels = [int.from_bytes(s[-8:], "little") for s in runs[0]]
+    classes = 3 if source is jpeg else N
+    for epoch in (labels[:N], labels[N:]):
+        assert sorted(epoch) == sorted(i % classes for i in range(N))
+    assert runs[0][:N] != runs[0][N:]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_stopped_at_every_seventh_sample_it_goes_on_with_the_next(
+    source: Any, tmp_path: Path
+) -> None:
+    data = source(tmp_path)
+    options = {"batch_size": 7, "shuffle": True, "seed": 1}
+    whole = taken(DataLoader(data, num_workers=0, **options), 2)
+    every = [*WORKERS, PROCESSES]
+    for stop in range(2 * -(-N // 7)):
+        first = DataLoader(data, **options, **every[stop % 5])
+        seen: list[bytes] = []
+        epoch, batch = divmod(stop, -(-N // 7))
+        for _ in range(epoch):
+            seen += taken(first, 1)
+        batches = iter(first)
+        for _ in range(batch):
+            x, y = next(batches)
+            seen += [a.tobytes() + b.tobytes() for a, b in zip(x, y, strict=True)]
+        state = first.state_dict()
+        first.close()
+        again = DataLoader(data, **options, **every[(stop + 1) % 5])
+        again.load_state_dict(state)
+        seen += taken(again, 2 - epoch)
+        again.close()
+        assert seen == whole, stop
+
+
+def test_distributed_shares_are_disjoint_and_complete() -> None:
+    data = ArrayDataset(np.arange(29))
+    for world in (1, 2, 3, 8):
+        for epoch in range(2):
+            shares = []
+            for rank in range(world):
+                sampler = DistributedSampler(world, rank)
+                loader = DataLoader(data, batch_size=4, sampler=sampler, num_workers=2)
+                loader.set_position(epoch, 0)
+                shares.append([int(i) for (batch,) in loader for i in batch])
+            assert len({len(share) for share in shares}) == 1  # equal lengths
+            every = [i for share in shares for i in share]
+            assert set(every) == set(range(29))
+            assert len(every) - 29 < world  # as many twice as equal lengths want
+
+
+def threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def shared_segments() -> int:
+    maps = Path("/proc/self/maps").read_text()
+    return maps.count("memfd:") + len(os.listdir("/dev/shm"))
+
+
+def generated() -> Iterator[tuple[np.ndarray, int]]:
+    for i in range(N):
+        yield np.zeros((2, 2), np.float32), i
+
+
+@pytest.mark.parametrize("source", [*SOURCES, lambda folder: generated])
+def test_loaders_that_are_dropped_leave_nothing(source: Any, tmp_path: Path) -> None:
+    data = source(tmp_path)
+
+    def once(i: int) -> None:
+        loader = DataLoader(data, batch_size=4, num_workers=i % 3)
+        for _ in zip(loader, range(i % 5), strict=False):
+            pass
+
+    once(2)
+    gc.collect()
+    time.sleep(0.2)
+    before = threads(), descriptors(), shared_segments()
+    for i in range(full(100, 1000)):
+        once(i)
+    gc.collect()
+    until = time.monotonic() + 20
+    while (threads(), descriptors(), shared_segments()) > before:
+        assert time.monotonic() < until, (threads(), descriptors(), before)
+        time.sleep(0.02)
+    assert threading.active_count() >= 1
+
+
+def damaged_jpeg(folder: Path) -> tuple[Dataset, str]:
+    data = jpeg(folder)
+    path = folder / "jpeg" / "1" / "016.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    return data, "016.jpg"
+
+
+def missing_jpeg(folder: Path) -> tuple[Dataset, str]:
+    data = jpeg(folder)
+    (folder / "jpeg" / "1" / "016.jpg").unlink()
+    return data, "016.jpg"
+
+
+def wrong_crc(folder: Path) -> tuple[Dataset, str]:
+    data = tfrecord(folder)
+    raw = bytearray((folder / "a.tfrecord").read_bytes())
+    raw[16 * (len(raw) // N) + 60] ^= 1
+    (folder / "a.tfrecord").write_bytes(raw)
+    os.utime(folder / "a.tfrecord")
+    return data, "a.tfrecord"
+
+
+def damaged_hdf5(folder: Path) -> tuple[Dataset, str]:
+    hdf5(folder)
+    with h5py.File(folder / "a.h5", "r") as file:
+        at = file["x"].id.get_chunk_info(4)
+    with (folder / "a.h5").open("r+b") as raw:
+        raw.seek(at.byte_offset + 20)
+        raw.write(b"\xff" * 30)
+    return Dataset(folder / "a.h5", HDF5Reader(["x", "y"])), "a.h5"
+
+
+@pytest.mark.parametrize("workers", [*WORKERS, PROCESSES], ids=str)
+@pytest.mark.parametrize(
+    "damage", [damaged_jpeg, missing_jpeg, wrong_crc, damaged_hdf5]
+)
+def test_damaged_files_are_named_or_left_out(
+    damage: Any, workers: dict[str, Any], tmp_path: Path, caplog: Any
+) -> None:
+    data, name = damage(tmp_path)
+    if damage is missing_jpeg and workers is PROCESSES:
+        with pytest.raises(pt.errors.WrongState, match="29 samples in a worker"):
+            list(DataLoader(data, batch_size=4, **workers))
+        return
+    loader = DataLoader(data, batch_size=4, **workers)
+    with pytest.raises((pt.errors.Malformed, pt.errors.IOFailed), match=name) as caught:
+        list(loader)
+    assert "in sample" in str(caught.value) + str(
+        getattr(caught.value, "__notes__", "")
+    )
+    loader.close()
+    skipping = DataLoader(data, batch_size=4, on_error="skip", **workers)
+    with caplog.at_level("WARNING", "ptutils"):
+        count = sum(len(y) for _, y in skipping)
+    skipping.close()
+    lost = 4 if damage is damaged_hdf5 else 1  # a chunk
+    assert count == N - lost and skipping.skipped == lost
+    assert name in caplog.text and "left out" in caplog.text
