@@ -172,7 +172,8 @@ std::shared_ptr<Dataset> iterable_in(py::handle object) {
   const bool indexed = py::hasattr(object, "__getitem__");
   const bool gives = py::hasattr(object, "__iter__") ||
                      PyFunction_Check(object.ptr()) ||
-                     PyMethod_Check(object.ptr());
+                     PyMethod_Check(object.ptr()) ||
+                     is_instance_of(object, "functools", "partial");
   if (PyType_Check(object.ptr()) || (!torchs && (indexed || !gives)))
     return nullptr;
   return std::make_shared<WrappedIterable>(

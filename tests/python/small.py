@@ -64,9 +64,11 @@ def make(folder: Path, text: str = EXPERIMENT) -> Path:
 
 
 def environment(**env: str) -> dict[str, str]:
-    """This process's, with the ptutils that the tests import."""
+    """This process's, with the ptutils that the tests import, compiled once."""
     path = os.pathsep.join([PACKAGES, os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), **env}
+    out = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), **env}
+    out.pop("PYTHONDONTWRITEBYTECODE", None)
+    return out
 
 
 def ptutils_(folder: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,11 @@ void check_phase(const std::string& phase) {
 /// The phases that a request names.
 std::vector<std::string> phases_in(const Value& request) {
   const Value* phase = &request;
-  if (request.is_dict()) phase = request.as_dict().find("phase");
+  if (request.is_dict()) {
+    phase = request.as_dict().find("phase");
+    if (!phase)  // a misspelt one, most often
+      check_keys(request.as_dict(), {"phase"}, kProvider);
+  }
   if (phase && phase->is_string()) return {phase->as_string()};
   std::vector<std::string> out;
   if (phase && phase->is_list())
@@ -76,8 +80,8 @@ struct DataProvider::Impl {
     return found == phases.end() ? nullptr : &*found;
   }
   std::vector<Phase> phases;
-  std::vector<std::shared_ptr<JoinedLoader>> joined;  // that were asked for
-  DataLoader::Options options;                        // as given
+  std::vector<std::weak_ptr<JoinedLoader>> joined;  // that are in use
+  DataLoader::Options options;                      // as given
 };
 
 void set_loader_factory(LoaderFactory factory) {
@@ -167,10 +171,13 @@ std::shared_ptr<Loader> DataProvider::provide(const Value& request) {
 
 std::shared_ptr<Loader> DataProvider::joined(
     std::vector<std::pair<std::string, std::shared_ptr<Loader>>> parts) {
-  for (const auto& known : impl_->joined)
-    if (known->parts() == parts) return known;
-  impl_->joined.push_back(std::make_shared<JoinedLoader>(std::move(parts)));
-  return impl_->joined.back();
+  std::erase_if(impl_->joined, [](const auto& each) { return each.expired(); });
+  for (const auto& each : impl_->joined)
+    if (auto known = each.lock(); known && known->parts() == parts)
+      return known;
+  auto made = std::make_shared<JoinedLoader>(std::move(parts));
+  impl_->joined.push_back(made);
+  return made;
 }
 
 Value DataProvider::request(Module&) { return kTrain; }

@@ -289,7 +289,8 @@ def _phases(checked: Checked, provider: Any) -> None:
         datasets = config.get("datasets") if isinstance(config, dict) else None
         phases = [str(key) for key in datasets] if isinstance(datasets, dict) else None
     wanted = checked.config.get("validation_params") or {}
-    if phases is not None and "train" not in phases:
+    asks = provider is not None and _asks(provider)
+    if phases is not None and "train" not in phases and not asks:
         checked.problems.append(
             "[dataprovider.datasets] there is no 'train' among "
             f"{', '.join(phases) or 'no phases'}"
@@ -301,6 +302,19 @@ def _phases(checked: Checked, provider: Any) -> None:
                 checked.problems.append(
                     f"[validation_params] no data for {phase!r}{hint}"
                 )
+
+
+def _asks(provider: Any) -> bool:
+    """Whether it says itself what the next step's data are."""
+    return type(provider).request is not _core.DataProvider.request
+
+
+def _length(data: Any) -> int | None:
+    """None where it has none."""
+    try:
+        return len(data)
+    except TypeError:
+        return None
 
 
 def _data(checked: Checked, model: Any, provider: Any) -> None:
@@ -317,12 +331,16 @@ def _phase(checked: Checked, model: Any, provider: Any, phase: str) -> None:
         checked.problems.append(f"[dataprovider.datasets.{phase}] gives no batches")
         return
     shapes = _shapes(batch)
-    about = [f"{_text.grouped(len(loader))} batches of {shapes}"]
-    dataset = getattr(loader, "dataset", None)
-    if dataset is not None:
-        about.insert(0, f"{_text.grouped(len(dataset))} samples")
+    batches = _length(loader)
+    if batches is None:
+        about = [f"samples one after another, in batches of {shapes}"]
+    else:
+        about = [f"{_text.grouped(batches)} batches of {shapes}"]
+        samples = _length(getattr(loader, "dataset", None))
+        if samples is not None:
+            about.insert(0, f"{_text.grouped(samples)} samples")
     checked.data.setdefault("data", {})[phase] = {
-        "batches": len(loader),
+        "batches": batches,
         "batch": shapes,
     }
     checked.found.append([f"{phase} data", ", ".join(about)])
