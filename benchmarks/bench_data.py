@@ -26,14 +26,12 @@ import torch
 from common import Benchmark, Work
 from loading import (
     H5,
-    STD,
     images_of,
-    our_hdf5,
-    our_jpegs,
     torch_jpegs,
     write_hdf5,
     write_jpegs,
 )
+from ours import STD, our_hdf5, our_jpegs
 from tfrecord import example_pb2
 from tfrecord.tools.tfrecord2idx import create_index
 from tfrecord.torch.dataset import TFRecordDataset

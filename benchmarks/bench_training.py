@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import loading
+import ours
 import torch
 from common import Benchmark, Work
 from torch.nn import functional as F
@@ -114,14 +115,14 @@ def main() -> None:
         compare(
             bench,
             f"HDF5, {SIZE} pixels",
-            loading.our_hdf5(path, "one"),
+            ours.our_hdf5(path, "one"),
             loading.H5(path, "one", n),
         )
         root = loading.write_jpegs(folder / "jpeg", 512)
         compare(
             bench,
             f"JPEGs of 400 x 500 to {SIZE} pixels",
-            loading.our_jpegs(root, SIZE, dct_scaling=True),
+            ours.our_jpegs(root, SIZE, dct_scaling=True),
             loading.torch_jpegs(root, SIZE),
         )
     finally:

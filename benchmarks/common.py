@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 Work = Callable[[], Any]
@@ -162,7 +163,8 @@ class Benchmark:
             What is done.
         contenders
             Who does it, the first being ptutils: a function that does the work
-            once, or Absent.
+            once, or Absent. A function that it returns is called after a
+            repetition, off the clock.
         check
             Given those present; raises when their results differ.
         number
@@ -203,8 +205,10 @@ class Benchmark:
                 run, count = work[who], numbers[who]
                 cpu_before, begin = cpu_seconds(), time.perf_counter()
                 for _ in range(count):
-                    run()
+                    after = run()
                 wall = time.perf_counter() - begin
+                if isinstance(after, FunctionType):
+                    after()
                 if repetition:  # the first is warming up
                     rows[who].times.append(wall / count)
                     cpu[who] += (cpu_seconds() - cpu_before) / count

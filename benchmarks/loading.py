@@ -9,14 +9,10 @@ import h5py
 import numpy as np
 import torch
 import torchvision.transforms as tv
+from ours import MEAN, STD
 from PIL import Image
 from torch.utils import data as torch_data
 from torchvision.datasets import ImageFolder as TorchImageFolder
-
-from ptutils.data import Dataset, HDF5Reader, ImageFolder
-from ptutils.data import transforms as T
-
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def scene(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -46,11 +42,6 @@ def write_hdf5(path: Path, images: np.ndarray) -> None:
         file["labels"] = np.arange(len(images))
 
 
-def our_hdf5(path: Path, name: str, cache: int = 1) -> Dataset:
-    reader = HDF5Reader([name, "labels"], cache_bytes=cache)
-    return Dataset(path, reader, {name: [T.ToCHW(), T.ToFloat(1 / 255)]})
-
-
 class H5(torch_data.Dataset):
     def __init__(self, path: Path, name: str, n: int, **options: Any) -> None:
         self.path, self.name, self.n, self.options = path, name, n, options
@@ -76,12 +67,6 @@ def write_jpegs(root: Path, n: int = 96) -> Path:
         picture = Image.fromarray(scene(400, 500, rng))
         picture.save(place / f"{i:03}.jpg", quality=92)
     return root
-
-
-def our_jpegs(root: Path, size: int = 224, dct_scaling: bool = False) -> ImageFolder:
-    chain = [T.Resize(size * 8 // 7), T.CenterCrop(size), T.ToFloat(1 / 255)]
-    chain.append(T.Normalize(MEAN, STD))
-    return ImageFolder(root, preprocessor=chain, dct_scaling=dct_scaling)
 
 
 def torch_jpegs(root: Path, size: int = 224) -> Any:

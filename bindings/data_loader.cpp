@@ -97,13 +97,14 @@ class PyDataLoader final : public PyLoaderBase<DataLoader>,
     }
     given_ = position();
     py::object batch = bindings::to_python(out);
-    if (!pins) return batch;
-    return py::module_::import("ptutils.data._torch").attr("pinned")(batch);
+    if (mover.is_none()) return batch;
+    return mover(batch);
   }
   std::uint64_t iterations() const { return iterations_; }
 
   int visit_references(visitproc visit, void* arg) override {
     if (collate) Py_VISIT(collate->object());
+    Py_VISIT(mover.ptr());
     if (const auto* init = options().worker_init.target<WorkerInit>())
       Py_VISIT(init->function->object());
     return 0;
@@ -116,7 +117,7 @@ class PyDataLoader final : public PyLoaderBase<DataLoader>,
   }
 
   std::shared_ptr<PyOpaque> collate;  // collate_fn
-  bool pins = false;                  // batches, as page-locked tensors
+  py::object mover = py::none();      // to page-locked memory, to a device
 
  private:
   std::optional<std::pair<std::int64_t, std::int64_t>> given_;
@@ -192,6 +193,18 @@ void set_collate(PyDataLoader& self, const py::object& function) {
   });
 }
 
+/// Where batches are to go; None: they stay.
+py::object mover_of(DataLoader::Options& options) {
+  if (!options.pin_memory && options.device.empty()) return py::none();
+  if (options.output.empty()) options.output = "torch";
+  if (options.output != "torch")
+    fail(Kind::kValue, "DataLoader",
+         options.pin_memory ? "pin_memory=True" : "device", " with output='",
+         options.output, "': such batches are torch's");
+  return py::module_::import("ptutils.data._torch")
+      .attr("mover")(options.pin_memory, options.device);
+}
+
 PyDataLoader* loader_from(const py::object& dataset,
                           const py::object& batch_size,
                           const py::object& shuffle, const py::object& sampler,
@@ -208,19 +221,11 @@ PyDataLoader* loader_from(const py::object& dataset,
   arguments["shuffle"] = shuffle;
   arguments["sampler"] = sampler;
   DataLoader::Options options = loader_options(arguments, "DataLoader");
-  bool pins = false;
-  if (options.pin_memory) {
-    if (options.output.empty()) options.output = "torch";
-    if (options.output != "torch")
-      fail(Kind::kValue, "DataLoader", "pin_memory=True with output='",
-           options.output, "': pinned batches are torch's");
-    pins = py::cast<bool>(
-        py::module_::import("ptutils.data._torch").attr("can_pin")());
-  }
+  py::object mover = mover_of(options);
   auto made = std::make_unique<PyDataLoader>(dataset_in(dataset, "DataLoader"),
                                              std::move(options));
   set_collate(*made, collate);
-  made->pins = pins;
+  made->mover = std::move(mover);
   made->set_process_factory([self = made.get()](
                                 const std::shared_ptr<data::Dataset>& data,
                                 int count) {
@@ -266,10 +271,9 @@ void def_torch_attributes(LoaderClass& cls) {
       "prefetch_factor",
       [](DataLoader& self) {
         const auto& o = self.options();
-        return o.num_workers == 0 ? std::nullopt
-                                  : std::optional(o.prefetch_factor);
+        return o.num_workers == 0 ? std::nullopt : o.prefetch_factor;
       },
-      "Batches ahead per thread; None where the caller loads.");
+      "Batches ahead per thread, as given.");
   cls.def_property_readonly(
       "batch_sampler",
       [](const py::object& self) {
@@ -312,7 +316,7 @@ void def_attributes(LoaderClass& cls) {
   };
   for (const char* name :
        {"shuffle", "drop_last", "timeout", "output", "on_error", "pin_memory",
-        "worker_init_fn", "workers", "lag", "multiprocessing_context"})
+        "worker_init_fn", "workers", "lag", "device", "multiprocessing_context"})
     option(name);
   cls.def_property_readonly(
       "batch_size", [](DataLoader& self) -> std::optional<std::int64_t> {
@@ -418,7 +422,7 @@ const char* const kLoaderDoc =
     "----------\n"
     "dataset : ours, torch's, any object with __len__ and __getitem__; or any "
     "iterable, or a function that gives one (a generator), each epoch anew\n"
-    "batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's; "
+    "batch_size, shuffle, drop_last, timeout : as torch's; "
     "batch_size=None gives the samples one by one, as they are\n"
     "sampler : a Sampler, torch's, or any iterable of indices\n"
     "batch_sampler : a BatchSampler, torch's, or any iterable of lists of "
@@ -427,6 +431,8 @@ const char* const kLoaderDoc =
     "Python); 0 loads in the caller\n"
     "collate_fn : list of samples -> batch; None stacks\n"
     "pin_memory : torch tensors in page-locked memory, where there is CUDA\n"
+    "device : where torch batches go: copied on a stream of their own, from "
+    "page-locked memory, where it is a CUDA device\n"
     "persistent_workers : False ends the threads with each epoch; None and "
     "True keep them\n"
     "worker_init_fn : called with its number on each thread, once\n"
@@ -436,7 +442,9 @@ const char* const kLoaderDoc =
     "multiprocessing_context: 'forkserver', 'spawn' or 'fork')\n"
     "on_error : 'raise', or 'skip': a sample that fails is left out of its "
     "batch, logged and counted (skipped)\n"
-    "lag : batches after which a request acts (see request); None: "
+    "prefetch_factor : batches ahead per worker; None: one more than there "
+    "are workers\n"
+    "lag : batches after which a request acts (see request); None: 2, or "
     "prefetch_factor\n"
     "output : 'numpy', 'torch' or 'native'; None: torch where the data set or "
     "its samples are torch's, native where they are native tensors, else "

@@ -43,6 +43,7 @@ void check_rest(const py::dict& rest, std::string_view where) {
                                                  "pin_memory",
                                                  "worker_init_fn",
                                                  "lag",
+                                                 "device",
                                                  "generator"};
   for (auto [key, value] : rest) {
     std::string name = py::str(key);
@@ -160,6 +161,8 @@ DataLoader::Options loader_options(py::dict& arguments,
   option("output", out.output);
   option("on_error", out.on_error);
   option("lag", out.lag);
+  if (py::object device = take("device"); !device.is_none())
+    out.device = py::str(device);  // a name, or torch's object
   option("workers", out.workers);
   out.start_method = start_method_in(take("multiprocessing_context"));
   option("persistent_workers", out.persistent_workers);
@@ -190,6 +193,8 @@ py::dict options_to_python(const DataLoader::Options& o) {
       o.output.empty() ? py::object(py::none()) : py::object(py::str(o.output));
   out["on_error"] = o.on_error;
   out["lag"] = o.lag;
+  out["device"] =
+      o.device.empty() ? py::object(py::none()) : py::object(py::str(o.device));
   out["workers"] = o.workers;
   out["multiprocessing_context"] = o.start_method.empty()
                                        ? py::object(py::none())

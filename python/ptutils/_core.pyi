@@ -2333,18 +2333,20 @@ class DataLoader(Loader):
     Parameters
     ----------
     dataset : ours, torch's, any object with __len__ and __getitem__; or any iterable, or a function that gives one (a generator), each epoch anew
-    batch_size, shuffle, drop_last, timeout, prefetch_factor : as torch's; batch_size=None gives the samples one by one, as they are
+    batch_size, shuffle, drop_last, timeout : as torch's; batch_size=None gives the samples one by one, as they are
     sampler : a Sampler, torch's, or any iterable of indices
     batch_sampler : a BatchSampler, torch's, or any iterable of lists of indices; in the place of batch_size, shuffle, sampler and drop_last
     num_workers : threads; None chooses (one where samples are made by Python); 0 loads in the caller
     collate_fn : list of samples -> batch; None stacks
     pin_memory : torch tensors in page-locked memory, where there is CUDA
+    device : where torch batches go: copied on a stream of their own, from page-locked memory, where it is a CUDA device
     persistent_workers : False ends the threads with each epoch; None and True keep them
     worker_init_fn : called with its number on each thread, once
     generator : a torch.Generator or an int, that seed is drawn from, once
     workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver', 'spawn' or 'fork')
     on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
-    lag : batches after which a request acts (see request); None: prefetch_factor
+    prefetch_factor : batches ahead per worker; None: one more than there are workers
+    lag : batches after which a request acts (see request); None: 2, or prefetch_factor
     output : 'numpy', 'torch' or 'native'; None: torch where the data set or its samples are torch's, native where they are native tensors, else NumPy
     seed : of the order; an epoch's order depends on (seed, epoch) alone
     
@@ -2444,6 +2446,9 @@ class DataLoader(Loader):
     def dataset(self) -> typing.Any:
         ...
     @property
+    def device(self) -> typing.Any:
+        ...
+    @property
     def drop_last(self) -> typing.Any:
         ...
     @property
@@ -2480,7 +2485,7 @@ class DataLoader(Loader):
     @property
     def prefetch_factor(self) -> int | None:
         """
-        Batches ahead per thread; None where the caller loads.
+        Batches ahead per thread, as given.
         """
     @property
     def sampler(self) -> typing.Any:

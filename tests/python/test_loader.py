@@ -228,7 +228,11 @@ def test_torch_s_attributes_and_arguments() -> None:
     )
     assert loader.dataset is dataset
     assert (loader.batch_size, loader.num_workers, loader.drop_last) == (4, 2, True)
-    assert (loader.timeout, loader.prefetch_factor, loader.collate_fn) == (5, 2, None)
+    assert (loader.timeout, loader.prefetch_factor, loader.collate_fn) == (
+        5,
+        None,
+        None,
+    )
     assert type(loader.sampler).__name__ == "RandomSampler"
     assert (loader.pin_memory, loader.persistent_workers) == (False, True)
     assert loader.worker_init_fn is loader.generator is None

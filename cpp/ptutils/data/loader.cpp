@@ -174,35 +174,17 @@ void DataLoader::load_partial(const Value& state) {
 }
 
 Value DataLoader::to_config() {
-  const Options& o = impl_->options;
-  if (impl_->job->collate || impl_->job->worker_init)
-    fail(Kind::kState, kLoader, "a ",
-         impl_->job->collate ? "collate_fn" : "worker_init_fn",
-         " is code, which a configuration cannot hold; do without, or build "
-         "the loader in code");
+  if (impl_->job->collate)
+    fail(Kind::kState, kLoader,
+         "a collate_fn is code, which a configuration cannot hold; do without, "
+         "or build the loader in code");
+  Options options = impl_->options;
+  options.sampler = options.shuffle ? nullptr : impl_->sampler;
+  options.batch_sampler = impl_->batch_sampler;
   Dict config{{"func", class_name()},
               {"dataset", impl_->job->dataset->to_config()}};
-  if (impl_->batch_sampler) {
-    config.set("batch_sampler", impl_->batch_sampler->to_config());
-  } else {
-    config.set("batch_size", o.batched ? Value(o.batch_size) : Value());
-    if (o.shuffle)
-      config.set("shuffle", *o.shuffle);
-    else
-      config.set("sampler", impl_->sampler->to_config());
-  }
-  if (o.num_workers) config.set("num_workers", *o.num_workers);
-  config.set("drop_last", o.drop_last);
-  config.set("prefetch_factor", o.prefetch_factor);
-  config.set("timeout", o.timeout);
-  if (!o.output.empty()) config.set("output", o.output);
-  config.set("seed", o.seed);
-  if (o.on_error != "raise") config.set("on_error", o.on_error);
-  if (o.workers != "thread") config.set("workers", o.workers);
-  if (o.persistent_workers)
-    config.set("persistent_workers", *o.persistent_workers);
-  if (o.lag) config.set("lag", *o.lag);
-  if (o.pin_memory) config.set("pin_memory", true);
+  detail::put_options(options, config);
+  if (options.seed != 0) config.set("seed", options.seed);
   return config;
 }
 

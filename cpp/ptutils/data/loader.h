@@ -61,7 +61,9 @@ class PTUTILS_API DataLoader : public Loader {
     /// for a Python data set) take over when batches take long to load.
     std::optional<std::int64_t> num_workers;
     bool drop_last = false;
-    std::int64_t prefetch_factor = 2;  ///< batches ahead per worker
+    /// Batches ahead per worker. Empty: one more than there are workers: each
+    /// has one to make, and one is ready.
+    std::optional<std::int64_t> prefetch_factor;
     double timeout = 0;  ///< seconds a batch may take; 0: no limit
     std::string output;  ///< "native" | "numpy" | "torch"; empty: by data set
     std::uint64_t seed = 0;
@@ -79,10 +81,12 @@ class PTUTILS_API DataLoader : public Loader {
     std::string workers = "thread";
     std::string start_method;  ///< "fork", "forkserver", "spawn"; empty: best
     /// A request acts after so many batches more; 0 is slow: none is loaded
-    /// ahead. Empty: prefetch_factor. At most what is loaded ahead.
+    /// ahead. Empty: 2, or prefetch_factor. At most what is loaded ahead.
     std::optional<std::int64_t> lag;
     /// Page-locked batches: for a language's binding, which makes them so.
     bool pin_memory = false;
+    /// Where batches go, of another library's ("cuda:0"): likewise.
+    std::string device;
   };
   DataLoader(std::shared_ptr<Dataset> dataset, Options options);
   ~DataLoader() override;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ptutils/common/names.h"
+#include "ptutils/data/detail/loader_impl.h"
 #include "ptutils/data/joined_loader.h"
 #include "ptutils/data/loader.h"
 #include "ptutils/module/configuration.h"
@@ -40,31 +41,6 @@ std::vector<std::string> phases_in(const Value& request) {
 LoaderFactory& loader_factory() {
   static auto* factory = new LoaderFactory;  // set once, before any provider
   return *factory;
-}
-
-/// The non-default options, as the keyword arguments that they were.
-void put_options(const DataLoader::Options& o, Dict& config) {
-  const DataLoader::Options defaults;
-  config.set("batch_size", o.batched ? Value(o.batch_size) : Value());
-  if (o.shuffle) config.set("shuffle", *o.shuffle);
-  if (o.sampler) config.set("sampler", o.sampler->to_config());
-  if (o.batch_sampler)
-    config.set("batch_sampler", o.batch_sampler->to_config());
-  if (o.num_workers) config.set("num_workers", *o.num_workers);
-  if (o.drop_last) config.set("drop_last", true);
-  if (o.prefetch_factor != defaults.prefetch_factor)
-    config.set("prefetch_factor", o.prefetch_factor);
-  if (o.timeout != 0) config.set("timeout", o.timeout);
-  if (!o.output.empty()) config.set("output", o.output);
-  if (o.on_error != defaults.on_error) config.set("on_error", o.on_error);
-  if (o.workers != defaults.workers) config.set("workers", o.workers);
-  if (o.persistent_workers)
-    config.set("persistent_workers", *o.persistent_workers);
-  if (o.lag) config.set("lag", *o.lag);
-  if (o.pin_memory) config.set("pin_memory", true);
-  if (o.worker_init)
-    fail(Kind::kState, kProvider,
-         "a worker_init_fn is code, which a configuration cannot hold");
 }
 
 }  // namespace
@@ -146,7 +122,7 @@ Value DataProvider::to_config() {
     datasets.set(phase.name, loader->dataset()->to_config());
   }
   Dict config{{"func", class_name()}, {"datasets", std::move(datasets)}};
-  put_options(impl_->options, config);
+  detail::put_options(impl_->options, config);
   return config;
 }
 

@@ -18,7 +18,8 @@ DataLoader::Options loader_options(const Arguments& args) {
   if (!args.get("num_workers").is_null())
     o.num_workers = args.integer("num_workers");
   o.drop_last = args.flag("drop_last", o.drop_last);
-  o.prefetch_factor = args.integer("prefetch_factor", o.prefetch_factor);
+  if (!args.get("prefetch_factor").is_null())
+    o.prefetch_factor = args.integer("prefetch_factor");
   o.timeout = args.number("timeout", o.timeout);
   o.output = args.text("output", "");
   o.seed = static_cast<std::uint64_t>(args.integer("seed", 0));
@@ -26,10 +27,11 @@ DataLoader::Options loader_options(const Arguments& args) {
   o.workers = args.text("workers", o.workers);
   if (!args.get("persistent_workers").is_null())
     o.persistent_workers = args.flag("persistent_workers");
-  if (args.flag("pin_memory", false))
+  if (!args.get("lag").is_null()) o.lag = args.integer("lag");
+  if (args.flag("pin_memory", false) || args.has("device"))
     fail(Kind::kValue, args.where(),
-         "pin_memory: torch's CUDA locks pages, and only Python's DataLoader "
-         "has it");
+         "pin_memory and device are torch's, and only Python's DataLoader has "
+         "them");
   return o;
 }
 
@@ -37,7 +39,8 @@ std::vector<std::string> with_loader_options(std::vector<std::string> names) {
   for (const char* name :
        {"batch_size", "shuffle", "sampler", "num_workers", "drop_last",
         "prefetch_factor", "timeout", "output", "seed", "batch_sampler",
-        "on_error", "persistent_workers", "pin_memory", "workers"})
+        "on_error", "persistent_workers", "pin_memory", "workers", "lag",
+        "device"})
     names.emplace_back(name);
   return names;
 }

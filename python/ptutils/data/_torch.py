@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import _core
@@ -55,30 +55,63 @@ class EpochBatches(EpochOrder):
         return iter(batches)
 
 
-def can_pin() -> bool:
-    """Whether memory can be page-locked; as torch, warns where it cannot."""
+def mover(pin_memory: bool, device: str) -> Callable[[Any], Any] | None:
+    """What brings batches where they are to be; None: they stay."""
     import torch
 
+    if device:
+        return ToDevice(torch.device(device))
     if torch.cuda.is_available():
-        return True
+        return pinned
     warnings.warn(
         "[DataLoader] pin_memory=True: there is no CUDA device, batches are not pinned",
-        stacklevel=2,
+        stacklevel=3,
     )
-    return False
+    return None
+
+
+def _each(batch: Any, change: Callable[[Any], Any]) -> Any:
+    """The batch with its tensors (and what else can be pinned) changed."""
+    if isinstance(batch, dict):
+        return {key: _each(value, change) for key, value in batch.items()}
+    if type(batch) in (list, tuple):
+        return type(batch)(_each(item, change) for item in batch)
+    return change(batch) if hasattr(batch, "pin_memory") else batch
 
 
 def pinned(batch: Any) -> Any:
     """The batch with its torch tensors in page-locked memory."""
-    import torch
+    return _each(batch, lambda part: part.pin_memory())
 
-    if isinstance(batch, torch.Tensor):
-        return batch.pin_memory()
-    if isinstance(batch, dict):
-        return {key: pinned(value) for key, value in batch.items()}
-    if type(batch) in (list, tuple):
-        return type(batch)(pinned(item) for item in batch)
-    return batch.pin_memory() if hasattr(batch, "pin_memory") else batch
+
+class ToDevice:
+    """Batches to a device. To CUDA from page-locked memory, on a stream of its own:
+    the copy runs beside the step before, and the current stream waits for it."""
+
+    def __init__(self, device: Any) -> None:
+        import torch
+
+        self.device = device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def __call__(self, batch: Any) -> Any:
+        import torch
+
+        if self.stream is None:
+            return _each(batch, lambda part: part.to(self.device))
+        current = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(self.stream):
+            moved = _each(
+                pinned(batch), lambda part: part.to(self.device, non_blocking=True)
+            )
+        current.wait_stream(self.stream)
+
+        def used(part: Any) -> Any:
+            if isinstance(part, torch.Tensor):
+                part.record_stream(current)
+            return part
+
+        return _each(moved, used)
 
 
 def _torch_leaves(sample: Any) -> Any:

@@ -293,7 +293,7 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
     int threads = wanted_threads();
     const auto doing = worker_job();
     mine = detail::Workers::start(doing, threads,
-                                  threads * options.prefetch_factor);
+                                  detail::depth_of(options, threads));
     if (!mine) return nullptr;
     if (plan->feed || options.lag || !plan->requests.last().is_null())
       mine->limit(lag());

@@ -34,6 +34,10 @@ Order checked_order(Sampler& sampler, const Dataset& dataset,
 /// The batch sampler's, checked likewise; Kind::kValue for an empty batch.
 Batches checked_batches(BatchSampler& sampler, const Dataset& dataset,
                         std::uint64_t seed, std::int64_t epoch);
+/// Those that are not the default, as they would be given.
+void put_options(const DataLoader::Options& options, Dict& config);
+/// Batches that so many workers load before they are taken.
+std::int64_t depth_of(const DataLoader::Options& options, std::int64_t workers);
 /// Kind::kValue for options that contradict each other.
 void check_options(const DataLoader::Options& options);
 /// And for those that only samples with an index can have.
@@ -68,7 +72,7 @@ struct DataLoader::Impl {
   void plan_epoch();
   void follow_requests();
   std::int64_t lag() const {
-    return options.lag.value_or(options.prefetch_factor);
+    return options.lag.value_or(options.prefetch_factor.value_or(2));
   }
   const Module* order_source() const;
   bool threaded() const;

@@ -87,8 +87,9 @@ void check_options(const DataLoader::Options& o) {
   want(!o.num_workers || (*o.num_workers >= 0 && *o.num_workers <= 1024),
        "num_workers=", o.num_workers.value_or(0),
        "; give 0 (the caller loads) to 1024, or None");
-  want(o.prefetch_factor >= 1 && o.prefetch_factor <= 65536,
-       "prefetch_factor=", o.prefetch_factor, "; give 1 to 65536");
+  const std::int64_t factor = o.prefetch_factor.value_or(1);
+  want(factor >= 1 && factor <= 65536, "prefetch_factor=", factor,
+       "; give 1 to 65536");
   want(o.timeout >= 0, "timeout=", o.timeout,
        "; give seconds, or 0 for no limit");
   want(o.timeout == 0 || o.num_workers.value_or(1) > 0, "timeout=", o.timeout,
@@ -116,14 +117,45 @@ void check_options(const DataLoader::Options& o) {
        "' says how processes are started: give workers='process', too (else "
        "workers are threads)");
   const std::int64_t depth =
-      o.prefetch_factor * std::max<std::int64_t>(o.num_workers.value_or(1), 1);
+      depth_of(o, std::max<std::int64_t>(o.num_workers.value_or(1), 1));
   want(!o.lag || (*o.lag >= 0 && *o.lag <= depth), "lag=", o.lag.value_or(0),
        "; give 0 to ", depth,
-       ", the batches that are loaded ahead (prefetch_factor a worker)");
+       ", the batches that are loaded ahead (more with a greater "
+       "prefetch_factor)");
   want(o.on_error == "raise" || o.on_error == "skip", "on_error='", o.on_error,
        "'", did_you_mean(o.on_error, {"raise", "skip"}));
   want(!o.persistent_workers.value_or(false) || o.num_workers.value_or(1) > 0,
        "persistent_workers=True with num_workers=0: there are no threads");
+}
+
+std::int64_t depth_of(const DataLoader::Options& o, std::int64_t workers) {
+  return o.prefetch_factor ? workers * *o.prefetch_factor : workers + 1;
+}
+
+void put_options(const DataLoader::Options& o, Dict& config) {
+  const DataLoader::Options defaults;
+  if (o.batch_sampler)
+    config.set("batch_sampler", o.batch_sampler->to_config());
+  else
+    config.set("batch_size", o.batched ? Value(o.batch_size) : Value());
+  if (o.shuffle) config.set("shuffle", *o.shuffle);
+  if (o.sampler) config.set("sampler", o.sampler->to_config());
+  if (o.num_workers) config.set("num_workers", *o.num_workers);
+  if (o.drop_last) config.set("drop_last", true);
+  if (o.prefetch_factor) config.set("prefetch_factor", *o.prefetch_factor);
+  if (o.timeout != 0) config.set("timeout", o.timeout);
+  if (!o.output.empty()) config.set("output", o.output);
+  if (o.on_error != defaults.on_error) config.set("on_error", o.on_error);
+  if (o.workers != defaults.workers) config.set("workers", o.workers);
+  if (o.persistent_workers)
+    config.set("persistent_workers", *o.persistent_workers);
+  if (o.lag) config.set("lag", *o.lag);
+  if (o.pin_memory) config.set("pin_memory", true);
+  if (!o.device.empty()) config.set("device", o.device);
+  if (o.worker_init)
+    fail(Kind::kState, kOptions,
+         "a worker_init_fn is code, which a configuration cannot hold; do "
+         "without, or build the loader in code");
 }
 
 void check_iterable(const DataLoader::Options& o, bool sampled) {
