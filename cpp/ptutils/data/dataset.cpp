@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ptutils/common/names.h"
+#include "ptutils/common/thread_pool.h"
 #include "ptutils/data/detail/batch_builder.h"
 #include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/buffers.h"
@@ -114,14 +115,20 @@ class PartsStream final : public SampleStream {
 };
 
 thread_local const BatchInfo* current_batch = nullptr;
+thread_local bool current_is_awaited = false;
 
 }  // namespace
 
 const BatchInfo* batch_info() { return current_batch; }
 
-detail::BatchScope::BatchScope(const BatchInfo& info)
-    : before_(std::exchange(current_batch, &info)) {}
-detail::BatchScope::~BatchScope() { current_batch = before_; }
+detail::BatchScope::BatchScope(const BatchInfo& info, bool awaited)
+    : before_(std::exchange(current_batch, &info)),
+      awaited_before_(std::exchange(current_is_awaited, awaited)) {}
+detail::BatchScope::~BatchScope() {
+  current_batch = before_;
+  current_is_awaited = awaited_before_;
+}
+bool detail::batch_is_awaited() { return current_is_awaited; }
 
 bool SampleStream::skip(std::int64_t count) {
   Value dropped;
@@ -252,23 +259,38 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
   };
   detail::check_indices(indices, size(), "Dataset");
   detail::BatchBuilder batch(indices.size(), source_->chains, origin(), reuse);
-  detail::Ticks& spent = detail::spent_ticks();
-  std::uint64_t begin = detail::ticks();
-  const auto lap = [&begin](std::uint64_t& part) {
-    const std::uint64_t now = detail::ticks();
-    part += now - std::exchange(begin, now);
-  };
-  for (std::size_t i = 0; i < indices.size(); ++i) {
-    try {
-      const std::int64_t index =
-          indices[i] < 0 ? indices[i] + source_->size() : indices[i];
-      Value raw = source_->raw(index, stream(i));
-      lap(spent.reading);
-      batch.add(std::move(raw), stream(i));
-      lap(spent.transforming);
-    } catch (...) {
-      detail::rethrow_in_sample(indices[i]);
+  const auto add = [&](std::int64_t from, std::int64_t to) {
+    detail::Ticks& spent = detail::spent_ticks();
+    std::uint64_t begin = detail::ticks();
+    const auto lap = [&begin](std::uint64_t& part) {
+      const std::uint64_t now = detail::ticks();
+      part += now - std::exchange(begin, now);
+    };
+    for (auto i = static_cast<std::size_t>(from);
+         i < static_cast<std::size_t>(to); ++i) {
+      try {
+        const std::int64_t index =
+            indices[i] < 0 ? indices[i] + source_->size() : indices[i];
+        Value raw = source_->raw(index, stream(i));
+        lap(spent.reading);
+        batch.add(i, std::move(raw), stream(i));
+        lap(spent.transforming);
+      } catch (...) {
+        detail::rethrow_in_sample(indices[i]);
+      }
     }
+  };
+  const auto count = static_cast<std::int64_t>(indices.size());
+  if (count < 2 || !detail::batch_is_awaited()) {
+    add(0, count);
+  } else {
+    add(0, 1);  // which says what the batch is like
+    const BatchInfo info = *batch_info();
+    parallel_for(count - 1, std::max<std::int64_t>(count / 16, 1),
+                 [&](std::int64_t from, std::int64_t to) {
+                   const detail::BatchScope scope(info);
+                   add(from + 1, to + 1);
+                 });
   }
   return batch.finish();
 }
@@ -295,6 +317,8 @@ std::vector<std::string> Dataset::field_names() const {
   return source_ ? source_->parts[0]->field_names()
                  : std::vector<std::string>();
 }
+
+bool Dataset::shares_batches() const { return source_ && !is_python(); }
 
 bool Dataset::is_iterable() const {
   return source_ &&

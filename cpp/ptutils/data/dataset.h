@@ -104,6 +104,8 @@ class PTUTILS_API Dataset : public Module {
   /// Empty where samples are read one by one.
   virtual std::vector<std::int64_t> blocks() const;
 
+  /// get_batch has several threads make a batch that is awaited.
+  virtual bool shares_batches() const;
   /// Its samples come one after another, and have no index.
   virtual bool is_iterable() const;
   /// One way through an iterable one, before its preprocessor; sample i draws

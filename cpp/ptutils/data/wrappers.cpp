@@ -223,7 +223,7 @@ Value CachedDataset::get_batch(std::span<const std::int64_t> indices,
   for (std::size_t i = 0; i < indices.size(); ++i) {
     try {
       const Random mine = i < random.size() ? random[i] : Random();
-      batch.add(get(indices[i], mine), mine);
+      batch.add(i, get(indices[i], mine), mine);
     } catch (...) {
       detail::rethrow_in_sample(indices[i]);
     }

@@ -132,37 +132,38 @@ void BatchBuilder::start(const Value& sample) {
   }
 }
 
-void BatchBuilder::add(Value sample, const Random& random) {
-  if (added_ == 0) start(sample);
+void BatchBuilder::add(std::size_t s, Value sample, const Random& random) {
+  if (s == 0) start(sample);
   if (form_.is_list()) {
     if (!sample.is_list() || sample.as_list().items.size() != columns_.size())
-      differs(added_, sample.summary(), str(columns_.size(), " fields"));
+      differs(s, sample.summary(), str(columns_.size(), " fields"));
     auto& items = sample.as_list().items;
     for (std::size_t i = 0; i < items.size(); ++i)
-      add_field(i, nullptr, std::move(items[i]), item_of(&reuse_, i), random);
+      add_field({s, i}, nullptr, std::move(items[i]), item_of(&reuse_, i),
+                random);
   } else if (form_.is_dict()) {
     if (!sample.is_dict() || sample.as_dict().size() != keys_.size())
-      differs(added_, sample.summary(), str(keys_.size(), " fields"));
+      differs(s, sample.summary(), str(keys_.size(), " fields"));
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       Value* found = sample.as_dict().find(keys_[i]);
       const std::string key = to_string(keys_[i]);
-      if (!found) differs(added_, str("without '", key, "'"), "with it");
-      add_field(i, &key, std::move(*found), entry_of(&reuse_, keys_[i]),
+      if (!found) differs(s, str("without '", key, "'"), "with it");
+      add_field({s, i}, &key, std::move(*found), entry_of(&reuse_, keys_[i]),
                 random);
     }
   } else {
-    add_field(0, nullptr, std::move(sample), &reuse_, random);
+    add_field({s, 0}, nullptr, std::move(sample), &reuse_, random);
   }
-  ++added_;
 }
 
-void BatchBuilder::add_field(std::size_t i, const std::string* key, Value value,
+void BatchBuilder::add_field(Place at, const std::string* key, Value value,
                              const Value* reuse, const Random& random) {
-  Column& column = columns_[i];
+  Column& column = columns_[at.field];
   Pending pending(std::move(value));
-  if (const Chain* chain = chains_.of(i, key))
+  if (const Chain* chain = chains_.of(at.field, key))
     apply_chain(*chain, pending, random);
-  if (added_ == 0 && pending.is_tensor()) {
+  if (at.sample == 0 && !pending.is_tensor()) column.values.resize(samples_);
+  if (at.sample == 0 && pending.is_tensor()) {
     Dims shape = pending.shape();
     shape.insert(shape.begin(), static_cast<std::int64_t>(samples_));
     column.out = buffer(reuse, shape, pending.dtype());
@@ -170,13 +171,13 @@ void BatchBuilder::add_field(std::size_t i, const std::string* key, Value value,
     column.stacked = true;
   }
   if (!column.stacked) {
-    column.values.push_back(pending.value());
+    column.values[at.sample] = pending.value();
     return;
   }
-  const Tensor row = column.out.select(0, static_cast<std::int64_t>(added_));
+  const Tensor row = column.out.select(0, static_cast<std::int64_t>(at.sample));
   if (!pending.is_tensor() || pending.dtype() != row.dtype() ||
       pending.shape() != row.shape())
-    differs(added_, described(pending), described(Pending(Value(row))));
+    differs(at.sample, described(pending), described(Pending(Value(row))));
   pending.write(row);
 }
 

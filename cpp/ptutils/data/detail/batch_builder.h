@@ -40,7 +40,8 @@ class BatchBuilder {
   BatchBuilder(std::size_t samples, const FieldChains& chains, Origin origin,
                const Value& reuse)
       : samples_(samples), chains_(chains), origin_(origin), reuse_(reuse) {}
-  void add(Value sample, const Random& random);
+  /// Sample i. The first one first; then from several threads at once.
+  void add(std::size_t i, Value sample, const Random& random);
   Value finish();
 
  private:
@@ -50,7 +51,10 @@ class BatchBuilder {
     Tensor out;                 // where stacked
     std::vector<Value> values;  // else: collated at the end
   };
-  void add_field(std::size_t i, const std::string* key, Value value,
+  struct Place {
+    std::size_t sample, field;
+  };
+  void add_field(Place at, const std::string* key, Value value,
                  const Value* reuse, const Random& random);
   void start(const Value& sample);
   Value part(std::size_t i, const Value* reuse);
@@ -62,7 +66,6 @@ class BatchBuilder {
   Value form_;  // the first sample's: a list or dict, emptied; or null
   std::vector<Key> keys_;
   std::vector<Column> columns_;
-  std::size_t added_ = 0;
 };
 
 }  // namespace ptutils::data::detail

@@ -62,13 +62,17 @@ BatchJob::Draw BatchJob::drawn(const Plan& plan, std::int64_t batch) const {
   return out;
 }
 
-Loaded BatchJob::load(const Plan& plan, std::int64_t batch,
-                      const Value& reuse) const {
+bool BatchJob::shares() const {
+  return batched && !collate && dataset->shares_batches();
+}
+
+Loaded BatchJob::load(const Plan& plan, std::int64_t batch, const Value& reuse,
+                      bool awaited) const {
   const Stopwatch watch;
   BufferLog log;
   Loaded out;
   const BatchInfo info{plan.seed, plan.epoch, batch, plan.requests.of(batch)};
-  const BatchScope scope(info);
+  const BatchScope scope(info, awaited && shares());
   if (plan.feed) {
     make_next(plan, reuse, out);
     out.recyclable = log.covers(out.batch);
@@ -134,7 +138,7 @@ Value BatchJob::make_of(std::vector<Value>&& samples, const Plan& plan,
                      dataset->origin(), reuse);
   for (std::size_t i = 0; i < made.size(); ++i) {
     try {
-      batch.add(std::move(made[i]), random[i]);
+      batch.add(i, std::move(made[i]), random[i]);
     } catch (...) {
       rethrow_in_sample(first + static_cast<std::int64_t>(i));
     }

@@ -61,7 +61,10 @@ struct BatchJob {
   std::int64_t smallest = 1;  ///< a feed's batches of fewer are dropped
   std::function<void(int)> worker_init;
 
-  Loaded load(const Plan& plan, std::int64_t batch, const Value& reuse) const;
+  /// `awaited`: by several threads, where the data set can.
+  Loaded load(const Plan& plan, std::int64_t batch, const Value& reuse,
+              bool awaited = false) const;
+  bool shares() const;
 
  private:
   /// Samples of a batch, with their streams (where it draws).

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "ptutils/common/interrupt.h"
 #include "ptutils/common/shutdown.h"
@@ -38,6 +39,7 @@ struct Workers::Shared {
   void work(int number);
   void stop();
   bool wanted() const {
+    if (alone && issued > taken) return false;
     return plan && issued < plan->batches &&
            issued <
                taken + (awaited ? std::max<std::int64_t>(limit, 1) : limit);
@@ -50,6 +52,8 @@ struct Workers::Shared {
   const std::int64_t ahead;  // batches loaded before they are taken
   std::int64_t limit;        // of them, those that may be begun: up to `ahead`
   bool awaited = false;      // the consumer waits for one
+  bool alone = false;        // the first is made by all, before the others
+  bool shares = false;       // whether it is
   std::mutex mutex;
   std::condition_variable work_came, batch_came;
   std::shared_ptr<const Plan> plan;
@@ -71,19 +75,21 @@ void Workers::Shared::work(int number) {
     std::uint64_t seek = seeks;
     std::shared_ptr<const Plan> mine = plan;
     Value reuse = bin.take();
+    const bool all = alone;
     lock.unlock();
     Loaded loaded;
     std::exception_ptr error;
     try {
       if (!begun) job->worker_init(number);
       begun = true;
-      loaded = job->load(*mine, batch, reuse);
+      loaded = job->load(*mine, batch, reuse, all);
     } catch (...) {
       error = std::current_exception();
     }
     reuse = Value();
     mine.reset();
     lock.lock();
+    if (seek == seeks && std::exchange(alone, false)) work_came.notify_all();
     if (seek == seeks && !stopping) {
       slot(batch).loaded = std::move(loaded);
       slot(batch).error = std::move(error);
@@ -120,6 +126,7 @@ std::unique_ptr<Workers> Workers::start(std::shared_ptr<const BatchJob> job,
   if (shutdown::done()) return nullptr;
   std::unique_ptr<Workers> out(new Workers);
   out->shared_ = std::make_shared<Shared>(std::move(job), ahead);
+  out->shared_->shares = threads > 1 && out->shared_->job->shares();
   out->crew_ = std::make_shared<Crew>();
   while (out->crew_->size() < threads &&
          out->crew_->add([shared = out->shared_, number = out->crew_->size()] {
@@ -164,6 +171,7 @@ void Workers::seek(std::shared_ptr<const Plan> plan, std::int64_t batch) {
     shared_->plan.swap(plan);
     ++shared_->seeks;
     shared_->issued = shared_->taken = batch;
+    shared_->alone = shared_->shares;
   }
   shared_->work_came.notify_all();
 }
