@@ -60,7 +60,10 @@ PTUTILS_API std::string read_file(const std::filesystem::path& path);
 /// An empty file gives an empty span. The map lives as long as the object.
 class PTUTILS_API MappedFile {
  public:
-  explicit MappedFile(const std::filesystem::path& path);
+  /// `to_copy`: what copy() reads is not to count as this process's memory, as
+  /// touched pages of a map do, so it keeps a descriptor (64 files do; what
+  /// others copy comes from their maps).
+  explicit MappedFile(const std::filesystem::path& path, bool to_copy = false);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -69,10 +72,13 @@ class PTUTILS_API MappedFile {
   std::string_view text() const {
     return {reinterpret_cast<const char*>(data_), size_};
   }
+  /// False beyond the end.
+  bool copy(std::size_t offset, std::span<std::byte> into) const;
 
  private:
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  int fd_ = -1;
 };
 
 }  // namespace ptutils

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstring>
 
 #include "ptutils/common/detail/file_descriptor.h"
 #include "ptutils/common/detail/io_error.h"
@@ -75,7 +77,13 @@ std::string read_file(const fs::path& path) {
   return content;
 }
 
-MappedFile::MappedFile(const fs::path& path) {
+namespace {
+constexpr int kMaxKept = 64;
+std::atomic<int> kept{0};  // descriptors of maps
+constexpr std::size_t kWorthACall = 4096;
+}  // namespace
+
+MappedFile::MappedFile(const fs::path& path, bool to_copy) {
   constexpr const char* kWhere = "MappedFile";
   FileDescriptor fd = open_for_reading(kWhere, path);
   struct stat status = status_of(kWhere, path, fd.get());
@@ -86,10 +94,34 @@ MappedFile::MappedFile(const fs::path& path) {
   if (data == MAP_FAILED) fail_io(kWhere, Access::kRead, path, errno);
   data_ = static_cast<std::byte*>(data);
   size_ = size;
+  if (to_copy && kept.fetch_add(1) < kMaxKept)
+    fd_ = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (to_copy && fd_ < 0) kept.fetch_sub(1);
   ASAN_POISON_MEMORY_REGION(data_ + size_, beyond(size_));
 }
 
+bool MappedFile::copy(std::size_t offset, std::span<std::byte> into) const {
+  if (offset > size_ || into.size() > size_ - offset) return false;
+  if (fd_ < 0 || into.size() < kWorthACall) {
+    std::memcpy(into.data(), data_ + offset, into.size());
+    return true;
+  }
+  while (!into.empty()) {
+    const ::ssize_t n =
+        ::pread(fd_, into.data(), into.size(), static_cast<::off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    into = into.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
 MappedFile::~MappedFile() {
+  if (fd_ >= 0) {
+    ::close(fd_);
+    kept.fetch_sub(1);
+  }
   if (data_ == nullptr) return;
   ASAN_UNPOISON_MEMORY_REGION(data_ + size_, beyond(size_));
   ::munmap(data_, size_);

@@ -89,6 +89,7 @@ class RecycleBin {
   }
   /// A batch whose buffers nobody else holds, or null.
   Value take();
+  std::size_t size() const { return batches_.size(); }
   /// Returns what no longer fits, to be dropped under no lock.
   [[nodiscard]] Value put(Value batch);
   /// Empties it into `out`.

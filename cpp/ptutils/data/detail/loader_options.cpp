@@ -129,7 +129,8 @@ void check_options(const DataLoader::Options& o) {
 }
 
 std::int64_t depth_of(const DataLoader::Options& o, std::int64_t workers) {
-  return o.prefetch_factor ? workers * *o.prefetch_factor : workers + 1;
+  return o.prefetch_factor ? workers * *o.prefetch_factor
+                           : std::max<std::int64_t>(workers, 2);
 }
 
 void put_options(const DataLoader::Options& o, Dict& config) {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "ptutils/common/interrupt.h"
@@ -12,6 +13,8 @@
 
 namespace ptutils::data::detail {
 namespace {
+
+constexpr double kWorthAWait = 2e-3;  // s
 
 struct Slot {
   bool ready = false;
@@ -37,6 +40,7 @@ struct Workers::Shared {
   Shared& operator=(const Shared&) = delete;
 
   void work(int number);
+  Value free_buffers(std::unique_lock<std::mutex>& lock);
   void stop();
   bool wanted() const {
     if (alone && issued > taken) return false;
@@ -54,6 +58,8 @@ struct Workers::Shared {
   bool awaited = false;      // the consumer waits for one
   bool alone = false;        // the first is made by all, before the others
   bool shares = false;       // whether it is
+  bool patient = true;       // see free_buffers
+  double making = 1;         // seconds that the last batch took
   std::mutex mutex;
   std::condition_variable work_came, batch_came;
   std::shared_ptr<const Plan> plan;
@@ -65,6 +71,22 @@ struct Workers::Shared {
   bool stopping = false;
 };
 
+/// The consumer lets go of a batch just after it gets the next: a moment's wait
+/// for it takes a batch's memory less. Only where batches take long to make,
+/// and never again where the consumer keeps them.
+Value Workers::Shared::free_buffers(std::unique_lock<std::mutex>& lock) {
+  Value found = bin.take();
+  patient = patient && making > kWorthAWait;
+  for (int i = 0; i < 20 && found.is_null() && patient && bin.size() > 1; ++i) {
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    lock.lock();
+    found = bin.take();
+    if (i == 19) patient = !found.is_null();
+  }
+  return found;
+}
+
 void Workers::Shared::work(int number) {
   bool begun = !job->worker_init;
   std::unique_lock lock(mutex);
@@ -74,7 +96,7 @@ void Workers::Shared::work(int number) {
     std::int64_t batch = issued++;
     std::uint64_t seek = seeks;
     std::shared_ptr<const Plan> mine = plan;
-    Value reuse = bin.take();
+    Value reuse = free_buffers(lock);
     const bool all = alone;
     lock.unlock();
     Loaded loaded;
@@ -89,6 +111,7 @@ void Workers::Shared::work(int number) {
     reuse = Value();
     mine.reset();
     lock.lock();
+    making = loaded.spent.making;
     if (seek == seeks && std::exchange(alone, false)) work_came.notify_all();
     if (seek == seeks && !stopping) {
       slot(batch).loaded = std::move(loaded);

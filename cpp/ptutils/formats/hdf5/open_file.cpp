@@ -1,7 +1,5 @@
 #include "ptutils/formats/detail/hdf5/open_file.h"
 
-#include <cstring>
-
 #include "ptutils/formats/detail/tensor_io.h"
 #include "ptutils/formats/detail/where.h"
 
@@ -16,7 +14,14 @@ constexpr std::uint64_t kAlwaysAllowed = std::uint64_t{64} << 20;
 }  // namespace
 
 OpenFile::OpenFile(const std::filesystem::path& path, std::string prefix)
-    : prefix_(std::move(prefix)), bytes_(map_file(path)), map_(*bytes_) {
+    : OpenFile(std::make_shared<MappedFile>(path, /*to_copy=*/true), path,
+               std::move(prefix)) {}
+
+OpenFile::OpenFile(std::shared_ptr<MappedFile> file,
+                   const std::filesystem::path& path, std::string prefix)
+    : prefix_(std::move(prefix)),
+      bytes_(Storage::wrap(file->bytes().data(), file->bytes().size(), file)),
+      map_(*file) {
   const Locked locked;
   const Handle access = access_to(map_);
   file_ = open(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), prefix_,
@@ -34,13 +39,6 @@ void OpenFile::claim(std::size_t bytes, std::string_view where) {
   malformed(where, "claims ", bytes, " bytes of memory, in a file of ", size(),
             " bytes; if that is meant (fill values take no room in a file), "
             "read a part of it with h5py");
-}
-
-bool OpenFile::Map::read(std::size_t offset, std::span<std::byte> into) {
-  if (offset > storage.bytes() || into.size() > storage.bytes() - offset)
-    return false;
-  std::memcpy(into.data(), storage.data() + offset, into.size());
-  return true;
 }
 
 }  // namespace ptutils::detail::hdf5

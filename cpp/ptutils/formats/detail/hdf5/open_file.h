@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "ptutils/common/file.h"
 #include "ptutils/formats/detail/hdf5/driver.h"
 #include "ptutils/tensor/tensor.h"
 
@@ -31,15 +32,19 @@ class OpenFile {
 
  private:
   struct Map : ByteFile {
-    explicit Map(const Storage& storage) : storage(storage) {}
-    std::size_t size() const override { return storage.bytes(); }
-    bool read(std::size_t offset, std::span<std::byte> into) override;
+    explicit Map(const MappedFile& file) : file(file) {}
+    std::size_t size() const override { return file.bytes().size(); }
+    bool read(std::size_t offset, std::span<std::byte> into) override {
+      return file.copy(offset, into);
+    }
     bool write(std::size_t, std::span<const std::byte>) override {
       return false;
     }
     bool extend(std::size_t) override { return false; }
-    const Storage& storage;
+    const MappedFile& file;
   };
+  OpenFile(std::shared_ptr<MappedFile> file, const std::filesystem::path& path,
+           std::string prefix);
 
   std::string prefix_;
   std::shared_ptr<Storage> bytes_;
