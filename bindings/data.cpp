@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "areas.h"
 #include "casters/tensor.h"
 #include "casters/value.h"
@@ -233,6 +235,17 @@ py::object samples_of(const py::object& slice, std::int64_t size) {
   return range[slice];
 }
 
+Value owned(Value sample) {
+  if (sample.is_tensor()) {
+    if (sample.as_tensor().storage().use_count() > 1) return sample.clone();
+  } else if (sample.is_list()) {
+    for (Value& item : sample.as_list().items) item = owned(std::move(item));
+  } else if (sample.is_dict()) {
+    for (auto& [key, item] : sample.as_dict()) item = owned(std::move(item));
+  }
+  return sample;
+}
+
 void SeenOrigin::note(const Value& sample) {
   if (sample.is_tensor()) {
     Origin origin = sample.as_tensor().origin;
@@ -344,7 +357,11 @@ void def_datasets(py::module_& m) {
         Dataset::Options options;
         for (const py::object& each : {self, other})
           options.datasets.push_back(dataset_in(each, "Dataset"));
-        py::object both = py::type::of<Dataset>()();
+        const bool iterable =
+            std::any_of(options.datasets.begin(), options.datasets.end(),
+                        [](const auto& each) { return each->is_iterable(); });
+        py::object both = iterable ? py::type::of<data::IterableDataset>()()
+                                   : py::type::of<Dataset>()();
         py::cast<Dataset&>(both).open(std::move(options));
         return both;
       },

@@ -93,6 +93,10 @@ py::dict options_to_python(const data::DataLoader::Options& options);
 /// Exceptions of Python as on_error="skip" logs them.
 void install_error_text();
 
+/// A sample that nobody else has: Python's code may work in place, and a data
+/// set's own memory (a cache, a map, arrays) is not to change.
+Value owned(Value sample);
+
 /// A path as text: str or os.PathLike.
 std::string path_in(py::handle given);
 /// Pillow, for pictures that are neither JPEG nor PNG.

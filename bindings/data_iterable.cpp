@@ -119,6 +119,27 @@ class WrappedIterable final : public IterableDataset, public PyHolder {
   bool begun_ = false;  // under the GIL
 };
 
+/// torch's loader asks isinstance whether it may iterate.
+class PyIterableDataset final : public PyDataset<IterableDataset> {
+ public:
+  PyIterableDataset() { tell_torch(); }
+  explicit PyIterableDataset(Options options)
+      : PyDataset<IterableDataset>(std::move(options)) {
+    tell_torch();
+  }
+
+ private:
+  static void tell_torch() {
+    py::gil_scoped_acquire gil;
+    PyObject* torch =
+        PyDict_GetItemString(PyImport_GetModuleDict(), "torch.utils.data");
+    if (torch)
+      py::handle(torch)
+          .attr("IterableDataset")
+          .attr("register")(py::type::of<IterableDataset>());
+  }
+};
+
 /// A `for` over samples outside of a loader: with their preprocessor.
 struct SampleIteration {
   std::shared_ptr<Dataset> dataset;
@@ -133,7 +154,7 @@ struct SampleIteration {
       if (!samples->next(sample)) throw py::stop_iteration();
       sample = dataset->processed(std::move(sample), stream.at(0, given++));
     }
-    return bindings::to_python(sample);
+    return bindings::to_python(owned(std::move(sample)));
   }
 };
 
@@ -212,9 +233,8 @@ void def_iterable(py::module_& m) {
   py::class_<SampleIteration>(m, "_SampleIteration")
       .def("__iter__", [](py::object self) { return self; })
       .def("__next__", &SampleIteration::next);
-  auto cls =
-      bind_module<IterableDataset, Dataset, PyDataset<IterableDataset>, true>(
-          m, "IterableDataset", "ptutils.data", kDoc);
+  auto cls = bind_module<IterableDataset, Dataset, PyIterableDataset, true>(
+      m, "IterableDataset", "ptutils.data", kDoc);
   auto iterate = [](const py::object& self) {
     auto dataset = py::cast<std::shared_ptr<Dataset>>(self);
     SampleIteration out{dataset, nullptr, stream_outside(*dataset)};

@@ -96,6 +96,7 @@ class PyDataLoader final : public PyLoaderBase<DataLoader>,
       throw py::stop_iteration();
     }
     given_ = position();
+    if (!options().batched) out = owned(std::move(out));
     py::object batch = bindings::to_python(out);
     if (mover.is_none()) return batch;
     return mover(batch);
@@ -184,8 +185,8 @@ void set_collate(PyDataLoader& self, const py::object& function) {
     if (finalizing()) fail(Kind::kState, "DataLoader", "the process ends");
     py::gil_scoped_acquire gil;
     py::list list;
-    for (const Value& sample : samples)
-      list.append(bindings::to_python(sample));
+    for (Value& sample : samples)
+      list.append(bindings::to_python(owned(std::move(sample))));
     return of_user("DataLoader: collate_fn", [&] {
       py::object given = batched ? py::object(list) : py::object(list[0]);
       return to_value(py::handle(held->object())(given), "collate_fn");
@@ -316,7 +317,8 @@ void def_attributes(LoaderClass& cls) {
   };
   for (const char* name :
        {"shuffle", "drop_last", "timeout", "output", "on_error", "pin_memory",
-        "worker_init_fn", "workers", "lag", "device", "multiprocessing_context"})
+        "worker_init_fn", "workers", "lag", "device",
+        "multiprocessing_context"})
     option(name);
   cls.def_property_readonly(
       "batch_size", [](DataLoader& self) -> std::optional<std::int64_t> {
@@ -327,6 +329,9 @@ void def_attributes(LoaderClass& cls) {
   cls.def_property_readonly(
       "skipped", &DataLoader::skipped,
       "Samples that on_error='skip' has left out so far.");
+  cls.def_property_readonly("_is_iterable", [](const DataLoader& self) {
+    return self.dataset()->is_iterable();
+  });
   cls.def_property_readonly("_asked_workers", [](const DataLoader& self) {
     return self.options().num_workers;
   });
@@ -404,7 +409,8 @@ void def_copies(LoaderClass& cls) {
     arguments["dataset"] = self.attr("dataset");
     py::object batches = child_out(child_of(loader, "batch_sampler"));
     arguments["batch_sampler"] = batches;
-    if (py::object(arguments["shuffle"]).is_none() && batches.is_none())
+    if (py::object(arguments["shuffle"]).is_none() && batches.is_none() &&
+        !loader.dataset()->is_iterable())
       arguments["sampler"] = self.attr("sampler");
     arguments["collate_fn"] = self.attr("collate_fn");
     return reduced(self, arguments,

@@ -86,7 +86,7 @@ void def_processes(py::module_& m) {
           sample = dataset->get(indices[i],
                                 i < random.size() ? random[i] : Random());
         }
-        samples.append(bindings::to_python(sample));
+        samples.append(bindings::to_python(owned(std::move(sample))));
       }
       py::object given = batched ? py::object(samples) : py::object(samples[0]);
       return to_value(collate.is_none() ? given : collate(given), "collate_fn");

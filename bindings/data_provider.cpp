@@ -1,9 +1,12 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
 #include "nn.h"
+#include "ptutils/common/names.h"
 #include "ptutils/data/joined_loader.h"
 
 // DataProvider: data by phase.
@@ -79,6 +82,24 @@ bool gives_samples(py::handle object) {
          is_instance_of(object, "torch.utils.data", "IterableDataset");
 }
 
+/// An option's name with a slip, and a value that could be data.
+void refuse_misspelt(const std::string& name, py::handle value) {
+  const bool plain = PyList_Check(value.ptr()) || PyDict_Check(value.ptr()) ||
+                     PyTuple_Check(value.ptr());
+  static const std::vector<std::string> others = {
+      "transform",  "transforms", "preprocessor", "data_reader",
+      "collate_fn", "options",    "datasets",     "target_transform"};
+  if (!plain) return;
+  const std::string near = did_you_mean(name, others);
+  if (near.find("did you mean") == std::string::npos &&
+      std::find(others.begin(), others.end(), name) == others.end())
+    return;
+  fail(Kind::kType, "DataProvider", "no argument '", name,
+       "' (transforms belong to the data sets: Dataset(source, "
+       "preprocessor=…)); a phase of this name: datasets={'",
+       name, "': …}");
+}
+
 /// The phases: `datasets` and every argument that names a data set or loader.
 py::dict phases_of(const py::object& datasets, py::dict& arguments) {
   py::dict out;
@@ -99,6 +120,7 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
         (py::hasattr(value, "__getitem__") && py::hasattr(value, "__len__") &&
          !PyUnicode_Check(value.ptr()));
     if (!data) continue;
+    refuse_misspelt(name, value);
     if (out.contains(key))
       fail(Kind::kValue, "DataProvider", "the phase '", name,
            "' was given twice");
@@ -116,6 +138,10 @@ void init(const py::object& object, const py::object& datasets,
   auto& self = py::cast<DataProvider&>(object);
   py::dict arguments(kwargs);
   py::dict phases = phases_of(datasets, arguments);
+  if (arguments.contains("collate_fn"))
+    fail(Kind::kType, "DataProvider",
+         "a collate_fn belongs to one loader: give the loaders by phase, "
+         "train=DataLoader(data, collate_fn=…)");
   for (auto [key, value] : arguments)
     refuse_half_a_dataset(py::str(key), value);
   py::dict rest(arguments);
@@ -162,6 +188,21 @@ void def_joined(py::module_& m) {
   cls.doc() =
       "A batch of each of several loaders at once, as a dict by name. The "
       "epoch is the first one's; the others begin again where they end.";
+  cls.def(py::init([](const py::dict& loaders) {
+            data::JoinedLoader::Parts parts;
+            for (auto [name, loader] : loaders)
+              parts.emplace_back(py::str(name),
+                                 loader_in(loader, "JoinedLoader"));
+            return std::make_shared<data::JoinedLoader>(std::move(parts));
+          }),
+          py::arg("loaders"));
+  cls.def("__reduce_ex__", [](const py::object& self, int) {
+    py::dict loaders;
+    for (const auto& [name, loader] :
+         py::cast<data::JoinedLoader&>(self).parts())
+      loaders[py::str(name)] = child_out(loader);
+    return py::make_tuple(py::type::of(self), py::make_tuple(loaders));
+  });
   cls.def("__len__", [](data::JoinedLoader& self) {
     return py::len(child_out(self.parts()[0].second));
   });

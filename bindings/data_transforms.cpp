@@ -34,7 +34,8 @@ class PyTransform : public PyModule<Base> {
     py::gil_scoped_acquire gil;
     sample.set(of_user("transform", [&] {
       return to_value(
-          this->call_python(Method::kCall, bindings::to_python(sample.value())),
+          this->call_python(Method::kCall,
+                            bindings::to_python(owned(sample.value()))),
           "transform");
     }));
   }
@@ -73,7 +74,7 @@ class CallableTransform final : public Transform, public PyHolder {
   void apply(Pending& sample, Random random) override {
     py::gil_scoped_acquire gil;
     sample.set(of_user("transform", [&] {
-      py::object value = bindings::to_python(sample.value());
+      py::object value = bindings::to_python(owned(sample.value()));
       if (!random_) return to_value(handle()(value), "transform");
       py::object generator =
           py::module_::import("ptutils.data.transforms")
@@ -255,6 +256,10 @@ auto def_holder(py::module_& m, const char* name, const char* argument,
         return arguments;
       },
       py::name("_constructor"), py::is_method(cls));
+  cls.def("__reduce_ex__", [out](const py::object& self, int) {
+    return py::make_tuple(py::type::of(self),
+                          py::make_tuple(out(py::cast<T&>(self))));
+  });
   return cls;
 }
 

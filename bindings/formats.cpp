@@ -58,7 +58,10 @@ class PyCodec final : public Codec {
   void write(const Path& path, const Value& value,
              const WriteOptions& options) const override {
     py::gil_scoped_acquire gil;
-    object().attr("write")(path.string(), to_python(value), options.durable);
+    AtomicFile file(path, options.durable);
+    object().attr("write")(file.temporary().string(), to_python(value),
+                           options.durable);
+    file.commit();
   }
 
  private:

@@ -222,9 +222,13 @@ Value python_config(PyObject* self) {
     py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(self)));
     auto args = py::cast<py::tuple>(stored[py::int_(0)]);
     py::object bound;
+    std::string rest;  // what collects the other keywords: **rest
     try {
       py::object signature = py::module_::import("inspect").attr("signature")(
           type.attr("__init__"));
+      for (auto [name, parameter] : py::dict(signature.attr("parameters")))
+        if (parameter.attr("kind").equal(parameter.attr("VAR_KEYWORD")))
+          rest = py::str(name);
       bound = signature
                   .attr("bind")(py::none(), *args,
                                 **py::cast<py::dict>(stored[py::int_(1)]))
@@ -238,7 +242,7 @@ Value python_config(PyObject* self) {
       bool is_self = first && item.is_none() && !args.empty();
       first = false;
       if (name == "self" || is_self) continue;
-      if (name == "kwargs" && PyDict_Check(item.ptr())) {
+      if (name == rest && PyDict_Check(item.ptr())) {
         for (auto [k, v] : py::reinterpret_borrow<py::dict>(item))
           if (auto value = argument_config(v))
             out.set(std::string(py::str(k)), *value);

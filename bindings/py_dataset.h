@@ -103,7 +103,12 @@ void def_get(Class& cls) {
   cls.def("__len__", [](T& self) { return self.T::size(); });
   cls.def("__getitem__", [](T& self, const py::object& index) -> py::object {
     auto get = [&](std::int64_t i) {
-      return bindings::to_python(self.T::get(i, stream_outside(self)));
+      Value sample = self.T::get(i, stream_outside(self));
+      // Arrays in memory are the user's own: views of them, as torch's.
+      if constexpr (std::is_same_v<T, data::ArrayDataset>)
+        return bindings::to_python(sample);
+      else
+        return bindings::to_python(owned(std::move(sample)));
     };
     if (!PySlice_Check(index.ptr())) return get(index_in(index, self));
     py::list out;

@@ -1564,6 +1564,8 @@ class Compose(Transform):
         """
     def __init__(self: ptutils.data.transforms.Compose, transforms: typing.Any) -> None:
         ...
+    def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple[type, tuple[list]]:
+        ...
     def _constructor(self: ptutils.data.transforms.Compose) -> dict:
         ...
 class Branch(Transform):
@@ -1583,6 +1585,8 @@ class Branch(Transform):
         Create and return a new object.  See help(type) for accurate signature.
         """
     def __init__(self: ptutils.data.transforms.Branch, branches: dict) -> None:
+        ...
+    def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple[type, tuple[dict]]:
         ...
     def _constructor(self: ptutils.data.transforms.Branch) -> dict:
         ...
@@ -2345,7 +2349,7 @@ class DataLoader(Loader):
     generator : a torch.Generator or an int, that seed is drawn from, once
     workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver', 'spawn' or 'fork')
     on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
-    prefetch_factor : batches ahead per worker; None: one more than there are workers
+    prefetch_factor : batches ahead per worker; None: one, and 2 at least
     lag : batches after which a request acts (see request); None: 2, or prefetch_factor
     output : 'numpy', 'torch' or 'native'; None: torch where the data set or its samples are torch's, native where they are native tensors, else NumPy
     seed : of the order; an epoch's order depends on (seed, epoch) alone
@@ -2422,6 +2426,9 @@ class DataLoader(Loader):
         ...
     @property
     def _asked_workers(self) -> int | None:
+        ...
+    @property
+    def _is_iterable(self) -> bool:
         ...
     @property
     def _remaining(self) -> int:
@@ -2571,9 +2578,13 @@ class JoinedLoader(Loader):
     """
     def __getitem__(self: ptutils.data.JoinedLoader, arg0: str) -> typing.Any:
         ...
+    def __init__(self: ptutils.data.JoinedLoader, loaders: dict) -> None:
+        ...
     def __len__(self: ptutils.data.JoinedLoader) -> int:
         ...
     def __next__(self: ptutils.data.JoinedLoader) -> typing.Any:
+        ...
+    def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple[type, tuple[dict]]:
         ...
     def close(self: ptutils.data.JoinedLoader) -> None:
         ...

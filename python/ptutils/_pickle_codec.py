@@ -8,6 +8,7 @@ written.
 from __future__ import annotations
 
 import datetime
+import io
 import pickle
 import sys
 from collections.abc import Iterable
@@ -171,17 +172,45 @@ def _unsealed(path: str, content: bytes, verify: bool) -> bytes:
     return content[:place]
 
 
+def _place(value: Any) -> str:
+    """Of the first thing in it that no pickle here holds: 'a.b.1'."""
+
+    def fails(part: Any) -> bool:
+        try:
+            _Pickler(io.BytesIO(), protocol=5).dump(part)
+        except Exception:
+            return True
+        return False
+
+    path: list[str] = []
+    while True:
+        parts: Any = ()
+        if isinstance(value, dict):
+            parts = dict.items(value)
+        elif isinstance(value, list | tuple):
+            parts = enumerate(value)
+        found = next(((key, part) for key, part in parts if fails(part)), None)
+        if found is None:
+            return ".".join(path)
+        path.append(str(found[0]))
+        value = found[1]
+
+
 class PickleCodec:
     """Registered for ``.pkl`` and ``.pickle``."""
 
     name = "pickle"
     suffixes = (".pkl", ".pickle")
+    writes_atomically = True
 
     def read(
         self, path: str, classes: Iterable[type] = (), verify: bool = False
     ) -> Any:
-        with open(path, "rb") as file:
-            content = file.read()
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except IsADirectoryError as error:
+            raise IOFailed(f"[pickle] {path} is a folder, not a file") from error
         content = _unsealed(path, content, verify)
         try:
             return _unpickle.loads(content, classes)
@@ -196,13 +225,16 @@ class PickleCodec:
             out.commit()
         except IOFailed:
             raise
-        except Error as error:
-            raise WrongType(f"[pickle] {path}: {error}") from error
         except RecursionError as error:
             raise WrongType(
                 f"[pickle] {path}: nested too deep, or in itself"
             ) from error
-        except (TypeError, ValueError, pickle.PicklingError, AttributeError) as error:
-            raise WrongType(f"[pickle] {path}: {error}") from error
+        except (
+            Error, TypeError, ValueError, pickle.PicklingError, AttributeError
+        ) as error:  # fmt: skip
+            said = str(error).partition(" If you do not know it")[0]
+            place = _place(value)
+            where = f"'{place}': " if place else ""
+            raise WrongType(f"[pickle] {path}: {where}{said}") from error
         finally:
             out.close()

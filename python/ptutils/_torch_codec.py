@@ -205,6 +205,7 @@ class TorchCodec:
 
     name = "torch"
     suffixes = (".pt", ".pth")
+    writes_atomically = True
 
     def read(
         self, path: str, classes: Iterable[type] = (), verify: bool = False

@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 from . import _core, files
-from .errors import Malformed, NotFound, WrongValue
+from .errors import IOFailed, Malformed, NotFound, WrongType, WrongValue
 
 _INDEX = "checkpoints.json"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Of the file there: each save makes another."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 class Checkpoints:
@@ -77,7 +86,13 @@ class Checkpoints:
         self.suffix = suffix
         self.background = background
         self._pending: dict[str, Any] | None = None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._before: object = None  # the file of that name, before the last save
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IOFailed(
+                f"[Checkpoints] cannot make the folder {self.folder}: {error.strerror}"
+            ) from error
         self._entries = self._read_index()
 
     def save(
@@ -98,21 +113,44 @@ class Checkpoints:
         if not isinstance(step, SupportsIndex) or int(step) < 0:
             raise WrongValue(f"[Checkpoints.save] step is 0 or more, not {step!r}")
         step = int(step)
+        measured = self._measured(metrics)
         self.sync()
         name = f"step-{step:08d}{self.suffix}"
-        entry = {
-            "step": step,
-            "file": name,
-            "metrics": {name: float(x) for name, x in (metrics or {}).items()},
-        }
+        entry = {"step": step, "file": name, "metrics": measured}
+        before = _identity(self.folder / name)
         files.save(self.folder / name, value, background=self.background)
-        self._pending = entry
+        self._pending, self._before = entry, before
         if self.background:  # where the process ends before the next save
             files.save(
                 self.folder / _INDEX, [*self._without(step), entry], background=True
             )
         else:
             self._take_pending()
+
+    def _measured(self, metrics: Any) -> dict[str, float]:
+        if metrics is None:
+            return {}
+        if not isinstance(metrics, Mapping):
+            raise WrongType(
+                "[Checkpoints.save] metrics is a dict of numbers by name, not "
+                f"{metrics!r}"
+            )
+        out = {}
+        for name, x in metrics.items():
+            try:
+                out[str(name)] = float(x)
+            except (TypeError, ValueError) as error:
+                raise WrongType(
+                    f"[Checkpoints.save] the metric {name!r} is {x!r}, not a number"
+                ) from error
+        if out and self.keep_best and self.keep_best not in out:
+            hint = _core._did_you_mean(self.keep_best, list(out))
+            _core._log(
+                30,
+                f"Checkpoints: no {self.keep_best!r} among the metrics of this save"
+                f"{hint}: it cannot be the best",
+            )
+        return out
 
     def sync(self) -> None:
         """Waits until the last save is on the disk; raises what went wrong."""
@@ -186,6 +224,14 @@ class Checkpoints:
         """What is on the disk now becomes an entry, and others go."""
         entry, self._pending = self._pending, None
         assert entry is not None
+        now = _identity(self.folder / entry["file"])
+        if now is None or now == self._before:
+            _core._log(
+                30,
+                f"Checkpoints: step {entry['step']} was not saved in {self.folder}: "
+                "what went wrong was raised before",
+            )
+            return
         self._entries = [*self._without(entry["step"]), entry]
         kept = self._kept()
         gone = [e for e in self._entries if e not in kept]

@@ -203,7 +203,8 @@ def save(
     background : bool
         Copy the arrays and return; a thread writes them, in the order of the
         saves, at most 1 GB of copies behind (then this call waits). What goes
-        wrong is raised by the next such save or by :func:`sync`. A process that
+        wrong is raised by the next such save (which is then not done) or by
+        :func:`sync`. A process that
         ends writes what waits.
     **options
         What the format lets one choose: ``compress=True`` (.npz, .hdf5);
@@ -259,7 +260,15 @@ def save(
                 f"[save] {path}: nested too deep: does the value contain itself?"
             ) from error
         _core._wait_for_saves_to(path)
-        codec.write(path, plain, durable)
+        if getattr(codec, "writes_atomically", False):
+            codec.write(path, plain, durable)
+            return
+        file = _core._AtomicFile(path, durable)
+        try:
+            codec.write(file.temporary, plain, durable)
+            file.commit()
+        finally:
+            del file  # removes what was not committed
 
 
 def sync() -> None:
@@ -331,8 +340,8 @@ def register_codec(codec: Any) -> Any:
     codec : class or object
         With ``name``, ``suffixes``, ``read(path)``, ``write(path, value,
         durable)`` and, for formats with a signature, ``recognises(head, size)``
-        of the first bytes. ``write`` is atomic when it ends in
-        ``ptutils._core.write_file(path, content, durable)``.
+        of the first bytes. ``write`` gets the path of a temporary file, which
+        replaces the old content once it returns.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import _core, _text
+from .errors import WrongType
 
 
 def source_of(loader: Any) -> Source:
@@ -26,12 +27,12 @@ def source_of(loader: Any) -> Source:
 
         return TorchSource(loader)
     if not hasattr(loader, "__iter__"):
-        raise TypeError(
+        raise WrongType(
             f"[Session.loop] {_text.with_article(loader)} cannot be iterated: give "
             "a DataLoader (torch's or ours) or an iterable of batches"
         )
     if iter(loader) is loader:
-        raise TypeError(
+        raise WrongType(
             f"[Session.loop] {_text.with_article(loader)} can be iterated once "
             "only, so it cannot be resumed: give an object whose iter() begins "
             "again"

@@ -17,7 +17,7 @@ namespace ptutils {
 /// fsync, rename, fsync of the directory. Errors name the path and the cause
 /// (ENOSPC, EFBIG, EACCES, …) and say what to do; the temporary is removed.
 /// Temporaries left by a killed process (".NAME.PID-*.tmp" whose pid is dead)
-/// are removed when the next writer of that name starts.
+/// are removed when the next writer in that folder starts.
 class PTUTILS_API AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path, bool durable = true);

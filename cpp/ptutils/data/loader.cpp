@@ -179,7 +179,8 @@ Value DataLoader::to_config() {
          "a collate_fn is code, which a configuration cannot hold; do without, "
          "or build the loader in code");
   Options options = impl_->options;
-  options.sampler = options.shuffle ? nullptr : impl_->sampler;
+  const bool ordered = options.shuffle || impl_->job->dataset->is_iterable();
+  options.sampler = ordered ? nullptr : impl_->sampler;
   options.batch_sampler = impl_->batch_sampler;
   Dict config{{"func", class_name()},
               {"dataset", impl_->job->dataset->to_config()}};

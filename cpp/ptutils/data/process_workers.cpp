@@ -10,6 +10,7 @@
 #include "ptutils/common/interrupt.h"
 #include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/batch_socket.h"
+#include "ptutils/data/detail/sample_error.h"
 
 namespace ptutils::data {
 namespace {
@@ -119,7 +120,13 @@ class ProcessDataset final : public Dataset {
       ~Free() { self.release(mine); }
     } free{*this, mine};
     Worker& worker = workers_[mine];
-    if (!worker.socket) start(worker, static_cast<int>(mine));
+    if (!worker.socket) {
+      try {
+        start(worker, static_cast<int>(mine));
+      } catch (...) {
+        std::throw_with_nested(detail::NoWorker());
+      }
+    }
     std::string error;
     try {
       Value batch;

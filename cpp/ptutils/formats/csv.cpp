@@ -92,7 +92,12 @@ bool parse_float(const Field& field, double& out) {
     out = std::numeric_limits<double>::quiet_NaN();
     return true;
   }
-  return parse_number(field, out);
+  // An id of more digits than a float holds stays the text that it is.
+  constexpr std::size_t kDigits = 15;
+  const bool whole =
+      field.text.size() > kDigits &&
+      field.text.find_first_not_of("+-0123456789") == std::string::npos;
+  return !whole && parse_number(field, out);
 }
 
 bool parse_bool(const Field& field, bool& out) {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
-from ..errors import Error, NotFound, UnknownName, WrongType, WrongValue
+from ..errors import Error, Malformed, NotFound, UnknownName, WrongType, WrongValue
 
 if TYPE_CHECKING:
     import argparse
@@ -158,6 +158,14 @@ def open_runs(args: argparse.Namespace) -> Runs:
             f"PTUTILS_DB or dbinterface in {SETTINGS} name another"
         )
     return Runs(where)
+
+
+def is_stored(args: argparse.Namespace, exp_id: str) -> bool:
+    """Whether the database has a run of exactly this name."""
+    try:
+        return not hasattr(open_runs(args)[exp_id], "filter")
+    except (NotFound, Malformed):
+        return False
 
 
 def one_run(runs: Runs, name: str) -> Run:

@@ -16,6 +16,7 @@ from .common import (
     Terminal,
     changed,
     database,
+    is_stored,
     load_config,
     no_file,
     one_run,
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     from ..session import Session, rebuilding
 
     prepare(args, terminal)
-    if args.command == "run" and (os.path.exists(args.what) or _is_file(args.what)):
+    if args.command == "run" and _is_file(args.what, args):
         session = _from_file(args)
         return _run(session, args, terminal)
     config = _stored(args, args.exp_id if args.command == "resume" else args.what)
@@ -67,8 +68,11 @@ def prepare(args: argparse.Namespace, terminal: Terminal) -> None:
     registry.trust(*args.trust)
 
 
-def _is_file(what: str) -> bool:
-    return what.endswith((".yaml", ".yml", ".json", ".py")) or os.sep in what
+def _is_file(what: str, args: argparse.Namespace) -> bool:
+    if os.path.isfile(what):
+        return True
+    looks = what.endswith((".yaml", ".yml", ".json", ".py")) or os.sep in what
+    return (looks or os.path.exists(what)) and not is_stored(args, what)
 
 
 def _from_file(args: argparse.Namespace) -> Session:

@@ -12,6 +12,7 @@ from ..errors import FileMissing, WrongValue
 from . import filing
 from .common import (
     Terminal,
+    is_stored,
     load_config,
     looks_like_file,
     no_file,
@@ -64,12 +65,12 @@ def show(args: argparse.Namespace, terminal: Terminal) -> int:
     """One run: a summary, or the sections that were asked for."""
     if filing.is_state(args.exp_id):
         return filing.show(args, terminal)
-    if os.path.exists(args.exp_id):
+    if os.path.isfile(args.exp_id):
         raise WrongValue(
             f"[{args.exp_id}] is a file, not a run; `ptutils check {args.exp_id}` "
             "says what it describes"
         )
-    if looks_like_file(args.exp_id):
+    if looks_like_file(args.exp_id) and not is_stored(args, args.exp_id):
         raise FileMissing(no_file(args.exp_id))
     runs = open_runs(args)
     run = one_run(runs, args.exp_id)
@@ -242,10 +243,11 @@ def diff(args: argparse.Namespace, terminal: Terminal) -> int:
     if filing.is_state(args.a) and os.path.exists(args.b):
         return filing.diff(args, terminal)
     for name in (args.a, args.b):
-        if looks_like_file(name) and not os.path.exists(name):
+        missing = looks_like_file(name) and not os.path.exists(name)
+        if missing and not is_stored(args, name):
             raise FileMissing(no_file(name))
     first, second = _configuration(args, args.a), _configuration(args, args.b)
-    if os.path.exists(args.a) != os.path.exists(args.b):
+    if os.path.isfile(args.a) != os.path.isfile(args.b):
         first, second = _effective(args.a, first), _effective(args.b, second)
     from ..runs import Difference
 
@@ -262,14 +264,14 @@ def diff(args: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _configuration(args: argparse.Namespace, what: str) -> dict[str, Any]:
-    if os.path.exists(what):
+    if os.path.isfile(what) or (os.path.isdir(what) and not is_stored(args, what)):
         return dict(load_config(what, [], None))
     return dict(one_run(open_runs(args), what).config)
 
 
 def _effective(what: str, config: dict[str, Any]) -> dict[str, Any]:
     """A file's configuration as a record has it: with defaults and whole names."""
-    if not os.path.exists(what):
+    if not os.path.isfile(what):
         return config
     out = {"seed": 0, **config}
     for slot, func in (

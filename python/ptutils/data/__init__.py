@@ -27,6 +27,7 @@ from .._core import (
     HDF5Reader,
     ImageFolder,
     ImageFolderReader,
+    IterableDataset,
     JoinedLoader,
     JSONLinesReader,
     LMDBReader,
@@ -49,7 +50,6 @@ from . import _shown as _shown
 from . import transforms as transforms
 from ._cifar import CIFAR10, CIFAR10Reader
 from ._imagenet import ImageNet
-from ._iterable import IterableDataset
 from ._splits import SplitProvider
 
 __all__ = [

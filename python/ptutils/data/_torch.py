@@ -8,7 +8,6 @@ from typing import Any
 
 from .. import _core
 from ..errors import WrongType, WrongValue
-from ._iterable import IterableDataset
 from ._samplers import LoaderBatches
 
 
@@ -139,7 +138,7 @@ def loader(ours: Any) -> Any:
     torch's own loaders come back as they are. Worker processes are as many as
     threads were asked for (``num_workers``), none where nothing was said.
     """
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, IterableDataset
 
     if not isinstance(ours, _core.DataLoader):
         own = getattr(ours, "loader", None)
@@ -163,10 +162,13 @@ def loader(ours: Any) -> Any:
     }
     if batches is not None and not isinstance(batches, LoaderBatches):
         options = {"batch_sampler": EpochBatches(ours)}
-    if isinstance(ours.dataset, IterableDataset):
+    dataset = ours.dataset
+    if ours._is_iterable:
         options.pop("sampler")
+        if not isinstance(dataset, IterableDataset):
+            dataset = _core.IterableDataset(dataset)
     return DataLoader(
-        ours.dataset,
+        dataset,
         **options,
         collate_fn=ours.collate_fn
         or (collate if batches is not None else _torch_leaves),

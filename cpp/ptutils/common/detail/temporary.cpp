@@ -57,10 +57,13 @@ std::optional<std::int64_t> take_number(std::string_view& text) {
   return number;
 }
 
-// The pid in ".NAME.PID-COUNTER.tmp".
-std::optional<pid_t> writer_of(std::string_view name, std::string_view prefix) {
-  if (!name.starts_with(prefix)) return {};
-  name.remove_prefix(prefix.size());
+// The pid in ".NAME.PID-COUNTER.tmp", of any name: a run's next files have
+// others than those that it was killed at.
+std::optional<pid_t> writer_of(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return {};
+  const std::size_t dot = name.rfind('.', name.size() - kSuffix.size() - 1);
+  if (dot == std::string_view::npos || dot == 0) return {};
+  name.remove_prefix(dot + 1);
   auto pid = take_number(name);
   if (!pid || *pid == 0 || !name.starts_with('-')) return {};
   name.remove_prefix(1);
@@ -89,10 +92,9 @@ void remove_stale(const fs::path& target) {
   std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(folder.c_str()),
                                               ::closedir);
   if (!listing) return;
-  std::string prefix = prefix_of(target);
   std::vector<fs::path> stale;
   while (const dirent* entry = ::readdir(listing.get())) {
-    auto pid = writer_of(entry->d_name, prefix);
+    auto pid = writer_of(entry->d_name);
     if (pid && may_be_dead(*pid)) stale.push_back(folder / entry->d_name);
   }
   for (const fs::path& path : stale) remove_if_unlocked(path);

@@ -62,6 +62,7 @@ bool FieldChains::is_python() const {
 }
 
 Value FieldChains::apply(Value sample, const Random& random) const {
+  check(sample);
   auto change = [&](std::size_t i, const std::string* key, Value value) {
     Pending pending(std::move(value));
     if (const Chain* chain = of(i, key)) apply_chain(*chain, pending, random);
@@ -114,8 +115,27 @@ Value FieldChains::to_config() const {
   return out;
 }
 
+/// Where a source has no names for its fields, its first sample tells them.
+void FieldChains::check(const Value& sample) const {
+  if (!names_.empty() || given_.empty()) return;
+  std::vector<std::string> there;
+  if (sample.is_dict()) {
+    for (const auto& [key, value] : sample.as_dict())
+      there.push_back(to_string(key));
+  } else {
+    const std::size_t n = sample.is_list() ? sample.as_list().items.size() : 1;
+    for (std::size_t i = 0; i < n; ++i) there.push_back(std::to_string(i));
+  }
+  for (const auto& [field, chain] : given_)
+    if (!field.empty() &&
+        std::find(there.begin(), there.end(), field) == there.end())
+      fail(Kind::kKey, kPreprocessor, "samples have no field '", field, "'",
+           did_you_mean(field, there));
+}
+
 /// The first sample's structure is that of the batch.
 void BatchBuilder::start(const Value& sample) {
+  chains_.check(sample);
   if (sample.is_list()) {
     List form;
     form.tuple = sample.as_list().tuple;

@@ -26,6 +26,8 @@ class FieldChains {
   void fields(Fields& f);
   std::vector<std::string> field_slots() const;  ///< their names
   Value to_config() const;
+  /// Kind::kKey for a chain of a field that the sample has not.
+  void check(const Value& sample) const;
   /// The whole sample, transformed.
   Value apply(Value sample, const Random& random) const;
 

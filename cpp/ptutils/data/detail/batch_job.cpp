@@ -84,6 +84,8 @@ Loaded BatchJob::load(const Plan& plan, std::int64_t batch, const Value& reuse,
     try {
       out.batch = make(draw, reuse);
       break;
+    } catch (const NoWorker& e) {
+      dynamic_cast<const std::nested_exception&>(e).rethrow_nested();
     } catch (...) {
       if (!skips_errors || !leave_out(draw, out.left_out)) throw;
     }
@@ -178,6 +180,8 @@ bool BatchJob::leave_out(Draw& draw, std::vector<LeftOut>& out) const {
         dataset->get_batch(one.indices, one.random, {});
       else
         sample(one, 0);
+    } catch (const NoWorker& e) {
+      dynamic_cast<const std::nested_exception&>(e).rethrow_nested();
     } catch (...) {
       out.push_back({draw.indices[i], text_of_error()});
       continue;

@@ -1,8 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 
 namespace ptutils::data::detail {
+
+/// Thrown around the exception that says why there is no worker process: no
+/// sample's fault.
+class NoWorker : public std::exception {};
 
 /// Rethrows the exception being handled with " (in sample N)" added, its kind
 /// and nested cause kept. Exceptions of another language pass as they are:
