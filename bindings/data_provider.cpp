@@ -188,20 +188,20 @@ void def_joined(py::module_& m) {
   cls.doc() =
       "A batch of each of several loaders at once, as a dict by name. The "
       "epoch is the first one's; the others begin again where they end.";
-  cls.def(py::init([](const py::dict& loaders) {
-            data::JoinedLoader::Parts parts;
-            for (auto [name, loader] : loaders)
-              parts.emplace_back(py::str(name),
-                                 loader_in(loader, "JoinedLoader"));
-            return std::make_shared<data::JoinedLoader>(std::move(parts));
-          }),
-          py::arg("loaders"));
-  cls.def("__reduce_ex__", [](const py::object& self, int) {
+  // Not by its class: what Python makes has a Python side.
+  m.def("_joined_loader", [](const py::dict& loaders) {
+    data::JoinedLoader::Parts parts;
+    for (auto [name, loader] : loaders)
+      parts.emplace_back(py::str(name), loader_in(loader, "JoinedLoader"));
+    return std::make_shared<data::JoinedLoader>(std::move(parts));
+  });
+  py::object rebuilt = m.attr("_joined_loader");
+  cls.def("__reduce_ex__", [rebuilt](const py::object& self, int) {
     py::dict loaders;
     for (const auto& [name, loader] :
          py::cast<data::JoinedLoader&>(self).parts())
       loaders[py::str(name)] = child_out(loader);
-    return py::make_tuple(py::type::of(self), py::make_tuple(loaders));
+    return py::make_tuple(rebuilt, py::make_tuple(loaders));
   });
   cls.def("__len__", [](data::JoinedLoader& self) {
     return py::len(child_out(self.parts()[0].second));

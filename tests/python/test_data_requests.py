@@ -123,7 +123,7 @@ def test_bad_requests_say_so() -> None:
     for lag in (-1, 3):
         with pytest.raises(pt.errors.WrongValue, match="give 0 to 2"):
             DataLoader(Answers(), lag=lag)
-    assert DataLoader(Answers(), lag=3, num_workers=2).lag == 3
+    assert DataLoader(Answers(), lag=3, num_workers=3).lag == 3
     import torch
 
     provider = DataProvider(train=torch.utils.data.DataLoader([1, 2]))
@@ -360,3 +360,37 @@ def test_folders_that_are_none_say_so(tmp_path: Path) -> None:
         SplitProvider(tmp_path / "train.jsonl")
     with pytest.raises(pt.errors.WrongType, match="no folder"):
         SplitProvider([1, 2, 3])
+
+
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+def test_what_is_copied_comes_back(tmp_path: Path) -> None:
+    branch = T.Branch({"a": [T.Resize(3)], "b": [doubled]})
+    copy = pickle.loads(pickle.dumps(branch))
+    assert list(copy(np.ones((3, 6, 6), np.float32))) == ["a", "b"]
+    provider = DataProvider(a=range(4), b=range(3), batch_size=2)
+    joined = pickle.loads(pickle.dumps(provider.provide(["a", "b"])))
+    assert joined.names == ["a", "b"] and len(list(joined)) == 2
+    texts(tmp_path, {"train": 5, "val": 4})
+    splits = SplitProvider(tmp_path, batch_size=3, num_workers=1)
+    built = pt.Configuration(splits.to_config()).configure()
+    assert built.phases == ["train", "val"]
+    assert built.provide("val").batch_size == 3
+
+
+def test_misspelt_arguments_and_fields_are_told() -> None:
+    with pytest.raises(pt.errors.WrongType, match="no argument 'transform'"):
+        DataProvider(train=range(4), transform=[T.Resize(3)])
+    with pytest.raises(pt.errors.WrongType, match="no argument 'preprocesor'"):
+        DataProvider(train=range(4), preprocesor={})
+    with pytest.raises(pt.errors.WrongType, match="belongs to one loader"):
+        DataProvider(train=range(4), collate_fn=doubled)
+    for source, key in (
+        ((np.arange(3), np.arange(3)), 7),
+        ((np.arange(3),), "b"),
+        ({"a": np.arange(3)}, "b"),
+    ):
+        with pytest.raises(pt.errors.UnknownName, match="no field"):
+            Dataset(source, preprocessor={key: [doubled]})[0]

@@ -249,3 +249,25 @@ def test_a_session_trains_on_a_generator_and_resumes() -> None:
     a, b = whole.model.net.state_dict(), parts.model.net.state_dict()
     for name in a:
         np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]))
+
+
+def test_copies_and_configurations(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"x": 1}\n{"x": 2}\n')
+    data = IterableDataset("a.jsonl", preprocessor={"x": [T.ToFloat()]})
+    built = pt.Configuration(data.to_config()).configure()
+    assert type(built) is IterableDataset
+    assert isinstance(built, torch.utils.data.IterableDataset)
+    assert [s["x"] for s in built] == [s["x"] for s in data] == [1, 2]
+    loader = DataLoader(data, 2)
+    for again in (
+        pickle.loads(pickle.dumps(loader)),
+        pt.Configuration(loader.to_config()).configure(),
+    ):
+        assert [b["x"].tolist() for b in again] == [[1, 2]]
+    provider = pickle.loads(pickle.dumps(DataProvider(train=Squares(3), batch_size=2)))
+    assert [b.tolist() for b in provider.provide("train")] == [[0, 1], [4]]
+    both = Squares(2) + Squares(3)
+    assert list(both) == [0, 1, 0, 1, 4]
+    provider = DataProvider(train=numbers, batch_size=8)
+    theirs = provider.get_dataloader("train", as_torch=True)
+    assert [len(y) for _, y in theirs] == [8, 2]

@@ -256,3 +256,50 @@ def test_damaged_files_are_named_or_left_out(
     lost = 4 if damage is damaged_hdf5 else 1  # a chunk
     assert count == N - lost and skipping.skipped == lost
     assert name in caplog.text and "left out" in caplog.text
+
+
+def in_place(x: np.ndarray) -> np.ndarray:
+    x *= 2
+    return x
+
+
+@pytest.mark.parametrize("source", [hdf5, arrays, tfrecord, jpeg])
+def test_functions_that_work_in_place_change_no_source(
+    source: Any, tmp_path: Path
+) -> None:
+    first = source(tmp_path)
+    data = Dataset(first, preprocessor=[in_place])
+    for workers in (0, 2):
+        loader = DataLoader(data, batch_size=4, num_workers=workers, seed=1)
+        epochs = [np.concatenate([np.asarray(x) for x, _ in loader]) for _ in range(3)]
+        if source is arrays:
+            np.testing.assert_array_equal(epochs[0], images() * 2)
+            np.testing.assert_array_equal(epochs[1], epochs[0])
+            np.testing.assert_array_equal(epochs[2], epochs[0])
+
+    def collate(samples: list[Any]) -> Any:
+        for x, _ in samples:
+            np.asarray(x)[...] = 0
+        return samples[0][1]
+
+    before = (
+        [np.asarray(first[i][0]).copy() for i in (0, 3)] if source is arrays else []
+    )
+    list(DataLoader(first, batch_size=4, collate_fn=collate))
+    for x, _ in DataLoader(first, batch_size=None):
+        np.asarray(x)[...] = 0
+    for i, x in zip((0, 3), before, strict=False):
+        np.testing.assert_array_equal(np.asarray(first[i][0]), x)
+
+
+def test_a_cached_chunk_is_not_changed_by_who_got_a_row(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        ones = np.ones((100, 3))
+        file.create_dataset("z", data=ones, chunks=(10, 3), compression="gzip")
+    data = Dataset(tmp_path / "m.h5", HDF5Reader("z"), [in_place])
+    loader = DataLoader(data, 25, num_workers=2)
+    assert [np.mean([batch.mean() for batch in loader]) for _ in range(3)] == [2, 2, 2]
+    plain = Dataset(tmp_path / "m.h5", HDF5Reader("z"))
+    row = plain[3]
+    row *= 5
+    assert plain[3].tolist() == [1, 1, 1]

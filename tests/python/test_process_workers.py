@@ -262,7 +262,10 @@ sys.path.insert(0, {tests!r})
 from test_process_workers import Samples
 from ptutils.data import DataLoader
 if __name__ == "__main__":
-    loader = DataLoader(Samples(slow=0.2), 5, num_workers=2, workers="process")
+    loader = DataLoader(
+        Samples(slow=0.2), 5, num_workers=2, workers="process",
+        multiprocessing_context={method!r},
+    )
     batches = iter(loader)
     print("pids", *{{int(p) for p in next(batches)["pid"]}}, flush=True)
     {then}
@@ -270,12 +273,19 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("then", "code"),
-    [("pass", 0), ("os.kill(os.getpid(), 9)", -9)],
+    ("then", "code", "method"),
+    [
+        ("pass", 0, "forkserver"),
+        ("os.kill(os.getpid(), 9)", -9, "forkserver"),
+        ("os.kill(os.getpid(), 9)", -9, "fork"),
+    ],
 )
-def test_workers_end_with_the_process(tmp_path: Path, then: str, code: int) -> None:
+def test_workers_end_with_the_process(
+    tmp_path: Path, then: str, code: int, method: str
+) -> None:
     script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), then=then))
+    tests = str(Path(__file__).parent)
+    script.write_text(SCRIPT.format(tests=tests, then=then, method=method))
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=60
     )
@@ -305,3 +315,16 @@ def test_large_batches_cross(tmp_path: Path) -> None:
     loader = DataLoader(ArrayDataset(x), 4, num_workers=2, workers="process")
     got = np.concatenate([b[0] for b in loader])
     np.testing.assert_array_equal(got, x)
+
+
+def test_no_worker_is_no_bad_sample() -> None:
+    loader = DataLoader(Samples(), 5, num_workers=1, workers="process", on_error="skip")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(
+            multiprocessing.current_process()._config,  # type: ignore[attr-defined]
+            "daemon",
+            True,
+        )
+        with pytest.raises(pt.errors.WrongState, match="cannot start a worker"):
+            list(loader)
+    assert loader.skipped == 0

@@ -281,6 +281,7 @@ std::shared_ptr<Dataset> process_dataset(std::shared_ptr<Dataset> like,
 void serve_batches(int fd, const MakeBatch& make,
                    const std::function<std::string()>& describe) {
   BatchSocket socket(fd);
+  socket.end_with_parent();
   OwnBlocks blocks;
   Request request;
   Value reuse;

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,6 +38,12 @@ std::size_t aligned(std::size_t n) {
 }  // namespace
 
 BatchSocket::~BatchSocket() { ::close(fd_); }
+
+void BatchSocket::end_with_parent() {
+  const ::timeval often{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &often, sizeof often);
+  parent_ = ::getppid();
+}
 
 void BatchSocket::shut() { ::shutdown(fd_, SHUT_RDWR); }
 
@@ -75,6 +82,7 @@ bool BatchSocket::receive_or_end(std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const ::ssize_t n = ::recv(fd_, bytes.data(), bytes.size(), 0);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN && parent_ == ::getppid()) continue;
     if (n <= 0 && !any) return false;
     if (n <= 0) gone("ended in the middle of its answer");
     any = true;

@@ -19,6 +19,9 @@ namespace ptutils::data::detail {
 class BatchSocket {
  public:
   explicit BatchSocket(int fd) : fd_(fd) {}
+  /// From now on what is received also ends with this process's parent: where
+  /// that was forked, others may hold the other end open.
+  void end_with_parent();
   ~BatchSocket();
   BatchSocket(const BatchSocket&) = delete;
   BatchSocket& operator=(const BatchSocket&) = delete;
@@ -47,6 +50,7 @@ class BatchSocket {
 
  private:
   int fd_;
+  int parent_ = 0;  // 0: not watched
 };
 
 struct Request {
