@@ -114,8 +114,7 @@ void Vocabulary::apply(Pending& sample, Random) {
   const auto length = options_.length > 0
                           ? static_cast<std::size_t>(options_.length)
                           : words.size();
-  Tensor ids =
-      Tensor::empty({static_cast<std::int64_t>(length)}, DType::kI64);
+  Tensor ids = Tensor::empty({static_cast<std::int64_t>(length)}, DType::kI64);
   auto* out = ids.data<std::int64_t>();
   const std::size_t given = std::min(words.size(), length);
   for (std::size_t i = 0; i < given; ++i) out[i] = id(words[i]);
