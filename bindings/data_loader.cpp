@@ -6,6 +6,7 @@
 #include "data_samplers.h"
 #include "nn.h"
 #include "ptutils/common/names.h"
+#include "py_loader.h"
 
 // Loaders as Python iterates over them.
 
@@ -15,55 +16,6 @@ namespace {
 
 using data::DataLoader;
 using data::Loader;
-
-/// A Python subclass gives batches by __next__ (StopIteration ends an epoch).
-template <class Base>
-class PyLoaderBase : public PyModule<Base> {
- public:
-  using PyModule<Base>::PyModule;
-  bool next(Value& batch) override {
-    if (!this->overrides(Method::kNext)) {
-      if constexpr (std::is_abstract_v<Base>)
-        fail(Kind::kNotImplemented, this->class_name(),
-             "defines no __next__(self)");
-      else
-        return Base::next(batch);
-    }
-    py::gil_scoped_acquire gil;
-    try {
-      batch = to_value(this->call_python(Method::kNext), "batch");
-      return true;
-    } catch (py::error_already_set& error) {
-      if (!error.matches(PyExc_StopIteration)) throw;
-      return false;
-    }
-  }
-  std::int64_t length() const override {
-    if (!this->overrides(Method::kLen)) return Base::length();
-    py::gil_scoped_acquire gil;
-    return this->int_from_python(Method::kLen);
-  }
-  void rewind() override {
-    named("rewind", [this] { Base::rewind(); });
-  }
-  void close() override {
-    named("close", [this] { Base::close(); });
-  }
-
- private:
-  /// Calls a Python method of that name, or the class's own.
-  template <class F>
-  void named(const char* name, F&& own) {
-    py::gil_scoped_acquire gil;
-    PyObject* found = this->self() ? _PyType_Lookup(Py_TYPE(this->self()),
-                                                    py::str(name).ptr())
-                                   : nullptr;
-    if (found && PyFunction_Check(found))
-      py::handle(this->self()).attr(name)();
-    else
-      own();
-  }
-};
 
 class PyDataLoader final : public PyLoaderBase<DataLoader>,
                            public PyReferences {

@@ -5,6 +5,7 @@
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "data.h"
+#include "errors.h"
 #include "ptutils/data/transforms.h"
 
 // Transforms.
@@ -321,18 +322,26 @@ void def_vocabulary(py::module_& m) {
       "Tensor([2, 1, 3, 0])\n"
       ">>> words['cat'], len(words), 'dog' in words, words.words[2]\n"
       "(3, 4, False, 'the')");
-  cls.def(py::init([](const py::object& given, std::int64_t length,
-                      std::string unknown, std::string padding) {
-            const bool path = PyUnicode_Check(given.ptr()) ||
-                              py::hasattr(given, "__fspath__");
-            return new PyTransform<Vocabulary>(
-                path ? transforms::read_vocabulary(path_in(given))
-                     : py::cast<std::vector<std::string>>(given),
-                Vocabulary::Options{length, std::move(unknown),
-                                    std::move(padding)});
-          }),
-          py::arg("words"), py::arg("length") = 0, py::arg("unknown") = "<unk>",
-          py::arg("padding") = "<pad>");
+  cls.def(
+      py::init([](const py::object& given, std::int64_t length,
+                  std::string unknown, std::string padding) {
+        const bool path =
+            PyUnicode_Check(given.ptr()) || py::hasattr(given, "__fspath__");
+        if (!path && !PyList_Check(given.ptr()) && !PyTuple_Check(given.ptr()))
+          fail(Kind::kType, "Vocabulary",
+               "words is a list of texts, or a file of them, not ",
+               with_article(given));
+        std::vector<std::string> words;
+        if (path)
+          words = transforms::read_vocabulary(path_in(given));
+        else
+          for (py::handle word : given) words.push_back(py::str(word));
+        return new PyTransform<Vocabulary>(
+            std::move(words), Vocabulary::Options{length, std::move(unknown),
+                                                  std::move(padding)});
+      }),
+      py::arg("words"), py::arg("length") = 0, py::arg("unknown") = "<unk>",
+      py::arg("padding") = "<pad>");
   cls.def("__len__", [](Vocabulary& self) { return self.words().size(); });
   cls.def("__getitem__", &Vocabulary::id);
   cls.def("__contains__", &Vocabulary::contains);

@@ -271,3 +271,14 @@ def test_copies_and_configurations(tmp_path: Path) -> None:
     provider = DataProvider(train=numbers, batch_size=8)
     theirs = provider.get_dataloader("train", as_torch=True)
     assert [len(y) for _, y in theirs] == [8, 2]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_that_was_closed_goes_on_at_its_position(workers: int) -> None:
+    loader = DataLoader(numbers, batch_size=2, num_workers=workers)
+    batches = iter(loader)
+    got = [next(batches)[1].tolist()]
+    for _ in range(4):
+        loader.close()  # drops what was drawn ahead
+        got.append(next(batches)[1].tolist())
+    assert got == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]

@@ -116,8 +116,11 @@ def test_batches_go_to_a_device() -> None:
     assert copy_.device == device
     with pytest.raises(ValueError, match="batches are torch's"):
         DataLoader(range(4), device="cpu", output="numpy")
-    with pytest.raises(RuntimeError, match="nowhere"):
+    with pytest.raises(pt.errors.WrongValue, match="nowhere"):
         DataLoader(range(4), device="nowhere")
+    if not torch.cuda.is_available():
+        with pytest.raises(pt.errors.WrongState, match="no CUDA device"):
+            DataLoader(range(4), device="cuda")
 
 
 def threads() -> int:

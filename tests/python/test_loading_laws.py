@@ -303,3 +303,44 @@ def test_a_cached_chunk_is_not_changed_by_who_got_a_row(tmp_path: Path) -> None:
     row = plain[3]
     row *= 5
     assert plain[3].tolist() == [1, 1, 1]
+
+
+def test_closing_waits_for_a_sample_not_for_a_batch(tmp_path: Path) -> None:
+    class Slow(Plain):
+        def __getitem__(self, index: int) -> Any:
+            time.sleep(0.2)
+            return super().__getitem__(index)
+
+    for source in (Slow(), Dataset(Slow(), preprocessor=[in_place])):
+        loader = DataLoader(source, batch_size=10, num_workers=2)
+        for _ in loader:
+            break
+        begin = time.monotonic()
+        loader.close()
+        assert time.monotonic() - begin < 1  # a batch takes 2 s
+
+
+def test_empty_shards_give_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("")
+    (tmp_path / "b.jsonl").write_text('{"x": 1}\n{"x": 2}\n')
+    whole = tfrecord(tmp_path)
+    (tmp_path / "0.tfrecord").write_bytes(b"")
+    assert len(Dataset(str(tmp_path / "*.jsonl"))) == 2
+    assert len(Dataset(str(tmp_path / "*.tfrecord"))) == len(whole)
+    assert len(Dataset(tmp_path / "a.jsonl")) == 0
+
+
+def test_nested_pictures_have_torchvisions_order(tmp_path: Path) -> None:
+    torchvision = pytest.importorskip("torchvision")
+    for name in ("x/c.png", "x/exif.png", "x/deep/n.png", "x/deep/a.png", "y/a.png"):
+        pictures.save(tmp_path / name, np.full((4, 4, 3), len(name), np.uint8))
+    os.symlink(tmp_path / "x" / "deep", tmp_path / "y" / "link")
+    theirs = torchvision.datasets.ImageFolder(str(tmp_path))
+    ours = ImageFolder(tmp_path)
+    assert len(ours) == len(theirs) == 7
+    for i in range(7):
+        image, label = theirs[i]
+        np.testing.assert_array_equal(
+            np.asarray(ours[i][0]), np.asarray(image).transpose(2, 0, 1)
+        )
+        assert ours[i][1] == label

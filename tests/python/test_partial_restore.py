@@ -386,3 +386,20 @@ def test_ten_thousand_tensors_with_a_proposal_take_under_a_second():
     begin = time.process_time()
     target.load_state_dict(state, remap="suggested")
     assert time.process_time() - begin < 1
+
+
+def test_a_cast_that_would_change_numbers_is_an_error() -> None:
+    class Two(pt.Module):
+        def __init__(self) -> None:
+            self.w, self.f = np.zeros(2, "u1"), np.zeros(2, "f4")
+
+    two = Two()
+    fine = {"w": np.array([200, 1]), "f": np.array([1e30, np.inf])}
+    two.load_state_dict(fine, cast=True)
+    assert two.w.tolist() == [200, 1] and two.f[1] == np.inf
+    for wrong in ({"w": np.array([300, 1])}, {"w": np.array([-1, 1])}):
+        with pytest.raises(pt.errors.WrongValue, match="'w' has numbers beyond uint8"):
+            two.load_state_dict({**fine, **wrong}, cast=True)
+    with pytest.raises(pt.errors.WrongValue, match="'f' has numbers beyond float32"):
+        two.load_state_dict({**fine, "f": np.array([1e300, 1.0])}, cast=True)
+    assert two.w.tolist() == [200, 1]

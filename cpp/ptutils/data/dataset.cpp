@@ -11,6 +11,7 @@
 #include "ptutils/data/detail/files.h"
 #include "ptutils/data/detail/sample_error.h"
 #include "ptutils/data/detail/spent.h"
+#include "ptutils/data/detail/stream.h"
 #include "ptutils/data/loader.h"
 #include "ptutils/data/readers.h"
 
@@ -40,107 +41,23 @@ bool is_stream(const std::shared_ptr<Dataset>& part) {
   return part->is_iterable();
 }
 
-/// Parts in order, of which some may have indices.
-class PartsStream final : public SampleStream {
- public:
-  PartsStream(std::vector<std::shared_ptr<Dataset>> parts, Random stream,
-              std::int64_t epoch)
-      : parts_(std::move(parts)), stream_(stream), epoch_(epoch) {}
-
-  bool next(Value& sample) override {
-    for (; part_ < parts_.size(); ++part_, index_ = 0, inner_ = nullptr) {
-      Dataset& part = *parts_[part_];
-      if (!part.is_iterable() && index_ < part.size()) {
-        sample = part.get(index_++, random());
-        return true;
-      }
-      if (part.is_iterable() && begun().next(sample)) {
-        sample = part.processed(std::move(sample), random());
-        return true;
-      }
-    }
-    return false;
-  }
-
-  bool skip(std::int64_t count) override {
-    for (; part_ < parts_.size(); ++part_, index_ = 0, inner_ = nullptr) {
-      Dataset& part = *parts_[part_];
-      if (part.is_iterable()) return SampleStream::skip(count);
-      const std::int64_t here = std::min(count, part.size() - index_);
-      index_ += here;
-      drawn_ += here;
-      count -= here;
-      if (count == 0) return true;
-    }
-    return count == 0;
-  }
-
-  Value state() override {
-    if (part_ >= parts_.size() || !parts_[part_]->is_iterable()) return {};
-    const Value inner = begun().state();
-    if (inner.is_null()) return {};
-    return Dict{{"part", static_cast<std::int64_t>(part_)},
-                {"index", index_},
-                {"drawn", drawn_},
-                {"state", inner}};
-  }
-  void load_state(const Value& state) override {
-    const Dict& d = state.as_dict("IterableDataset");
-    part_ = static_cast<std::size_t>(d.at("part").as_int());
-    if (part_ >= parts_.size())
-      fail(Kind::kValue, "IterableDataset", "the state is of data source ",
-           part_, ", there are ", parts_.size());
-    index_ = d.at("index").as_int();
-    drawn_ = d.at("drawn").as_int();
-    inner_ = nullptr;
-    begun().load_state(d.at("state"));
-  }
-
- private:
-  Random random() {
-    return stream_.at(static_cast<std::uint64_t>(epoch_),
-                      static_cast<std::uint64_t>(drawn_++));
-  }
-  SampleStream& begun() {
-    if (!inner_) inner_ = parts_[part_]->iterate(stream_, epoch_);
-    return *inner_;
-  }
-  std::vector<std::shared_ptr<Dataset>> parts_;
-  Random stream_;
-  std::int64_t epoch_;
-  std::size_t part_ = 0;
-  std::int64_t index_ = 0;  // within the part
-  std::int64_t drawn_ = 0;  // of all
-  std::unique_ptr<SampleStream> inner_;
-};
-
-thread_local const BatchInfo* current_batch = nullptr;
-thread_local bool current_is_awaited = false;
+/// Equal fields; an empty shard has none, and gives nothing.
+void check_shards(std::vector<std::shared_ptr<Dataset>>& parts,
+                  const std::vector<std::string>& paths) {
+  const auto empty = [](const std::shared_ptr<Dataset>& part) {
+    return !part->is_iterable() && part->size() == 0;
+  };
+  const auto first = std::find_if_not(parts.begin(), parts.end(), empty);
+  if (first == parts.end()) return;
+  const std::vector<std::string> fields = (*first)->field_names();
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (!empty(parts[i]) && parts[i]->field_names() != fields)
+      fail(Kind::kValue, "Dataset", paths[i], " has the fields ",
+           join(parts[i]->field_names()), ", the first file ", join(fields));
+  std::erase_if(parts, empty);
+}
 
 }  // namespace
-
-const BatchInfo* batch_info() { return current_batch; }
-
-detail::BatchScope::BatchScope(const BatchInfo& info, bool awaited)
-    : before_(std::exchange(current_batch, &info)),
-      awaited_before_(std::exchange(current_is_awaited, awaited)) {}
-detail::BatchScope::~BatchScope() {
-  current_batch = before_;
-  current_is_awaited = awaited_before_;
-}
-bool detail::batch_is_awaited() { return current_is_awaited; }
-
-bool SampleStream::skip(std::int64_t count) {
-  Value dropped;
-  while (count-- > 0)
-    if (!next(dropped)) return false;
-  return true;
-}
-
-void SampleStream::load_state(const Value&) {
-  fail(Kind::kState, "IterableDataset",
-       "a state was saved of its source, and this one takes none");
-}
 
 Dataset::Dataset() = default;
 Dataset::~Dataset() = default;
@@ -149,6 +66,7 @@ void Dataset::open(Options options) {
   auto made = std::make_unique<Source>();
   auto& parts = made->parts;
   if (options.datasets.empty()) {
+    std::vector<std::string> named;
     for (const std::string& path : detail::sources(options.data_source)) {
       const std::shared_ptr<DataReader> reader =
           options.data_reader ? options.data_reader : reader_for(path);
@@ -156,11 +74,9 @@ void Dataset::open(Options options) {
       if (!parts.back())
         fail(Kind::kType, reader->class_name(), "read('", path,
              "') gave no data set");
-      if (parts.back()->field_names() != parts[0]->field_names())
-        fail(Kind::kValue, "Dataset", path, " has the fields ",
-             join(parts.back()->field_names()), ", the first file ",
-             join(parts[0]->field_names()));
+      named.push_back(path);
     }
+    check_shards(parts, named);
   } else {
     parts = std::move(options.datasets);
   }
@@ -240,6 +156,7 @@ Value Dataset::get_each(std::span<const std::int64_t> indices,
   std::vector<Value> samples;
   samples.reserve(indices.size());
   for (std::size_t i = 0; i < indices.size(); ++i) {
+    detail::check_wanted();
     try {
       samples.push_back(
           get(indices[i], i < random.size() ? random[i] : Random()));
@@ -268,6 +185,7 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
     };
     for (auto i = static_cast<std::size_t>(from);
          i < static_cast<std::size_t>(to); ++i) {
+      detail::check_wanted();
       try {
         const std::int64_t index =
             indices[i] < 0 ? indices[i] + source_->size() : indices[i];
@@ -327,8 +245,7 @@ bool Dataset::is_iterable() const {
 
 std::unique_ptr<SampleStream> Dataset::iterate(const Random& stream,
                                                std::int64_t epoch) {
-  if (source_)
-    return std::make_unique<PartsStream>(source_->parts, stream, epoch);
+  if (source_) return detail::stream_of(source_->parts, stream, epoch);
   fail(Kind::kNotImplemented, class_name(),
        "defines no __iter__(self), and has no data_source");
 }
@@ -340,11 +257,6 @@ const detail::FieldChains& Dataset::chains() const {
 
 Value Dataset::processed(Value sample, const Random& random) const {
   return chains().apply(std::move(sample), random);
-}
-
-std::int64_t IterableDataset::size() const {
-  fail(Kind::kType, class_name(),
-       "has no length and no indices: its samples come one after another");
 }
 
 std::vector<std::int64_t> Dataset::blocks() const {

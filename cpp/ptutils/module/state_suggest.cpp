@@ -108,6 +108,18 @@ std::size_t pair_up(std::vector<Moved>& moved, const Leaves& here, bool cast) {
   return count;
 }
 
+/// Whether no number has wrapped around, or become infinite.
+bool in_range(const Tensor& given, const Tensor& made) {
+  auto count = [](const Tensor& flags) {
+    return sum(cast(flags, DType::kI64)).item<std::int64_t>();
+  };
+  if (given.numel() == 0 || is_complex(made.dtype())) return true;
+  if (is_integer(made.dtype()))
+    return count(ne(cast(made, given.dtype()), given)) == 0;
+  if (!is_floating(made.dtype()) || !is_floating(given.dtype())) return true;
+  return count(isinf(made)) == count(isinf(given));
+}
+
 void cast_leaves(Value& value, const std::string& name, const Leaves& here) {
   if (value.is_dict()) {
     for (auto& [key, item] : value.as_dict())
@@ -117,8 +129,14 @@ void cast_leaves(Value& value, const std::string& name, const Leaves& here) {
   const Value* mine = find_in(here, name);
   if (!is_other_dtype(value, mine)) return;
   DType to = mine->as_tensor().dtype();
-  if (is_castable(value.as_tensor().dtype(), to))
-    value = Value(cast(value.as_tensor(), to));
+  if (!is_castable(value.as_tensor().dtype(), to)) return;
+  Tensor made = cast(value.as_tensor(), to);
+  if (!in_range(value.as_tensor(), made))
+    fail(Kind::kValue, "load_state_dict", "cast=True: '", name,
+         "' has numbers beyond ", ptutils::name(to), " (it is ",
+         ptutils::name(value.as_tensor().dtype()),
+         "); leave it out, or convert it yourself");
+  value = Value(std::move(made));
 }
 
 bool has_other_dtypes(Module& module, const Value& state, const Remap& remap) {

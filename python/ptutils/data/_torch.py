@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import _core
-from ..errors import WrongType, WrongValue
+from ..errors import WrongState, WrongType, WrongValue
 from ._samplers import LoaderBatches
 
 
@@ -59,7 +59,14 @@ def mover(pin_memory: bool, device: str) -> Callable[[Any], Any] | None:
     import torch
 
     if device:
-        return ToDevice(torch.device(device))
+        try:
+            where = torch.device(device)
+        except RuntimeError as error:
+            known = str(error).partition("\n")[0]
+            raise WrongValue(f"[DataLoader] device={device!r}: {known}") from error
+        if where.type == "cuda" and not torch.cuda.is_available():
+            raise WrongState(f"[DataLoader] device={device!r}: there is no CUDA device")
+        return ToDevice(where)
     if torch.cuda.is_available():
         return pinned
     warnings.warn(

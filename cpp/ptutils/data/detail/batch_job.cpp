@@ -67,12 +67,12 @@ bool BatchJob::shares() const {
 }
 
 Loaded BatchJob::load(const Plan& plan, std::int64_t batch, const Value& reuse,
-                      bool awaited) const {
+                      bool awaited, const std::atomic<bool>* over) const {
   const Stopwatch watch;
   BufferLog log;
   Loaded out;
   const BatchInfo info{plan.seed, plan.epoch, batch, plan.requests.of(batch)};
-  const BatchScope scope(info, awaited && shares());
+  const BatchScope scope(info, awaited && shares(), over);
   if (plan.feed) {
     make_next(plan, reuse, out);
     out.recyclable = log.covers(out.batch);
@@ -162,8 +162,10 @@ Value BatchJob::make(const Draw& draw, const Value& reuse) const {
     return dataset->get_batch(draw.indices, draw.random, reuse);
   std::vector<Value> samples;
   samples.reserve(draw.indices.size());
-  for (std::size_t i = 0; i < draw.indices.size(); ++i)
+  for (std::size_t i = 0; i < draw.indices.size(); ++i) {
+    check_wanted();
     samples.push_back(sample(draw, i));
+  }
   if (collate) return (*collate)(std::move(samples));
   return std::move(samples[0]);
 }

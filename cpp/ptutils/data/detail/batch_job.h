@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -61,9 +62,11 @@ struct BatchJob {
   std::int64_t smallest = 1;  ///< a feed's batches of fewer are dropped
   std::function<void(int)> worker_init;
 
-  /// `awaited`: by several threads, where the data set can.
+  /// `awaited`: by several threads, where the data set can. `over`: set once
+  /// it is not wanted any more.
   Loaded load(const Plan& plan, std::int64_t batch, const Value& reuse,
-              bool awaited = false) const;
+              bool awaited = false,
+              const std::atomic<bool>* over = nullptr) const;
   bool shares() const;
 
  private:

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "ptutils/data/dataset.h"
 
 namespace ptutils::data::detail {
@@ -8,7 +10,9 @@ namespace ptutils::data::detail {
 class BatchScope {
  public:
   /// `awaited`: nothing else is to be made before it; see batch_is_awaited().
-  explicit BatchScope(const BatchInfo& info, bool awaited = false);
+  /// `over`: set once nobody wants it any more; see check_wanted().
+  explicit BatchScope(const BatchInfo& info, bool awaited = false,
+                      const std::atomic<bool>* over = nullptr);
   ~BatchScope();
   BatchScope(const BatchScope&) = delete;
   BatchScope& operator=(const BatchScope&) = delete;
@@ -16,7 +20,12 @@ class BatchScope {
  private:
   const BatchInfo* before_;
   bool awaited_before_;
+  const std::atomic<bool>* over_before_;
 };
+
+/// Between samples: Kind::kInterrupted where this thread's batch is not wanted
+/// any more.
+void check_wanted();
 
 /// Whether the batch of this thread is an epoch's first, for which the consumer
 /// waits: several threads are to make it.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/sample_error.h"
 
 namespace ptutils::data::detail {
@@ -17,6 +18,7 @@ std::vector<Value> Feed::take(std::int64_t count) {
   }
   std::vector<Value> out;
   while (!ended_ && static_cast<std::int64_t>(out.size()) < count) {
+    check_wanted();
     Value sample;
     try {
       ended_ = !samples_->next(sample);

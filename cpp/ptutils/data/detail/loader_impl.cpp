@@ -295,6 +295,8 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
     mine = detail::Workers::start(doing, threads,
                                   detail::depth_of(options, threads));
     if (!mine) return nullptr;
+    // What threads that were stopped have drawn is lost: from the position on.
+    if (plan->feed && plan->feed == drawn_ahead) plan_epoch();
     if (plan->feed || options.lag || !plan->requests.last().is_null())
       mine->limit(lag());
     log::debug("DataLoader: ", mine->threads(), " ", options.workers,
@@ -304,6 +306,7 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
     workers_of = job.get();
   }
   if (!mine->seeked) mine->seek(plan, at.batch);
+  drawn_ahead = plan->feed;
   mine->seeked = true;
   return mine;
 }

@@ -112,6 +112,7 @@ struct DataLoader::Impl {
   const Dataset* planned_dataset = nullptr;
   const Module* planned_sampler = nullptr;
   std::uint64_t planned_requests = 0;
+  std::shared_ptr<detail::Feed> drawn_ahead;  // of the plan, once threads draw
   std::optional<detail::Clock::time_point> gave;  // the last batch, when
   detail::RecycleBin bin{2};
   bool worth_threads = false;  // measured, where num_workers says nothing

@@ -1,6 +1,7 @@
 #include "ptutils/data/detail/workers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -69,6 +70,7 @@ struct Workers::Shared {
   std::vector<Slot> slots;
   RecycleBin bin;
   bool stopping = false;
+  std::atomic<bool> over{false};  // as stopping, for those that make a batch
 };
 
 /// The consumer lets go of a batch just after it gets the next: a moment's wait
@@ -104,7 +106,7 @@ void Workers::Shared::work(int number) {
     try {
       if (!begun) job->worker_init(number);
       begun = true;
-      loaded = job->load(*mine, batch, reuse, all);
+      loaded = job->load(*mine, batch, reuse, all, &over);
     } catch (...) {
       error = std::current_exception();
     }
@@ -133,7 +135,7 @@ void Workers::Shared::stop() {
   std::shared_ptr<const Plan> plan_left;
   {
     std::lock_guard lock(mutex);
-    stopping = true;
+    stopping = over = true;
     slots_left.swap(slots);
     bin.clear(batches_left);
     plan_left.swap(plan);

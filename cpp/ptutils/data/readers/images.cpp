@@ -38,6 +38,33 @@ std::vector<std::string> class_folders(const std::string& root) {
   return out;
 }
 
+/// Of a class, relative to the root: a folder's own before those of the folders
+/// in it, as torchvision has them; links are followed.
+std::vector<std::string> pictures_in(const fs::path& root,
+                                     const std::string& name) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(
+      root / name, fs::directory_options::follow_directory_symlink, error);
+  for (; !error && entry != fs::recursive_directory_iterator();
+       entry.increment(error))
+    if (entry->is_regular_file() && is_picture(entry->path()))
+      found.push_back(entry->path().lexically_relative(root));
+  if (error)
+    fail(Kind::kIO, kFolderWhere, (root / name).string(), ": ",
+         error.message());
+  const auto key = [](const fs::path& path) {
+    return std::pair(path.parent_path().native(), path.filename().native());
+  };
+  std::sort(
+      found.begin(), found.end(),
+      [&](const fs::path& a, const fs::path& b) { return key(a) < key(b); });
+  std::vector<std::string> out;
+  out.reserve(found.size());
+  for (const fs::path& path : found) out.push_back(path.string());
+  return out;
+}
+
 /// The names of all pictures in one text, with where each ends: some forty
 /// bytes a sample, without an object for each.
 class FolderDataset final : public Dataset {
@@ -46,15 +73,9 @@ class FolderDataset final : public Dataset {
       : root_(std::move(root)), dct_scaling_(dct_scaling) {
     const auto classes = class_folders(root_);
     for (const std::string& name : classes) {
-      std::vector<std::string> files;
-      for (const auto& entry :
-           fs::recursive_directory_iterator(fs::path(root_) / name))
-        if (entry.is_regular_file() && is_picture(entry.path()))
-          files.push_back(entry.path().lexically_relative(root_).string());
-      std::sort(files.begin(), files.end());
-      for (const std::string& file : files) {
+      for (const std::string& file : pictures_in(root_, name)) {
         names_ += file;
-        ends_.push_back(static_cast<std::uint32_t>(names_.size()));
+        ends_.push_back(names_.size());
       }
       class_ends_.push_back(size());
     }
@@ -93,7 +114,7 @@ class FolderDataset final : public Dataset {
   std::string root_;
   bool dct_scaling_;
   std::string names_;
-  std::vector<std::uint32_t> ends_;
+  std::vector<std::uint64_t> ends_;
   std::vector<std::int64_t> class_ends_;
 };
 

@@ -87,13 +87,16 @@ OneHot::OneHot(std::int64_t classes) : classes_(classes) {
 void OneHot::apply(Pending& sample, Random) {
   detail::as_array(sample);
   const Tensor labels = cast(sample.tensor(), DType::kI64).to_contiguous();
+  const Tensor given = cast(sample.tensor(), DType::kF64).to_contiguous();
   Dims shape = labels.shape();
   shape.push_back(classes_);
   Tensor out = Tensor::zeros(std::move(shape));
   const auto* label = labels.data<std::int64_t>();
   for (std::int64_t i = 0; i < labels.numel(); ++i) {
-    if (label[i] < 0 || label[i] >= classes_)
-      fail(Kind::kIndex, "OneHot", "label ", label[i], " is not within 0 … ",
+    const double wanted = given.data<double>()[i];
+    if (label[i] < 0 || label[i] >= classes_ ||
+        static_cast<double>(label[i]) != wanted)
+      fail(Kind::kIndex, "OneHot", "label ", wanted, " is not one of 0 … ",
            classes_ - 1);
     out.data<float>()[i * classes_ + label[i]] = 1;
   }
