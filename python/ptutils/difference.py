@@ -53,7 +53,8 @@ def diff(a: Any, b: Any) -> StateDiff:
     w  only in the first: f64 (3,) numpy
     v  only in the second: f64 (3,) numpy
     """
-    first, second = _leaves(a), _leaves(b)
+    ours, theirs = _content(a), _content(b)
+    first, second = dict(State(ours).flat()), dict(State(theirs).flat())
     out = StateDiff()
     for top in dict.fromkeys([*first, *second]):
         pair = first.get(top, _MISSING), second.get(top, _MISSING)
@@ -62,7 +63,17 @@ def diff(a: Any, b: Any) -> StateDiff:
             if said:
                 out[name] = said
                 out.largest = max(out.largest, size)
+    there = dict(_keys(theirs))
+    for name, keys in _keys(ours):
+        other = there.get(name, keys)
+        if repr(keys) != repr(other) and name not in out:
+            out[name] = f"under other keys: {_shown(keys)} → {_shown(other)}"
+            out.largest = float("inf")
     return out
+
+
+def _shown(keys: tuple[Any, ...]) -> str:
+    return "".join(f"[{key!r}]" for key in keys)
 
 
 def _inside(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -78,11 +89,18 @@ def _inside(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
         yield name, a, b
 
 
-def _leaves(of: Any) -> dict[str, Any]:
+def _content(of: Any) -> Mapping[Any, Any]:
     of = files._states(files.content_of(of))
-    if not isinstance(of, Mapping):
-        return {"value": of}
-    return dict(State(of).flat())
+    return of if isinstance(of, Mapping) else {"value": of}
+
+
+def _keys(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Names of leaves -> the keys that lead there: 1 is no '1', 'a.b' no b in a."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _keys(item, (*path, key))
+    else:
+        yield ".".join(map(str, path)), path
 
 
 def _compared(a: Any, b: Any) -> tuple[str, float]:

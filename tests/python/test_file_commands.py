@@ -170,3 +170,16 @@ def test_a_folder_of_lmdb_is_a_file(tmp_path: Path) -> None:
         txn.put(b"a", b"1")
     done = ptutils_(tmp_path, "show", "folder")
     assert done.returncode == 0 and "lmdb, 1 value" in done.stdout, done.stderr
+
+
+def test_keys_of_another_type_are_a_difference(tmp_path: Path) -> None:
+    found = pt.diff({1: "a", "x": {"y": 2}}, {"1": "a", "x.y": 2})
+    assert dict(found) == {
+        "1": "under other keys: [1] → ['1']",
+        "x.y": "under other keys: ['x']['y'] → ['x.y']",
+    }
+    pt.save(tmp_path / "i.json", {1: "a"})
+    pt.save(tmp_path / "s.json", {"1": "a"})
+    done = ptutils_(tmp_path, "diff", "i.json", "s.json")
+    assert done.returncode == 1 and "under other keys" in done.stdout
+    assert pt.diff({1: {"b": 2}}, {1: {"b": 2}}) == {}
