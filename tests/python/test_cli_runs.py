@@ -88,3 +88,19 @@ def test_metrics_without_a_number_and_runs_without_a_best_are_shown(folder, answ
     assert ".2500 @ 1" in answer("ls")
     lines = answer("show", "plain", "--history").splitlines()
     assert any(line.split()[:3] == ["train/nothing", "2", "nan"] for line in lines)
+
+
+def test_names_of_runs_may_look_like_paths(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for name in ("group/run1", "folder"):
+        done = ptutils_(tmp_path, "run", "experiment.yaml", "-o", f"exp_id={name}")
+        assert done.returncode == 0, done.stderr
+        shown = ptutils_(tmp_path, "show", name)
+        assert shown.returncode == 0 and "complete" in shown.stdout, shown.stderr
+        again = ptutils_(tmp_path, "run", name)
+        assert again.returncode == 0 and "nothing to do" in again.stderr + again.stdout
+    found = ptutils_(tmp_path, "diff", "group/run1", "folder")
+    assert found.returncode == 0, found.stderr
+    missing = ptutils_(tmp_path, "show", "group/run2")
+    assert missing.returncode == 1 and "no folder 'group'" in missing.stderr
