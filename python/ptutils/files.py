@@ -204,8 +204,7 @@ def save(
         Copy the arrays and return; a thread writes them, in the order of the
         saves, at most 1 GB of copies behind (then this call waits). What goes
         wrong is raised by the next such save (which is then not done) or by
-        :func:`sync`. A process that
-        ends writes what waits.
+        :func:`sync`. A process that ends writes what waits.
     **options
         What the format lets one choose: ``compress=True`` (.npz, .hdf5);
         ``chunks=32``, rows of the first dimension that lie together (.hdf5);

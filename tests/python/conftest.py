@@ -34,6 +34,12 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
 
 
 @pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's own folder is the current one."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a script in a process of its own, in tmp_path."""
 

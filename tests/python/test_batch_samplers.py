@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from numbered import WORKERS, N, Numbers, epoch
 from torch.utils import data as torch_data
 
 import ptutils as pt
@@ -17,27 +18,11 @@ from ptutils.data import (
     BucketBatchSampler,
     DataLoader,
     DataProvider,
-    Dataset,
     DistributedSampler,
     StratifiedSampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
-
-N = 101
-
-
-class Numbers(Dataset):
-    def __init__(self, n: int = N, bad: tuple[int, ...] = ()) -> None:
-        self.n, self.bad = n, bad
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, index: int) -> int:
-        if index in self.bad:
-            raise RuntimeError(f"{index} is bad")
-        return index
 
 
 class Growing(BatchSampler):
@@ -45,10 +30,6 @@ class Growing(BatchSampler):
         order = np.random.default_rng([seed, epoch]).permutation(n)
         cuts = np.cumsum(np.arange(1, 15))
         return [part for part in np.split(order, cuts) if len(part)]
-
-
-def epoch(loader) -> list[list[int]]:
-    return [batch.tolist() for batch in loader]
 
 
 def torch_batches(shuffle: bool = True) -> torch_data.BatchSampler:
@@ -68,7 +49,6 @@ BATCHES = {
     "torch": torch_batches,
     "lists": lambda: LISTS,
 }
-WORKERS = (0, 1, 2, 4)
 
 
 @pytest.mark.parametrize("make", BATCHES.values(), ids=BATCHES)

@@ -21,10 +21,7 @@ from ptutils.data import (
 )
 from ptutils.data import transforms as T
 
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_tmp_path")
 
 
 class Answers(Dataset):

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from numbered import WORKERS, N, Numbers, epoch
 
 import ptutils as pt
 from ptutils.data import (
@@ -24,28 +25,6 @@ from ptutils.data import (
     HDF5Reader,
 )
 from ptutils.data import transforms as T
-
-N = 101
-
-
-class Numbers(Dataset):
-    def __init__(self, n: int = N, bad: tuple[int, ...] = ()) -> None:
-        self.n, self.bad = n, bad
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, index: int) -> int:
-        if index in self.bad:
-            raise RuntimeError(f"{index} is bad")
-        return index
-
-
-def epoch(loader) -> list[list[int]]:
-    return [batch.tolist() for batch in loader]
-
-
-WORKERS = [0, 1, 2, 4]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -134,7 +134,6 @@ class PTUTILS_API IterableDataset : public Dataset {
   std::string class_name() const override {
     return "ptutils.data.IterableDataset";
   }
-  std::int64_t size() const override;
   bool is_iterable() const override { return true; }
 };
 

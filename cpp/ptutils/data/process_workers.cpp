@@ -253,11 +253,7 @@ void send_batch(BatchSocket& socket, OwnBlocks& blocks, const Value& batch) {
   bool fresh = false;
   const std::uint64_t number = blocks.take(layout.bytes, fresh);
   SharedBlock& block = blocks.at(number);
-  const auto storage = Storage::wrap(block.data(), block.bytes(), nullptr);
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    Tensor::view_bytes(storage, tensors[i].dtype(), tensors[i].shape(),
-                       offsets[i])
-        .copy_from(tensors[i]);
+  detail::put_tensors({block.data(), block.bytes()}, tensors, offsets);
   const ReplyHead head{0, layout.text.size(), number,
                        fresh ? block.bytes() : 0};
   const auto bytes = std::as_bytes(std::span(&head, 1));

@@ -128,9 +128,4 @@ std::unique_ptr<SampleStream> detail::stream_of(
   return std::make_unique<PartsStream>(std::move(parts), stream, epoch);
 }
 
-std::int64_t IterableDataset::size() const {
-  fail(Kind::kType, class_name(),
-       "has no length and no indices: its samples come one after another");
-}
-
 }  // namespace ptutils::data

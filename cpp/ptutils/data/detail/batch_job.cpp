@@ -73,13 +73,17 @@ Loaded BatchJob::load(const Plan& plan, std::int64_t batch, const Value& reuse,
   Loaded out;
   const BatchInfo info{plan.seed, plan.epoch, batch, plan.requests.of(batch)};
   const BatchScope scope(info, awaited && shares(), over);
-  if (plan.feed) {
+  if (plan.feed)
     make_next(plan, reuse, out);
-    out.recyclable = log.covers(out.batch);
-    out.spent = watch.spent();
-    return out;
-  }
-  Draw draw = drawn(plan, batch);
+  else
+    make_chosen(drawn(plan, batch), reuse, out);
+  out.recyclable = log.covers(out.batch);
+  out.spent = watch.spent();
+  return out;
+}
+
+/// The samples of a batch by their indices.
+void BatchJob::make_chosen(Draw draw, const Value& reuse, Loaded& out) const {
   while (!draw.indices.empty()) {
     try {
       out.batch = make(draw, reuse);
@@ -91,9 +95,6 @@ Loaded BatchJob::load(const Plan& plan, std::int64_t batch, const Value& reuse,
     }
   }
   out.samples = static_cast<std::int64_t>(draw.indices.size());
-  out.recyclable = log.covers(out.batch);
-  out.spent = watch.spent();
-  return out;
 }
 
 /// The next batch of the plan's feed.

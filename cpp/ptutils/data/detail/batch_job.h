@@ -77,6 +77,7 @@ struct BatchJob {
   };
   Draw drawn(const Plan& plan, std::int64_t batch) const;
   Value make(const Draw& draw, const Value& reuse) const;
+  void make_chosen(Draw draw, const Value& reuse, Loaded& out) const;
   void make_next(const Plan& plan, const Value& reuse, Loaded& out) const;
   Value make_of(std::vector<Value>&& samples, const Plan& plan,
                 std::int64_t first, const Value& reuse, Loaded& out) const;

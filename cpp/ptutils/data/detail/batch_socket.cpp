@@ -131,11 +131,7 @@ Packed packed(const Value& value) {
   std::vector<std::size_t> offsets;
   Layout layout = layout_of(value, tensors, offsets);
   Packed out{std::move(layout.text), std::vector<std::byte>(layout.bytes)};
-  const auto storage = Storage::wrap(out.data.data(), out.data.size(), nullptr);
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    Tensor::view_bytes(storage, tensors[i].dtype(), tensors[i].shape(),
-                       offsets[i])
-        .copy_from(tensors[i]);
+  put_tensors(out.data, tensors, offsets);
   return out;
 }
 
@@ -237,6 +233,16 @@ Layout layout_of(const Value& batch, std::vector<Tensor>& tensors,
   text << '\n' << flat.skeleton;
   out.text = text.str();
   return out;
+}
+
+void put_tensors(std::span<std::byte> memory,
+                 const std::vector<Tensor>& tensors,
+                 const std::vector<std::size_t>& offsets) {
+  const auto storage = Storage::wrap(memory.data(), memory.size(), nullptr);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    Tensor::view_bytes(storage, tensors[i].dtype(), tensors[i].shape(),
+                       offsets[i])
+        .copy_from(tensors[i]);
 }
 
 Value batch_in(std::string_view text, const std::shared_ptr<Storage>& storage) {

@@ -91,6 +91,10 @@ struct Layout {
 };
 Layout layout_of(const Value& batch, std::vector<Tensor>& tensors,
                  std::vector<std::size_t>& offsets);
+/// The tensors of a layout to their places in memory of its bytes.
+void put_tensors(std::span<std::byte> memory,
+                 const std::vector<Tensor>& tensors,
+                 const std::vector<std::size_t>& offsets);
 /// The batch, its tensors being views of the storage.
 Value batch_in(std::string_view text, const std::shared_ptr<Storage>& storage);
 

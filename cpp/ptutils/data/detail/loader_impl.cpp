@@ -233,11 +233,12 @@ void DataLoader::Impl::follow_requests() {
 
 void DataLoader::Impl::plan_epoch() {
   auto made = std::make_shared<detail::Plan>();
+  made->stream = Random::named(at.seed, "samples");
   if (job->dataset->is_iterable()) {
     made->batch_size = options.batch_size;
     made->batches = std::numeric_limits<std::int64_t>::max() / 2;
     made->feed = std::make_shared<detail::Feed>(
-        job->dataset, Random::named(at.seed, "samples"), at.epoch,
+        job->dataset, made->stream, at.epoch,
         at.skipped + at.batch * options.batch_size, at.stream);
   } else if (batch_sampler) {
     Batches given =
@@ -254,7 +255,6 @@ void DataLoader::Impl::plan_epoch() {
   }
   made->epoch = at.epoch;
   made->seed = at.seed;
-  made->stream = Random::named(at.seed, "samples");
   {
     std::lock_guard lock(mutex);
     made->requests = requests;

@@ -254,6 +254,4 @@ bool Workers::stopped() const {
   return shared_->stopping;
 }
 
-const BatchJob* Workers::job() const { return shared_->job.get(); }
-
 }  // namespace ptutils::data::detail

@@ -51,7 +51,6 @@ class Workers {
   int threads() const { return threads_; }
   /// By the shutdown list, or by a fork.
   bool stopped() const;
-  const BatchJob* job() const;
 
  private:
   struct Shared;
