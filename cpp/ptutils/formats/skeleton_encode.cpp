@@ -145,7 +145,7 @@ class Encoder {
     const auto& opaque = value.as_opaque();
     detail::refuse(where_, path_.quoted(), " is of type ",
                    opaque ? opaque->type_name() : std::string("nothing"),
-                   ", which no file holds; leave it out, or give its state");
+                   ", which ptutils writes into no file; leave it out, or give its state");
   }
 
  private:
