@@ -87,6 +87,37 @@ void def_folder(Class& cls) {
   cls.def_property_readonly(
       "classes", [](ImageFolder& self) { return self.classes(); },
       "The names of the labels: those of the folders, sorted.");
+  cls.def_property_readonly(
+      "class_to_idx",
+      [](ImageFolder& self) {
+        py::dict out;
+        for (const std::string& name : self.classes())
+          out[py::str(name)] = py::len(out);
+        return out;
+      },
+      "The labels by their names.");
+  cls.def_property_readonly(
+      "samples",
+      [](ImageFolder& self) {
+        py::gil_scoped_release release;
+        return self.samples();
+      },
+      "[(path, label)] of all pictures; the folder is listed for it.");
+  cls.def_property_readonly(
+      "targets",
+      [](ImageFolder& self) {
+        std::vector<std::pair<std::string, std::int64_t>> samples;
+        {
+          py::gil_scoped_release release;
+          samples = self.samples();
+        }
+        Tensor out = Tensor::empty({static_cast<std::int64_t>(samples.size())},
+                                   DType::kI64);
+        auto* to = out.data<std::int64_t>();
+        for (const auto& sample : samples) *to++ = sample.second;
+        return tensor_to_numpy(out);
+      },
+      "All labels, int64 (n), for a sampler; the folder is listed for it.");
 }
 
 /// An array that is no tensor says why, and what to do.

@@ -26,7 +26,8 @@ py::list datasets_out(const std::vector<std::shared_ptr<Dataset>>& datasets) {
 /// Any indices as i64.
 Tensor indices_in(const py::object& given) {
   py::object array = py::module_::import("numpy").attr("asarray")(given);
-  if (py::len(array) == 0) array = array.attr("astype")("int64");
+  if (py::cast<py::ssize_t>(array.attr("size")) == 0)
+    array = array.attr("astype")("int64");
   return tensor_or_fail(array, "Subset: indices");
 }
 
@@ -64,13 +65,20 @@ void def_wrappers(py::module_& m) {
 
   auto zip = def_wrapper<ZipDataset>(
       m, "ZipDataset",
-      "Sample i of each data set, as a tuple; all have the same length.");
-  zip.def(py::init([](const py::args& given) {
-    std::vector<std::shared_ptr<Dataset>> datasets;
-    for (py::handle each : given)
-      datasets.push_back(dataset_in(each, "ZipDataset"));
-    return new PyDataset<ZipDataset>(std::move(datasets));
-  }));
+      "Sample i of each data set, as a tuple; all have the same length. "
+      "(datasets: all of them, as a file gives them.)");
+  zip.def(py::init([](const py::args& given, const py::object& datasets) {
+            const py::tuple all =
+                datasets.is_none() ? py::tuple(given) : py::tuple(datasets);
+            if (!datasets.is_none() && !given.empty())
+              fail(Kind::kType, "ZipDataset",
+                   "give data sets one by one, or datasets=, not both");
+            std::vector<std::shared_ptr<Dataset>> out;
+            for (py::handle each : all)
+              out.push_back(dataset_in(each, "ZipDataset"));
+            return new PyDataset<ZipDataset>(std::move(out));
+          }),
+          py::kw_only(), py::arg("datasets") = py::none());
   zip.def("__reduce_ex__", [](const py::object& self, int) {
     auto& zipped = py::cast<ZipDataset&>(self);
     return py::make_tuple(py::type::of(self),

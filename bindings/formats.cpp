@@ -186,6 +186,22 @@ void def_files(py::module_& m) {
       },
       py::arg("path"), py::arg("value"), py::arg("durable") = true,
       py::arg("format") = py::dict(), py::arg("background") = false);
+  // These two make no Python objects: what a library holds is not imported.
+  m.def(
+      "_convert",
+      [](const Path& from, const Path& to, const py::dict& format) {
+        const WriteOptions options{true, to_value(format, "save").as_dict()};
+        py::gil_scoped_release release;
+        save(to, read(from), options);
+      },
+      py::arg("source"), py::arg("path"), py::arg("format"));
+  m.def(
+      "_verify",
+      [](const Path& path) {
+        py::gil_scoped_release release;
+        read(path, {.verify = true});
+      },
+      py::arg("path"));
   m.def("_wait_for_saves_to", &ptutils::detail::wait_for_saves_to,
         py::arg("path"), py::call_guard<py::gil_scoped_release>());
   m.def("sync", &sync_saves, py::call_guard<py::gil_scoped_release>());

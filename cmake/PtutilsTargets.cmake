@@ -20,7 +20,7 @@ function(ptutils_room folder)
   # The files of tensor have names in common.
   if(NOT folder STREQUAL "tensor")
     set_target_properties(ptutils_${folder} PROPERTIES
-      UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 8)
+      UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 12)
     # GCC takes a batch's sources for headers.
     target_compile_options(ptutils_${folder} PRIVATE
       "$<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>")
@@ -52,6 +52,7 @@ function(ptutils_plugin name folder)
     target_link_options(ptutils_${name} PRIVATE -Wl,-z,defs)
   endif()
   set_target_properties(ptutils_${name} PROPERTIES
+    UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 12
     LIBRARY_OUTPUT_DIRECTORY "${PTUTILS_PACKAGE_DIR}/lib"
     BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN")
 endfunction()
@@ -113,6 +114,8 @@ function(ptutils_cpp_test folder)
   # The optimiser takes half of the time of a test's compilation, more under a
   # sanitizer; it is the library that is to be quick.
   target_compile_options(test_${folder} PRIVATE -O0)
+  set_target_properties(test_${folder} PROPERTIES
+    UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 8)
   add_test(NAME ${folder} COMMAND test_${folder})
   if(folder IN_LIST PTUTILS_THREADED_ROOMS)
     add_dependencies(threaded_tests test_${folder})

@@ -1900,9 +1900,24 @@ class ImageFolder(Dataset):
     def _constructor(self: ptutils.data.ImageFolder) -> dict:
         ...
     @property
+    def class_to_idx(self) -> dict:
+        """
+        The labels by their names.
+        """
+    @property
     def classes(self) -> list[str]:
         """
         The names of the labels: those of the folders, sorted.
+        """
+    @property
+    def samples(self) -> list[tuple[str, int]]:
+        """
+        [(path, label)] of all pictures; the folder is listed for it.
+        """
+    @property
+    def targets(self) -> typing.Any:
+        """
+        All labels, int64 (n), for a sampler; the folder is listed for it.
         """
 class FashionMNIST(Dataset):
     """
@@ -2019,7 +2034,7 @@ class Subset(Dataset):
         ...
 class ZipDataset(Dataset):
     """
-    Sample i of each data set, as a tuple; all have the same length.
+    Sample i of each data set, as a tuple; all have the same length. (datasets: all of them, as a file gives them.)
     """
     _extra_state = None
     @staticmethod
@@ -2029,7 +2044,7 @@ class ZipDataset(Dataset):
         """
     def __getitem__(self: ptutils.data.ZipDataset, arg0: typing.Any) -> typing.Any:
         ...
-    def __init__(self: ptutils.data.ZipDataset, *args) -> None:
+    def __init__(self: ptutils.data.ZipDataset, *args, datasets: typing.Any = None) -> None:
         ...
     def __len__(self: ptutils.data.ZipDataset) -> int:
         ...
@@ -2349,7 +2364,7 @@ class DataLoader(Loader):
     generator : a torch.Generator or an int, that seed is drawn from, once
     workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver', 'spawn' or 'fork')
     on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
-    prefetch_factor : batches ahead per worker; None: one, and 2 at least
+    prefetch_factor : batches ahead per worker; None: one, and 2 at least; of more than 16 MB, which all threads make together, one in all
     lag : batches after which a request acts (see request); None: 2, or prefetch_factor
     output : 'numpy', 'torch' or 'native'; None: torch where the data set or its samples are torch's, native where they are native tensors, else NumPy
     seed : of the order; an epoch's order depends on (seed, epoch) alone
@@ -3112,6 +3127,8 @@ def _codec_for_writing(path: os.PathLike | str | bytes) -> typing.Any:
     ...
 def _compare(arg0: typing.Any, arg1: typing.Any) -> list:
     ...
+def _convert(source: os.PathLike | str | bytes, path: os.PathLike | str | bytes, format: dict) -> None:
+    ...
 def _cross_entropy(input: typing.Any, target: typing.Any, weight: typing.Any = None, ignore_index: typing.SupportsInt | typing.SupportsIndex = -100, reduction: str = 'mean', label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> typing.Any:
     ...
 def _did_you_mean(arg0: str, arg1: collections.abc.Sequence[str]) -> str:
@@ -3191,6 +3208,8 @@ def _stream_key(arg0: typing.SupportsInt | typing.SupportsIndex, arg1: str, arg2
 def _tfrecord_of(arg0: typing.Any) -> bytes:
     ...
 def _unflatten(skeleton: str, tensors: dict, where: str, verify: bool = False) -> typing.Any:
+    ...
+def _verify(path: os.PathLike | str | bytes) -> None:
     ...
 def _wait_for_saves_to(path: os.PathLike | str | bytes) -> None:
     ...

@@ -282,6 +282,19 @@ def test_torchs_loader_gives_equal_samples(
             np.testing.assert_array_equal(a[1].numpy(), b[1])
 
 
+def test_a_folder_tells_torchvisions_names(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"b": [(8, 8)], "a": [(8, 8), (8, 8)]})
+    photos = ImageFolder(root)
+    theirs = pytest.importorskip("torchvision").datasets.ImageFolder(str(root))
+    assert photos.class_to_idx == theirs.class_to_idx == {"a": 0, "b": 1}
+    assert photos.samples == theirs.samples
+    assert photos.targets.tolist() == theirs.targets == [0, 0, 1]
+    assert photos.targets.dtype == np.int64
+    Path(photos.samples[0][0]).unlink()
+    with pytest.raises(pt.errors.WrongState, match="2 pictures now, 3 when"):
+        photos.targets  # noqa: B018
+
+
 def test_data_sets_of_files_come_back_from_configurations(
     h5: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,3 +152,37 @@ def test_a_sum_is_one_after_the_other_and_torchs_too() -> None:
     assert len(three) == 60 and three[-1] == (190,)
     loader = torch_data.DataLoader(three, batch_size=30)
     assert [len(batch[0]) for batch in loader] == [30, 30]
+
+
+def test_data_sets_made_of_others_come_back_from_configurations(
+    tmp_path: Path,
+) -> None:
+    for name, array in {"x": X, "y": Y}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    x, y = (Dataset(tmp_path / f"{name}.npy") for name in "xy")
+    for data in (
+        Subset(x, [3, -1]),
+        ZipDataset(x, y),
+        CachedDataset(x),
+        CachedDataset(Subset(ZipDataset(datasets=[x, y]), range(7)), max_bytes=999),
+    ):
+        path = tmp_path / "config.yaml"
+        pt.save(path, data.to_config())
+        again = pt.Config(pt.read(path)).configure()
+        assert type(again) is type(data)
+        assert repr(again.to_config()) == repr(data.to_config())
+        assert repr(list(again)) == repr(list(data))
+    written = {"func": "Subset", "dataset": x.to_config(), "indices": [4, 0]}
+    rows = [row.tolist() for row in pt.Config(written).configure()]
+    assert rows == X[[4, 0]].tolist()
+    for wrong in (
+        {"func": "Subset", "dataset": x.to_config(), "indices": [0.5]},
+        {"func": "Subset", "dataset": x.to_config(), "indices": 3},
+        {"func": "Subset", "indices": [3]},
+        {"func": "ZipDataset", "datasets": []},
+        {"func": "CachedDataset", "dataset": x.to_config(), "max_bytes": -1},
+    ):
+        with pytest.raises(pt.errors.Error, match="indices|data ?set|max_bytes"):
+            pt.Config(wrong).configure()
+    with pytest.raises(pt.errors.WrongType, match="not both"):
+        ZipDataset(x, datasets=[y])

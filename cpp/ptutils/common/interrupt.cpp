@@ -14,20 +14,20 @@ using Hook = std::function<void()>;
 
 constexpr Clock::duration kSlice = std::chrono::milliseconds(50);
 
-struct State {
-  State() { hold_over_fork(mutex); }
+struct Installed {
+  Installed() { hold_over_fork(mutex); }
 
   std::mutex mutex;
   std::shared_ptr<const Hook> hook;
 };
 
-State& state() {
+Installed& installed() {
   // Never destroyed: threads may wait while the process ends.
-  static State& instance = *new State;
+  static Installed& instance = *new Installed;
   return instance;
 }
 
-[[maybe_unused]] const bool kInterruptMade = (state(), true);
+[[maybe_unused]] const bool kInterruptMade = (installed(), true);
 
 // When this thread last ran the hook: many short waits in a row must notice
 // Ctrl-C as one long wait does.
@@ -53,16 +53,16 @@ void set_interrupt_hook(std::function<void()> hook) {
   std::shared_ptr<const Hook> next;
   if (hook) next = std::make_shared<const Hook>(std::move(hook));
   // The old hook is destroyed after the lock: it may belong to Python.
-  std::lock_guard lock(state().mutex);
-  state().hook.swap(next);
+  std::lock_guard lock(installed().mutex);
+  installed().hook.swap(next);
 }
 
 void check_interrupt() {
   last_check = Clock::now();
   std::shared_ptr<const Hook> hook;
   {
-    std::lock_guard lock(state().mutex);
-    hook = state().hook;
+    std::lock_guard lock(installed().mutex);
+    hook = installed().hook;
   }
   if (hook) (*hook)();
 }

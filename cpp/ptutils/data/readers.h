@@ -138,6 +138,8 @@ class PTUTILS_API ImageFolder : public Dataset {
                    bool dct_scaling);
   Value to_config() override;
   const std::vector<std::string>& classes() const { return classes_; }
+  /// The path and the label of each, looked up in the folder again.
+  std::vector<std::pair<std::string, std::int64_t>> samples() const;
   bool dct_scaling() const { return dct_scaling_; }
 
  private:

@@ -91,6 +91,7 @@ ModulePtr make_provider(const Arguments& args) {
 void register_data(Registry& registry) {
   detail::register_files(registry);
   detail::register_transforms(registry);
+  detail::register_wrappers(registry);
   add_images<FashionMNIST>(registry, "ptutils.data.FashionMNIST");
   add_images<MNIST>(registry, "ptutils.data.MNIST");
   register_samplers(registry);

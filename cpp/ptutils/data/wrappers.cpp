@@ -89,6 +89,11 @@ Subset::Subset(std::shared_ptr<Dataset> dataset, const Tensor& indices)
 
 void Subset::fields(Fields& f) { f("dataset", dataset_); }
 Meta Subset::meta() const { return without({"dataset"}); }
+Value Subset::to_config() {
+  return Dict{{"func", class_name()},
+              {"dataset", dataset_->to_config()},
+              {"indices", indices_}};
+}
 
 Value Subset::get(std::int64_t index, Random random) {
   detail::check_indices({&index, 1}, size(), "Subset");
@@ -145,6 +150,12 @@ Meta ZipDataset::meta() const {
     names.push_back(std::to_string(i));
   return without(std::move(names));
 }
+Value ZipDataset::to_config() {
+  List datasets;
+  for (const auto& dataset : datasets_)
+    datasets.items.push_back(dataset->to_config());
+  return Dict{{"func", class_name()}, {"datasets", std::move(datasets)}};
+}
 
 std::int64_t ZipDataset::size() const { return datasets_[0]->size(); }
 
@@ -187,6 +198,12 @@ CachedDataset::CachedDataset(std::shared_ptr<Dataset> dataset,
 
 void CachedDataset::fields(Fields& f) { f("dataset", dataset_); }
 Meta CachedDataset::meta() const { return without({"dataset"}); }
+Value CachedDataset::to_config() {
+  Dict config{{"func", class_name()}, {"dataset", dataset_->to_config()}};
+  if (max_bytes_ > 0)
+    config.set("max_bytes", static_cast<std::int64_t>(max_bytes_));
+  return config;
+}
 
 std::size_t CachedDataset::cached_bytes() const {
   std::lock_guard lock(mutex_);

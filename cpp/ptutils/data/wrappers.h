@@ -21,6 +21,7 @@ class PTUTILS_API Subset : public Dataset {
   std::string class_name() const override { return "ptutils.data.Subset"; }
   void fields(Fields& f) override;
   Meta meta() const override;
+  Value to_config() override;
   std::int64_t size() const override { return indices_.numel(); }
   Value get(std::int64_t index, Random random) override;
   Value get_batch(std::span<const std::int64_t> indices,
@@ -53,6 +54,7 @@ class PTUTILS_API ZipDataset : public Dataset {
   std::string class_name() const override { return "ptutils.data.ZipDataset"; }
   void fields(Fields& f) override;
   Meta meta() const override;
+  Value to_config() override;
   std::int64_t size() const override;
   Value get(std::int64_t index, Random random) override;
   Value get_batch(std::span<const std::int64_t> indices,
@@ -81,6 +83,7 @@ class PTUTILS_API CachedDataset : public Dataset {
   }
   void fields(Fields& f) override;
   Meta meta() const override;
+  Value to_config() override;
   std::int64_t size() const override { return dataset_->size(); }
   Value get(std::int64_t index, Random random) override;
   Value get_batch(std::span<const std::int64_t> indices,

@@ -5,9 +5,9 @@ namespace ptutils::optim {
 
 namespace {
 
-constexpr std::string_view kWhere = "ptutils.optim.Adam";
+constexpr std::string_view kAdam = "ptutils.optim.Adam";
 
-const detail::Layout& layout() {
+const detail::Layout& adam_layout() {
   static const detail::Layout layout = {
       {"lr", "betas", "eps", "weight_decay"},
       {"amsgrad", "maximize", "differentiable", "decoupled_weight_decay"},
@@ -19,16 +19,16 @@ void check_options(const Adam::Options& o) {
   // Written so that NaN is refused too.
   auto not_below_0 = [](std::string_view name, double value) {
     if (!(value >= 0))
-      fail(Kind::kValue, kWhere, name, "=", value, " is below 0");
+      fail(Kind::kValue, kAdam, name, "=", value, " is below 0");
   };
   not_below_0("lr", o.lr);
   not_below_0("eps", o.eps);
   not_below_0("weight_decay", o.weight_decay);
   if (!(o.beta1 >= 0 && o.beta1 < 1))
-    fail(Kind::kValue, kWhere, "betas[0]=", o.beta1,
+    fail(Kind::kValue, kAdam, "betas[0]=", o.beta1,
          " is not in 0 to 1 (1 excluded)");
   if (!(o.beta2 >= 0 && o.beta2 < 1))
-    fail(Kind::kValue, kWhere, "betas[1]=", o.beta2,
+    fail(Kind::kValue, kAdam, "betas[1]=", o.beta2,
          " is not in 0 to 1 (1 excluded)");
 }
 
@@ -39,7 +39,7 @@ Adam::Options options_of(const Dict& group, Adam::Options o) {
   if (const Value* betas = group.find("betas")) {
     const auto& items = betas->as_list("betas").items;
     if (items.size() != 2)
-      fail(Kind::kValue, kWhere, "betas are two numbers, not ", betas->repr());
+      fail(Kind::kValue, kAdam, "betas are two numbers, not ", betas->repr());
     Dict named{{"0", items[0]}, {"1", items[1]}};
     o.beta1 = detail::number(named, "0", 0);
     o.beta2 = detail::number(named, "1", 0);
@@ -62,7 +62,7 @@ Adam::Adam(std::vector<nn::Variable> parameters, const Options& options)
 }
 
 void Adam::set_parameters(std::vector<nn::Variable> parameters) {
-  detail::check_parameters(parameters, kWhere);
+  detail::check_parameters(parameters, kAdam);
   moments_ = detail::carried(parameters_, parameters, moments_);
   parameters_ = std::move(parameters);
 }
@@ -128,7 +128,7 @@ Value Adam::state_dict(bool copy) {
 
 void Adam::check_state(const Value& state, const std::string& prefix, bool,
                        Mismatch& out) {
-  auto saved = detail::read(state, layout(), parameters_, prefix, out);
+  auto saved = detail::read(state, adam_layout(), parameters_, prefix, out);
   if (!saved.group) return;
   try {
     (void)options_of(*saved.group, options_);
@@ -139,7 +139,7 @@ void Adam::check_state(const Value& state, const std::string& prefix, bool,
 
 void Adam::load_partial(const Value& state) {
   Mismatch ignored;  // check_state has reported it
-  auto saved = detail::read(state, layout(), parameters_, "", ignored);
+  auto saved = detail::read(state, adam_layout(), parameters_, "", ignored);
   if (saved.group) options_ = options_of(*saved.group, options_);
   if (!saved.has_state) return;
   for (std::size_t i = 0; i < moments_.size(); ++i) {

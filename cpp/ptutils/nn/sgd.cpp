@@ -5,9 +5,9 @@ namespace ptutils::optim {
 
 namespace {
 
-constexpr std::string_view kWhere = "ptutils.optim.SGD";
+constexpr std::string_view kSgd = "ptutils.optim.SGD";
 
-const detail::Layout& layout() {
+const detail::Layout& sgd_layout() {
   static const detail::Layout layout = {
       {"lr", "momentum", "dampening", "weight_decay", "nesterov"},
       {"maximize", "differentiable"},
@@ -17,13 +17,13 @@ const detail::Layout& layout() {
 
 void check_options(const SGD::Options& o) {
   // Written so that NaN is refused too.
-  if (!(o.lr >= 0)) fail(Kind::kValue, kWhere, "lr=", o.lr, " is below 0");
+  if (!(o.lr >= 0)) fail(Kind::kValue, kSgd, "lr=", o.lr, " is below 0");
   if (!(o.momentum >= 0))
-    fail(Kind::kValue, kWhere, "momentum=", o.momentum, " is below 0");
+    fail(Kind::kValue, kSgd, "momentum=", o.momentum, " is below 0");
   if (!(o.weight_decay >= 0))
-    fail(Kind::kValue, kWhere, "weight_decay=", o.weight_decay, " is below 0");
+    fail(Kind::kValue, kSgd, "weight_decay=", o.weight_decay, " is below 0");
   if (o.nesterov && (o.momentum <= 0 || o.dampening != 0))
-    fail(Kind::kValue, kWhere,
+    fail(Kind::kValue, kSgd,
          "nesterov=true needs a momentum above 0 and no dampening, not "
          "momentum=",
          o.momentum, ", dampening=", o.dampening);
@@ -48,7 +48,7 @@ SGD::SGD(std::vector<nn::Variable> parameters, const Options& options)
 }
 
 void SGD::set_parameters(std::vector<nn::Variable> parameters) {
-  detail::check_parameters(parameters, kWhere);
+  detail::check_parameters(parameters, kSgd);
   momentum_ = detail::carried(parameters_, parameters, momentum_);
   parameters_ = std::move(parameters);
 }
@@ -100,7 +100,7 @@ Value SGD::state_dict(bool copy) {
 
 void SGD::check_state(const Value& state, const std::string& prefix, bool,
                       Mismatch& out) {
-  auto saved = detail::read(state, layout(), parameters_, prefix, out);
+  auto saved = detail::read(state, sgd_layout(), parameters_, prefix, out);
   if (!saved.group) return;
   try {
     (void)options_of(*saved.group, options_);
@@ -111,7 +111,7 @@ void SGD::check_state(const Value& state, const std::string& prefix, bool,
 
 void SGD::load_partial(const Value& state) {
   Mismatch ignored;  // check_state has reported it
-  auto saved = detail::read(state, layout(), parameters_, "", ignored);
+  auto saved = detail::read(state, sgd_layout(), parameters_, "", ignored);
   if (saved.group) options_ = options_of(*saved.group, options_);
   if (!saved.has_state) return;
   for (std::size_t i = 0; i < momentum_.size(); ++i) {

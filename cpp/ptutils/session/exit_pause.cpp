@@ -11,7 +11,7 @@
 namespace ptutils {
 
 namespace {
-constexpr std::chrono::seconds kLongestStep{5};
+constexpr std::chrono::seconds kLongestWait{5};
 }  // namespace
 
 struct ExitPause::Shared {
@@ -27,7 +27,7 @@ ExitPause::ExitPause(std::function<void()> ask)
     if (std::this_thread::get_id() == mine) return;  // nobody goes on with it
     ask();
     std::unique_lock lock(shared->mutex);
-    shared->changed.wait_for(lock, kLongestStep, [&] { return shared->ended; });
+    shared->changed.wait_for(lock, kLongestWait, [&] { return shared->ended; });
   });
 }
 

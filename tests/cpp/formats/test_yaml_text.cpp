@@ -7,7 +7,7 @@ using namespace ptutils;
 using namespace ptutils::testing;
 
 namespace {
-std::string parse_error(const std::string& text) {
+std::string yaml_error(const std::string& text) {
   return message_of(Kind::kFormat, [&] { parse_yaml(text, "a.yaml"); });
 }
 }  // namespace
@@ -68,32 +68,32 @@ TEST_CASE("YAML keys are text or integers") {
   expected.set(std::int64_t{3}, "a");
   expected.set("3", "b");
   CHECK(parse_yaml("3: a\n'3': b").identical(expected));
-  CHECK_CONTAINS(parse_error("true: 1"), "a key is a bool");
-  CHECK_CONTAINS(parse_error("[1]: 2"), "a key is a list");
+  CHECK_CONTAINS(yaml_error("true: 1"), "a key is a bool");
+  CHECK_CONTAINS(yaml_error("[1]: 2"), "a key is a list");
 }
 
 TEST_CASE("malformed YAML is an error with file, line and column") {
-  CHECK_CONTAINS(parse_error("a: 1\nb: [1, 2\nc: 3"),
+  CHECK_CONTAINS(yaml_error("a: 1\nb: [1, 2\nc: 3"),
                  "[yaml] a.yaml: line 3, column 2: ");
-  CHECK_CONTAINS(parse_error("a: 1\nb: 2\na: 3"),
+  CHECK_CONTAINS(yaml_error("a: 1\nb: 2\na: 3"),
                  "line 3, column 1: the key 'a' is there twice");
-  CHECK_CONTAINS(parse_error("a: !!python/object:os.system [x]"),
+  CHECK_CONTAINS(yaml_error("a: !!python/object:os.system [x]"),
                  "python/object:os.system' is refused");
-  CHECK_CONTAINS(parse_error("a: !cls {}"), "'!cls' is refused");
-  CHECK_CONTAINS(parse_error("a: 1e999"), "too large for a double");
-  CHECK_CONTAINS(parse_error("a: !!int x"), "'x' is no int");
-  CHECK_CONTAINS(parse_error("a\n---\nb"), "a second document");
-  CHECK_CONTAINS(parse_error("a: &x [*x]"), "own anchor");
-  CHECK_CONTAINS(parse_error("a: *nowhere"), "line 1, column 4");
-  CHECK_CONTAINS(parse_error("a: \x04 b"), "line 1: a control character");
-  CHECK_CONTAINS(parse_error("a: \xff"), "not UTF-8");
-  CHECK_CONTAINS(parse_error("a: {<<: 3}"), "<< merges dicts");
-  parse_error(std::string(100000, '['));
-  parse_error("a: b: c");
-  parse_error("\t- a");
+  CHECK_CONTAINS(yaml_error("a: !cls {}"), "'!cls' is refused");
+  CHECK_CONTAINS(yaml_error("a: 1e999"), "too large for a double");
+  CHECK_CONTAINS(yaml_error("a: !!int x"), "'x' is no int");
+  CHECK_CONTAINS(yaml_error("a\n---\nb"), "a second document");
+  CHECK_CONTAINS(yaml_error("a: &x [*x]"), "own anchor");
+  CHECK_CONTAINS(yaml_error("a: *nowhere"), "line 1, column 4");
+  CHECK_CONTAINS(yaml_error("a: \x04 b"), "line 1: a control character");
+  CHECK_CONTAINS(yaml_error("a: \xff"), "not UTF-8");
+  CHECK_CONTAINS(yaml_error("a: {<<: 3}"), "<< merges dicts");
+  yaml_error(std::string(100000, '['));
+  yaml_error("a: b: c");
+  yaml_error("\t- a");
   std::string blocks;
   for (int i = 0; i < 2000; ++i) blocks += "- ";
-  parse_error(blocks);
+  yaml_error(blocks);
 }
 
 TEST_CASE("an alias bomb is refused") {
@@ -105,7 +105,7 @@ TEST_CASE("an alias bomb is refused") {
     for (int k = 0; k < 8; ++k) bomb += ", " + before;
     bomb += "]\n";
   }
-  CHECK_CONTAINS(parse_error(bomb), "expand to more than");
+  CHECK_CONTAINS(yaml_error(bomb), "expand to more than");
 }
 
 TEST_CASE("YAML is written so that it reads back") {

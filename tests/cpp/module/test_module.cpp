@@ -13,8 +13,8 @@ Tensor floats(std::initializer_list<float> values) {
   return Tensor::from<float>(all, {static_cast<std::int64_t>(all.size())});
 }
 
-struct Leaf : Module {
-  explicit Leaf(Tensor w) : weight(std::move(w)) {}
+struct ModuleLeaf : Module {
+  explicit ModuleLeaf(Tensor w) : weight(std::move(w)) {}
   std::string class_name() const override { return "test.Leaf"; }
   void fields(Fields& f) override {
     f("weight", weight);
@@ -40,10 +40,12 @@ struct Tree : Module {
     m.exclude = {"secret"};
     return m;
   }
-  std::shared_ptr<Leaf> left = std::make_shared<Leaf>(floats({1, 2}));
-  std::shared_ptr<Leaf> right = std::make_shared<Leaf>(floats({3}));
-  std::shared_ptr<Leaf> first = std::make_shared<Leaf>(floats({4}));
-  std::shared_ptr<Leaf> second = std::make_shared<Leaf>(floats({5}));
+  std::shared_ptr<ModuleLeaf> left =
+      std::make_shared<ModuleLeaf>(floats({1, 2}));
+  std::shared_ptr<ModuleLeaf> right = std::make_shared<ModuleLeaf>(floats({3}));
+  std::shared_ptr<ModuleLeaf> first = std::make_shared<ModuleLeaf>(floats({4}));
+  std::shared_ptr<ModuleLeaf> second =
+      std::make_shared<ModuleLeaf>(floats({5}));
   std::string name = "oak", secret = "hidden";
   ModulePtr back;
 };
@@ -199,7 +201,7 @@ TEST_CASE("Callbacks are children, and their absence is no mismatch") {
 }
 
 TEST_CASE("A handle carries a module through a Value") {
-  auto leaf = std::make_shared<Leaf>(floats({1}));
+  auto leaf = std::make_shared<ModuleLeaf>(floats({1}));
   Value value = handle(leaf);
   CHECK(module_in(value) == leaf);
   CHECK(module_in(Value(3)) == nullptr);

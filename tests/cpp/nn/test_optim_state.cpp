@@ -61,7 +61,7 @@ Dict& slot_of(Value& state, std::int64_t i) {
   return state.as_dict().find("state")->as_dict().find(Key(i))->as_dict();
 }
 
-ModulePtr build(const Value& config) {
+ModulePtr build_optimizer(const Value& config) {
   static bool once = (optim::register_optim(registry()), true);
   (void)once;
   return configure_module(
@@ -218,16 +218,20 @@ TEST_CASE("the groups alone can be loaded") {
 
 TEST_CASE("configurations come back as the same optimizer") {
   SGD sgd({}, {.lr = 0.5, .momentum = 0.9, .weight_decay = 0.1});
-  CHECK(build(sgd.to_config())->to_config().identical(sgd.to_config()));
+  CHECK(
+      build_optimizer(sgd.to_config())->to_config().identical(sgd.to_config()));
   Adam adam({}, {.lr = 0.5, .beta1 = 0.8, .eps = 1e-4});
-  CHECK(build(adam.to_config())->to_config().identical(adam.to_config()));
+  CHECK(build_optimizer(adam.to_config())
+            ->to_config()
+            .identical(adam.to_config()));
   Dict short_form{{"func", "Adam"}, {"lr", 1}};
-  CHECK(build(Value(short_form))->class_name() == "ptutils.optim.Adam");
+  CHECK(build_optimizer(Value(short_form))->class_name() ==
+        "ptutils.optim.Adam");
 }
 
 TEST_CASE("a configuration with a wrong option says where") {
   Dict unknown{{"func", "Adam"}, {"amsgrad", true}};
-  CHECK_ERROR(build(Value(unknown)), Kind::kKey, "amsgrad");
+  CHECK_ERROR(build_optimizer(Value(unknown)), Kind::kKey, "amsgrad");
   Dict betas{{"func", "Adam"}, {"betas", Value::list({0.9})}};
-  CHECK_ERROR(build(Value(betas)), Kind::kValue, "betas");
+  CHECK_ERROR(build_optimizer(Value(betas)), Kind::kValue, "betas");
 }

@@ -7,7 +7,7 @@
 
 using namespace ptutils;
 
-static const double kNaN = std::numeric_limits<double>::quiet_NaN();
+static const double kReduceNaN = std::numeric_limits<double>::quiet_NaN();
 
 TEST_CASE("sums over any dimensions") {
   Tensor t = counting({2, 3, 4});
@@ -61,13 +61,13 @@ TEST_CASE("NaN wins in max, min, argmax and argmin, wherever it is") {
     for (std::int64_t at : {std::int64_t{0}, n / 2, n - 1}) {
       for (DType d : {DType::kF32, DType::kF64, DType::kF16}) {
         Tensor t = cast(counting({n}), d);
-        fill_(t.slice(0, at, at + 1), kNaN);
-        CHECK(same(max(t), {kNaN}));
-        CHECK(same(min(t), {kNaN}));
+        fill_(t.slice(0, at, at + 1), kReduceNaN);
+        CHECK(same(max(t), {kReduceNaN}));
+        CHECK(same(min(t), {kReduceNaN}));
         CHECK(same(argmax(t), {static_cast<double>(at)}));
         CHECK(same(argmin(t), {static_cast<double>(at)}));
         Tensor column = t.reshape({n, 1}).broadcast_to({n, 3});
-        CHECK(same(max(column, {0}), {kNaN, kNaN, kNaN}));
+        CHECK(same(max(column, {0}), {kReduceNaN, kReduceNaN, kReduceNaN}));
       }
     }
 }
@@ -91,7 +91,7 @@ TEST_CASE("empty reductions") {
   Tensor none = Tensor::zeros({0, 3});
   CHECK(same(sum(none), {0}));
   CHECK(same(prod(none, {0}), {1, 1, 1}));
-  CHECK(same(mean(none, {0}), {kNaN, kNaN, kNaN}));
+  CHECK(same(mean(none, {0}), {kReduceNaN, kReduceNaN, kReduceNaN}));
   CHECK(max(none, {1}).shape() == Dims{0});
   CHECK(sum(Tensor::zeros({0}, DType::kI8)).dtype() == DType::kI64);
   CHECK_KIND(max(none), Kind::kValue);
@@ -146,7 +146,8 @@ TEST_CASE("softmax and log_softmax") {
   CHECK(softmax(cast(t, DType::kF16), 1).dtype() == DType::kF16);
   double inf = std::numeric_limits<double>::infinity();
   CHECK(same(softmax(Tensor::of<double>({0, -inf}, {2}), 0), {1, 0}));
-  CHECK(same(softmax(Tensor::of<double>({-inf, -inf}, {2}), 0), {kNaN, kNaN}));
+  CHECK(same(softmax(Tensor::of<double>({-inf, -inf}, {2}), 0),
+             {kReduceNaN, kReduceNaN}));
   CHECK(softmax(Tensor::zeros({0, 3}), 1).shape() == Dims{0, 3});
   CHECK(same(softmax(Tensor::scalar_of(3.0f), 0), {1}));
   CHECK_KIND(softmax(Tensor::zeros({2}, DType::kI32), 0), Kind::kType);

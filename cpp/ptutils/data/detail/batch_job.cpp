@@ -78,6 +78,7 @@ Loaded BatchJob::load(const Plan& plan, std::int64_t batch, const Value& reuse,
   else
     make_chosen(drawn(plan, batch), reuse, out);
   out.recyclable = log.covers(out.batch);
+  out.bytes = log.bytes();
   out.spent = watch.spent();
   return out;
 }

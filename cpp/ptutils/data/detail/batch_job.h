@@ -42,6 +42,7 @@ struct LeftOut {
 struct Loaded {
   Value batch;
   bool recyclable = false;   ///< all of it is in memory of buffer()
+  std::size_t bytes = 0;     ///< of that memory
   std::int64_t samples = 0;  ///< 0: all were left out, there is no batch
   bool ended = false;        ///< a feed had no batch any more
   Value stream;              ///< a feed's state behind it

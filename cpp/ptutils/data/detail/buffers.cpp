@@ -36,7 +36,7 @@ bool every_tensor(const Value& value, int& tensors, F&& f) {
 thread_local BufferLog* current_log = nullptr;
 
 Tensor noted(Tensor tensor) {
-  if (current_log) current_log->note(tensor.storage().get());
+  if (current_log) current_log->note(*tensor.storage());
   return tensor;
 }
 

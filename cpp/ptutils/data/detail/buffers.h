@@ -30,10 +30,16 @@ class BufferLog {
   BufferLog& operator=(const BufferLog&) = delete;
   /// Every tensor of the batch, and at least one, has noted memory.
   bool covers(const Value& batch) const;
-  void note(const Storage* storage) { noted_.push_back(storage); }
+  /// Of all noted memory.
+  std::size_t bytes() const { return bytes_; }
+  void note(const Storage& storage) {
+    noted_.push_back(&storage);
+    bytes_ += storage.bytes();
+  }
 
  private:
   std::vector<const Storage*> noted_;
+  std::size_t bytes_ = 0;
   BufferLog* outer_;
 };
 

@@ -1,8 +1,10 @@
+#include <cstdio>
+
+// It wants <cstdio> before.
 #include <jpeglib.h>
 
 #include <algorithm>
 #include <csetjmp>
-#include <cstdio>  // jpeglib.h wants it before
 #include <string>
 
 #include "ptutils/common/error.h"

@@ -293,7 +293,8 @@ std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
     int threads = wanted_threads();
     const auto doing = worker_job();
     mine = detail::Workers::start(doing, threads,
-                                  detail::depth_of(options, threads));
+                                  detail::depth_of(options, threads),
+                                  /*thrifty=*/!options.prefetch_factor);
     if (!mine) return nullptr;
     // What threads that were stopped have drawn is lost: from the position on.
     if (plan->feed && plan->feed == drawn_ahead) plan_epoch();

@@ -10,6 +10,7 @@ namespace ptutils::data::detail {
 
 void register_files(Registry& registry);  ///< readers, data sets over files
 void register_transforms(Registry& registry);
+void register_wrappers(Registry& registry);
 
 /// One transform or a list of them, built already.
 Chain chain_of(const Value& given, const std::string& where);

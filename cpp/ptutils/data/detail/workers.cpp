@@ -16,6 +16,9 @@ namespace ptutils::data::detail {
 namespace {
 
 constexpr double kWorthAWait = 2e-3;  // s
+/// Batches of more are made by all threads, one after the other: as fast, in
+/// less memory.
+constexpr std::size_t kShared = std::size_t{16} << 20;
 
 struct Slot {
   bool ready = false;
@@ -57,8 +60,9 @@ struct Workers::Shared {
   const std::int64_t ahead;  // batches loaded before they are taken
   std::int64_t limit;        // of them, those that may be begun: up to `ahead`
   bool awaited = false;      // the consumer waits for one
-  bool alone = false;        // the first is made by all, before the others
-  bool shares = false;       // whether it is
+  bool alone = false;        // all make one batch, before any other
+  bool shares = false;       // the first one, at least
+  bool thrifty = false;      // then large ones too
   bool patient = true;       // see free_buffers
   double making = 1;         // seconds that the last batch took
   std::mutex mutex;
@@ -114,7 +118,9 @@ void Workers::Shared::work(int number) {
     mine.reset();
     lock.lock();
     making = loaded.spent.making;
-    if (seek == seeks && std::exchange(alone, false)) work_came.notify_all();
+    const bool large = loaded.recyclable && loaded.bytes > kShared;
+    if (seek == seeks && std::exchange(alone, shares && thrifty && large))
+      work_came.notify_all();
     if (seek == seeks && !stopping) {
       slot(batch).loaded = std::move(loaded);
       slot(batch).error = std::move(error);
@@ -145,13 +151,15 @@ void Workers::Shared::stop() {
 }
 
 std::unique_ptr<Workers> Workers::start(std::shared_ptr<const BatchJob> job,
-                                        int threads, std::int64_t ahead) {
+                                        int threads, std::int64_t ahead,
+                                        bool thrifty) {
   Crew::list_for_shutdown();
   Crew::reap();
   if (shutdown::done()) return nullptr;
   std::unique_ptr<Workers> out(new Workers);
   out->shared_ = std::make_shared<Shared>(std::move(job), ahead);
   out->shared_->shares = threads > 1 && out->shared_->job->shares();
+  out->shared_->thrifty = thrifty;
   out->crew_ = std::make_shared<Crew>();
   while (out->crew_->size() < threads &&
          out->crew_->add([shared = out->shared_, number = out->crew_->size()] {

@@ -17,8 +17,11 @@ class Crew;
 class Workers {
  public:
   /// nullptr when not one thread could be started (or the process ends).
+  /// `thrifty`: one large batch ahead is enough, where the threads can share
+  /// it.
   static std::unique_ptr<Workers> start(std::shared_ptr<const BatchJob> job,
-                                        int threads, std::int64_t ahead);
+                                        int threads, std::int64_t ahead,
+                                        bool thrifty);
   /// No more than so many batches ahead; 0: each when it is taken.
   void limit(std::int64_t ahead);
   bool limited = false;  ///< the consumer's note: limit() was called

@@ -89,20 +89,24 @@ class FolderDataset final : public Dataset {
     return static_cast<std::int64_t>(ends_.size());
   }
   Value get(std::int64_t index, Random) override {
-    const auto at = static_cast<std::size_t>(index);
-    const std::size_t begin = at == 0 ? 0 : ends_[at - 1];
-    const std::string path = str(
-        root_, "/", std::string_view(names_).substr(begin, ends_[at] - begin));
-    const auto label =
-        std::upper_bound(class_ends_.begin(), class_ends_.end(), index) -
-        class_ends_.begin();
+    const std::string path = path_of(index);
     List out;
     out.tuple = true;
     out.items.emplace_back(
         std::shared_ptr<Opaque>(std::make_shared<EncodedImage>(
             ptutils::read_file(path), path, dct_scaling_)));
-    out.items.emplace_back(static_cast<std::int64_t>(label));
+    out.items.emplace_back(label_of(index));
     return out;
+  }
+  std::string path_of(std::int64_t index) const {
+    const auto at = static_cast<std::size_t>(index);
+    const std::size_t begin = at == 0 ? 0 : ends_[at - 1];
+    return str(root_, "/",
+               std::string_view(names_).substr(begin, ends_[at] - begin));
+  }
+  std::int64_t label_of(std::int64_t index) const {
+    return std::upper_bound(class_ends_.begin(), class_ends_.end(), index) -
+           class_ends_.begin();
   }
   bool draws_random() const override { return false; }
   Origin origin() const override { return Origin::kNumpy; }
@@ -144,6 +148,18 @@ void ImageFolder::open_folder(const std::string& root,
         {},
         std::make_shared<ImageFolderReader>(dct_scaling),
         std::move(preprocessor)});
+}
+
+std::vector<std::pair<std::string, std::int64_t>> ImageFolder::samples() const {
+  const FolderDataset now(root_, dct_scaling_);
+  if (now.size() != size())
+    fail(Kind::kState, kFolderWhere, root_, " holds ", now.size(),
+         " pictures now, ", size(), " when it was opened; open it again");
+  std::vector<std::pair<std::string, std::int64_t>> out;
+  out.reserve(static_cast<std::size_t>(now.size()));
+  for (std::int64_t i = 0; i < now.size(); ++i)
+    out.emplace_back(now.path_of(i), now.label_of(i));
+  return out;
 }
 
 Value ImageFolder::to_config() {

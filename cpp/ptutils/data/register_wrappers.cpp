@@ -1,0 +1,73 @@
+#include <algorithm>
+
+#include "ptutils/data/detail/register.h"
+#include "ptutils/data/wrappers.h"
+
+namespace ptutils::data::detail {
+namespace {
+
+std::shared_ptr<Dataset> dataset_argument(const Arguments& args) {
+  auto out = args.module<Dataset>("dataset");
+  if (!out)
+    fail(Kind::kType, args.where(),
+         "dataset: give the data set ({func: …}) that it is made of");
+  return out;
+}
+
+/// A tensor, or a list of whole numbers as a file has it.
+Tensor indices_argument(const Arguments& args) {
+  const Value given = args.get("indices");
+  if (given.is_tensor()) return given.as_tensor();
+  if (!given.is_list())
+    fail(Kind::kType, args.where(), "indices: a list of whole numbers, not ",
+         given.repr());
+  const auto& items = given.as_list().items;
+  Tensor out =
+      Tensor::empty({static_cast<std::int64_t>(items.size())}, DType::kI64);
+  auto* to = out.data<std::int64_t>();
+  for (const Value& item : items) {
+    if (!item.is_int())
+      fail(Kind::kType, args.where(), "indices: a list of whole numbers, with ",
+           item.repr(), " in it");
+    *to++ = item.as_int();
+  }
+  return out;
+}
+
+ModulePtr make_zip(const Arguments& args) {
+  const Value given = args.get("datasets");
+  std::vector<std::shared_ptr<Dataset>> datasets;
+  if (given.is_list())
+    for (const Value& item : given.as_list().items)
+      datasets.push_back(std::dynamic_pointer_cast<Dataset>(module_in(item)));
+  if (datasets.empty() ||
+      std::find(datasets.begin(), datasets.end(), nullptr) != datasets.end())
+    fail(Kind::kType, args.where(),
+         "datasets: a list of data sets ([{func: …}, …]), not ", given.repr());
+  return std::make_shared<ZipDataset>(std::move(datasets));
+}
+
+ModulePtr make_cached(const Arguments& args) {
+  std::int64_t limit = 0;
+  if (!args.get("max_bytes").is_null()) limit = args.integer("max_bytes");
+  if (limit < 0)
+    fail(Kind::kValue, args.where(), "max_bytes is 0 or more, not ", limit);
+  return std::make_shared<CachedDataset>(dataset_argument(args),
+                                         static_cast<std::size_t>(limit));
+}
+
+}  // namespace
+
+void register_wrappers(Registry& registry) {
+  registry.add({"ptutils.data.Subset",
+                {"dataset", "indices"},
+                [](const Arguments& args) -> ModulePtr {
+                  return std::make_shared<Subset>(dataset_argument(args),
+                                                  indices_argument(args));
+                }});
+  registry.add({"ptutils.data.ZipDataset", {"datasets"}, make_zip});
+  registry.add(
+      {"ptutils.data.CachedDataset", {"dataset", "max_bytes"}, make_cached});
+}
+
+}  // namespace ptutils::data::detail
