@@ -13,7 +13,7 @@ from pictures import folder, save, scene
 from PIL import Image
 
 import ptutils as pt
-from ptutils.data import DataLoader, Dataset, ImageFolder
+from ptutils.data import ArrayDataset, DataLoader, Dataset, ImageFolder
 from ptutils.data import transforms as T
 
 torch = pytest.importorskip("torch")
@@ -414,3 +414,44 @@ def test_damaged_pictures_are_errors_that_name_the_file(
     (root / "a" / name).unlink()
     with pytest.raises(pt.errors.IOFailed, match=name):
         data[0]
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        [T.ToFloat(1 / 255)],
+        [T.ToCHW(), T.ToFloat(1 / 255), T.Normalize([0.1, 0.2, 0.3], [1, 2, 3])],
+        [T.ToCHW(), T.CenterCrop(101), T.ToFloat()],
+        [T.ToCHW(), T.Resize(20), T.ToFloat()],
+        [T.ToCHW(), T.RandomHorizontalFlip(), T.ToFloat()],
+        [lambda x: x[::2].astype(np.float32)],
+    ],
+    ids=lambda chain: type(chain[-2 if len(chain) > 1 else 0]).__name__,
+)
+def test_rows_of_arrays_come_in_batches_as_they_come_alone(chain: list[Any]) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (70, 110, 121, 3), np.uint8)  # 11 MB as floats
+    data = Dataset((images, np.arange(70)), preprocessor=chain)
+    loader = DataLoader(data, batch_size=70, shuffle=True, num_workers=2, seed=3)
+    (whole, numbers) = next(iter(loader))
+    assert sorted(numbers) == list(range(70))
+    flips = any(isinstance(each, T.RandomHorizontalFlip) for each in chain)
+    for i, number in enumerate(numbers):
+        alone = data[int(number)][0]
+        mirrored = flips and np.array_equal(whole[i], alone[..., ::-1])
+        assert mirrored or np.array_equal(whole[i], alone), number
+    few = DataLoader(data, batch_size=9, num_workers=0, sampler=[5, -1, 0])
+    ((images_, _),) = few
+    assert images_.shape == (3, *whole.shape[1:]) and images_.dtype == whole.dtype
+
+
+def test_an_array_data_set_of_ones_own_samples_keeps_them() -> None:
+    class Inverted(ArrayDataset):
+        def __getitem__(self, index: int) -> Any:
+            (row,) = super().__getitem__(index)
+            return (255 - row,)
+
+    images = np.arange(60, dtype=np.uint8).reshape(5, 2, 2, 3)
+    data = Dataset(Inverted(images), preprocessor=[T.ToFloat()])
+    ((batch,),) = DataLoader(data, batch_size=5)
+    np.testing.assert_array_equal(batch, 255.0 - images)

@@ -1,9 +1,14 @@
+#include <algorithm>
 #include <cstring>
 
+#include "ptutils/common/thread_pool.h"
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/detail/batch_builder.h"
+#include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/buffers.h"
 #include "ptutils/data/detail/sample_error.h"
 #include "ptutils/data/loader.h"
+#include "ptutils/tensor/image_kernels.h"
 
 namespace ptutils::data {
 namespace {
@@ -107,6 +112,74 @@ Value ArrayDataset::get(std::int64_t index, Random) {
   return row;
 }
 
+namespace {
+
+/// f(array, key or null, what of `reuse` goes with it) for each array, as one
+/// value of the arrays' structure; null when one of them is.
+template <class F>
+Value map_arrays(const Value& arrays, const Value& reuse, F&& f) {
+  if (arrays.is_tensor()) return f(arrays.as_tensor(), 0, nullptr, &reuse);
+  if (arrays.is_list()) {
+    const auto& items = arrays.as_list().items;
+    List out;
+    out.tuple = true;
+    out.items.reserve(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      out.items.push_back(
+          f(items[i].as_tensor(), i, nullptr, detail::item_of(&reuse, i)));
+      if (out.items.back().is_null()) return {};
+    }
+    return out;
+  }
+  Dict out;
+  std::size_t i = 0;
+  for (const auto& [key, array] : arrays.as_dict()) {
+    const std::string text = to_string(key);
+    Value made =
+        f(array.as_tensor(), i++, &text, detail::entry_of(&reuse, key));
+    if (made.is_null()) return {};
+    out.set(key, std::move(made));
+  }
+  return out;
+}
+
+/// Rows of an array through a chain that does the same to each; null else.
+Value through(const Chain& chain, const Tensor& array,
+              std::span<const std::int64_t> indices, const Value* reuse) {
+  const bool varies =
+      std::any_of(chain.begin(), chain.end(), [](const auto& transform) {
+        return transform->draws_random() || transform->is_python();
+      });
+  if (varies || indices.empty()) return {};
+  const Tensor first = array.select(0, 0);
+  Pending pending{Value(first)};
+  apply_chain(chain, pending, Random());
+  if (!pending.repeats(*array.storage())) return {};
+  const std::int64_t step =
+      array.strides()[0] * static_cast<std::int64_t>(item_size(array.dtype()));
+  std::vector<std::int64_t> rows(indices.size());
+  std::transform(indices.begin(), indices.end(), rows.begin(),
+                 [step](std::int64_t index) { return index * step; });
+  Dims shape = pending.shape();
+  shape.insert(shape.begin(), static_cast<std::int64_t>(indices.size()));
+  Tensor out = detail::buffer(reuse, shape, pending.dtype());
+  const auto make = [&](std::int64_t from, std::int64_t to) {
+    pending.write_rows(
+        std::span(rows).subspan(static_cast<std::size_t>(from),
+                                static_cast<std::size_t>(to - from)),
+        out.slice(0, from, to));
+    image_kernels::streamed_stores_done();
+  };
+  const auto n = static_cast<std::int64_t>(indices.size());
+  if (detail::batch_is_awaited())
+    parallel_for(n, std::max<std::int64_t>(n / 16, 1), make);
+  else
+    make(0, n);
+  return out;
+}
+
+}  // namespace
+
 Value ArrayDataset::get_batch(std::span<const std::int64_t> indices,
                               const std::vector<Random>&, const Value& reuse) {
   bool run = detail::check_indices(indices, size_, kWhere);
@@ -117,23 +190,29 @@ Value ArrayDataset::get_batch(std::span<const std::int64_t> indices,
       wrapped[i] += size_;
     }
   if (!wrapped.empty()) indices = wrapped;
-  if (arrays_.is_tensor())
-    return gather(arrays_.as_tensor(), indices, run, &reuse);
-  if (arrays_.is_list()) {
-    const auto& items = arrays_.as_list().items;
-    List batch;
-    batch.tuple = true;
-    batch.items.reserve(items.size());
-    for (std::size_t i = 0; i < items.size(); ++i)
-      batch.items.push_back(gather(items[i].as_tensor(), indices, run,
-                                   detail::item_of(&reuse, i)));
-    return batch;
-  }
-  Dict batch;
-  for (const auto& [key, array] : arrays_.as_dict())
-    batch.set(key, gather(array.as_tensor(), indices, run,
-                          detail::entry_of(&reuse, key)));
-  return batch;
+  return map_arrays(arrays_, reuse,
+                    [&](const Tensor& array, std::size_t, const std::string*,
+                        const Value* old) -> Value {
+                      return gather(array, indices, run, old);
+                    });
+}
+
+Value ArrayDataset::get_batch_through(const detail::FieldChains& chains,
+                                      std::span<const std::int64_t> indices,
+                                      const Value& reuse) const {
+  const bool run = detail::check_indices(indices, size_, kWhere);
+  if (std::any_of(indices.begin(), indices.end(),
+                  [](std::int64_t index) { return index < 0; }))
+    return {};
+  chains.check(arrays_);
+  return map_arrays(arrays_, reuse,
+                    [&](const Tensor& array, std::size_t i,
+                        const std::string* key, const Value* old) -> Value {
+                      const Chain* chain = chains.of(i, key);
+                      if (chain && !chain->empty())
+                        return through(*chain, array, indices, old);
+                      return gather(array, indices, run, old);
+                    });
 }
 
 Origin ArrayDataset::origin() const {

@@ -33,6 +33,11 @@ struct Dataset::Source {
     const std::int64_t before = at == 0 ? 0 : ends[at - 1];
     return parts[at]->get(index - before, random);
   }
+  /// All of it, where it is arrays in memory.
+  const ArrayDataset* arrays() const {
+    if (parts.size() != 1 || parts[0]->is_python()) return nullptr;
+    return dynamic_cast<const ArrayDataset*>(parts[0].get());
+  }
 };
 
 namespace {
@@ -167,6 +172,23 @@ Value Dataset::get_each(std::span<const std::int64_t> indices,
   return collate(std::move(samples), reuse);
 }
 
+/// A batch of arrays in memory whose chains do the same to all rows, or null:
+/// where a chain fails, it is to say in which sample.
+Value Dataset::in_one(std::span<const std::int64_t> indices,
+                      const Value& reuse) const {
+  const ArrayDataset* arrays = source_->arrays();
+  if (!arrays) return {};
+  const detail::Timed timed(detail::spent_ticks().transforming);
+  Value made;
+  try {
+    made = arrays->get_batch_through(source_->chains, indices, reuse);
+  } catch (const Error&) {
+    return {};
+  }
+  detail::stamp(made, origin(), /*native_only=*/false);
+  return made;
+}
+
 Value Dataset::get_batch(std::span<const std::int64_t> indices,
                          const std::vector<Random>& random,
                          const Value& reuse) {
@@ -175,6 +197,7 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
     return i < random.size() ? random[i] : Random();
   };
   detail::check_indices(indices, size(), "Dataset");
+  if (Value made = in_one(indices, reuse); !made.is_null()) return made;
   detail::BatchBuilder batch(indices.size(), source_->chains, origin(), reuse);
   const auto add = [&](std::int64_t from, std::int64_t to) {
     detail::Ticks& spent = detail::spent_ticks();
@@ -208,6 +231,7 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
                  [&](std::int64_t from, std::int64_t to) {
                    const detail::BatchScope scope(info);
                    add(from + 1, to + 1);
+                   detail::BatchBuilder::settle();
                  });
   }
   return batch.finish();

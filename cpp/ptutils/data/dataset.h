@@ -122,6 +122,7 @@ class PTUTILS_API Dataset : public Module {
                  const std::vector<Random>& random, const Value& reuse);
 
  private:
+  Value in_one(std::span<const std::int64_t> indices, const Value& reuse) const;
   struct Source;
   std::unique_ptr<Source> source_;  // empty: a subclass makes the samples
 };
@@ -162,6 +163,11 @@ class PTUTILS_API ArrayDataset : public Dataset {
   Origin origin() const override;
   bool draws_random() const override { return false; }
   const Value& arrays() const { return arrays_; }
+  /// get_batch, its fields through their chains: where what they do is the same
+  /// for all rows, without a look at each. Null where it is not.
+  Value get_batch_through(const detail::FieldChains& chains,
+                          std::span<const std::int64_t> indices,
+                          const Value& reuse) const;
   /// Data is not state: an ArrayDataset has none, and no configuration.
  private:
   Value arrays_;

@@ -336,6 +336,7 @@ void Pending::settle_geometry() {
 const Tensor& Pending::tensor() {
   want_tensor();
   decode();
+  seen_ = true;
   if (!resized_ && !flipped_ && factors_.empty()) return image_;
   Tensor out = Tensor::empty(shape(), dtype());
   out.origin = image_.origin;
@@ -352,6 +353,22 @@ Value Pending::value() {
 void Pending::write(const Tensor& row) {
   want_tensor();
   put(row);
+}
+
+bool Pending::repeats(const Storage& storage) const {
+  return tensor_ && !seen_ && !encoded_ && !resized_ && !factors_.empty() &&
+         image_.dtype() == DType::kU8 && image_.storage().get() == &storage &&
+         (is_image() || (factors_.size() == 1 && image_.contiguous()));
+}
+
+void Pending::write_rows(std::span<const std::int64_t> rows,
+                         const Tensor& out) const {
+  const Tensor first = is_image() ? three_dimensional(image_)
+                                  : image_.reshape({1, 1, image_.numel()});
+  Dims shape = first.shape();
+  shape.insert(shape.begin(), static_cast<std::int64_t>(rows.size()));
+  image_kernels::affine_rows(first, rows, factors_, offsets_,
+                             is_image() && flipped_, out.reshape(shape));
 }
 
 }  // namespace ptutils::data

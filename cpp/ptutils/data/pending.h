@@ -60,6 +60,13 @@ class PTUTILS_API Pending {
   void set(Value value);
   /// Into `row`, of shape() and dtype(), contiguous.
   void write(const Tensor& row);
+  /// What was noted can be done to others like it: it is about values of
+  /// `storage` that nobody has looked at, and only their scale, offset and
+  /// order.
+  bool repeats(const Storage& storage) const;
+  /// The same to those that lie `rows` bytes behind it, into `out` (n, …),
+  /// contiguous. Where it repeats() only.
+  void write_rows(std::span<const std::int64_t> rows, const Tensor& out) const;
 
  private:
   Pending() = default;
@@ -75,6 +82,7 @@ class PTUTILS_API Pending {
 
   Value value_;  // what is no tensor
   bool tensor_ = false;
+  bool seen_ = false;                            // its values were asked for
   std::shared_ptr<const EncodedImage> encoded_;  // until it is decoded
   Tensor image_;                                 // from then on
   // Geometry that is still to be done: part_ of the source becomes

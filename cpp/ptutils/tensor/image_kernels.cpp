@@ -4,6 +4,10 @@
 #include <cmath>
 #include <vector>
 
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
+
 #include "ptutils/tensor/kernels/table.h"
 
 namespace ptutils::image_kernels {
@@ -85,18 +89,45 @@ struct Table {
 
 }  // namespace
 
+void streamed_stores_done() {
+#ifdef __SSE2__
+  _mm_sfence();
+#endif
+}
+
 void affine(const Tensor& in, std::span<const float> factors,
             std::span<const float> offsets, bool mirrored, const Tensor& out) {
-  check(in, out);
-  if (in.dtype() != DType::kU8 || in.shape() != out.shape() ||
-      !out.contiguous())
-    fail(Kind::kType, kWhere, name(in.dtype()), " ", in.shape_str(), " to ",
-         out.shape_str(), "; bytes become floats in place");
+  const std::int64_t here = 0;
+  affine_rows(in, {&here, 1}, factors, offsets, mirrored, out);
+}
+
+void affine_rows(const Tensor& in, std::span<const std::int64_t> rows,
+                 std::span<const float> factors, std::span<const float> offsets,
+                 bool mirrored, const Tensor& out) {
+  const auto n = static_cast<std::int64_t>(rows.size());
+  const Dims& to = out.shape();
+  if (in.dtype() != DType::kU8 || in.dim() != 3 || !out.contiguous() ||
+      out.numel() != n * in.numel() || to.size() < 3 ||
+      !std::equal(in.shape().begin(), in.shape().end(), to.end() - 3))
+    fail(Kind::kType, kWhere, n, " x ", name(in.dtype()), " ", in.shape_str(),
+         " to ", out.shape_str(), "; bytes become floats in place");
   if (out.numel() == 0) return;
-  kernels::table().images.affine(view_of(in),
-                                 PerChannel(factors, in.size(0), 1).all.data(),
-                                 PerChannel(offsets, in.size(0), 0).all.data(),
-                                 mirrored, out.data<float>());
+  const PerChannel factor(factors, in.size(0), 1);
+  const PerChannel offset(offsets, in.size(0), 0);
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(in.bytes());
+  kernels::Affine job{view_of(in),
+                      factor.all.data(),
+                      offset.all.data(),
+                      mirrored,
+                      out.storage()->bytes() > kPastCaches,
+                      0,
+                      out.data<float>()};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    job.in.data = bytes + rows[i];
+    job.next = i + 1 < rows.size() ? rows[i + 1] - rows[i] : 0;
+    kernels::table().images.affine(job);
+    job.out += in.numel();
+  }
 }
 
 void resample(const Tensor& given, const Resampling& how,

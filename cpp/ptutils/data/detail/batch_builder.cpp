@@ -5,6 +5,7 @@
 #include "ptutils/common/names.h"
 #include "ptutils/data/detail/buffers.h"
 #include "ptutils/data/loader.h"
+#include "ptutils/tensor/image_kernels.h"
 
 namespace ptutils::data::detail {
 namespace {
@@ -209,7 +210,10 @@ Value BatchBuilder::part(std::size_t i, const Value* reuse) {
   return out;
 }
 
+void BatchBuilder::settle() { image_kernels::streamed_stores_done(); }
+
 Value BatchBuilder::finish() {
+  settle();
   if (form_.is_list()) {
     for (std::size_t i = 0; i < columns_.size(); ++i)
       form_.as_list().items.push_back(part(i, item_of(&reuse_, i)));

@@ -44,7 +44,9 @@ class BatchBuilder {
       : samples_(samples), chains_(chains), origin_(origin), reuse_(reuse) {}
   /// Sample i. The first one first; then from several threads at once.
   void add(std::size_t i, Value sample, const Random& random);
-  Value finish();
+  /// On each thread that added, when it has added its last.
+  static void settle();
+  Value finish();  ///< on a thread that added
 
  private:
   /// One field of the batch.

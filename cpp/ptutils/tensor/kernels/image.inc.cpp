@@ -1,6 +1,12 @@
 // Images on their way into a batch. Included by level.cpp.
 #pragma once
 
+#include <cstdint>
+
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 #include "ptutils/tensor/kernels/table.h"
 
 namespace {
@@ -15,6 +21,27 @@ using F32x4Unaligned = float __attribute__((vector_size(16), aligned(4)));
 constexpr Index kLanes = 16;
 constexpr Index kBlock = 64;  // pixels
 
+/// kBlock floats, of an aligned place to another, past the caches.
+void stream_block(const float* from, float* to) {
+#if defined(__AVX512F__)
+  for (Index x = 0; x < kBlock; x += 16)
+    _mm512_stream_ps(to + x, _mm512_load_ps(from + x));
+#elif defined(__AVX__)
+  for (Index x = 0; x < kBlock; x += 8)
+    _mm256_stream_ps(to + x, _mm256_load_ps(from + x));
+#elif defined(__SSE2__)
+  for (Index x = 0; x < kBlock; x += 4)
+    _mm_stream_ps(to + x, _mm_load_ps(from + x));
+#else
+  for (Index x = 0; x < kBlock; ++x) to[x] = from[x];
+#endif
+}
+
+/// Whether stream_block may write there.
+bool is_aligned(const float* to) {
+  return reinterpret_cast<std::uintptr_t>(to) % 64 == 0;
+}
+
 /// Elements of one channel, to out[0 … n) or, mirrored, from its end.
 template <bool kMirrored>
 void affine_run(const uint8_t* __restrict in, Index n, float factor,
@@ -24,14 +51,42 @@ void affine_run(const uint8_t* __restrict in, Index n, float factor,
         static_cast<float>(static_cast<int32_t>(in[x])) * factor + offset;
 }
 
-/// One channel, whose elements are `step` apart.
+/// The same, past the caches where that can be.
 template <bool kMirrored>
-void affine_row(const uint8_t* in, Index step, Index n, float factor,
-                float offset, float* out) {
-  if (step == 1) return affine_run<kMirrored>(in, n, factor, offset, out);
+void stream_run(const uint8_t* in, Index n, float factor, float offset,
+                float* out) {
+  Index x = 0;
+  if (!kMirrored && is_aligned(out))
+    for (; x + kBlock <= n; x += kBlock) {
+      alignas(64) float block[kBlock];
+      affine_run<false>(in + x, kBlock, factor, offset, block);
+      stream_block(block, out + x);
+    }
+  affine_run<kMirrored>(in + x, n - x, factor, offset, out + x);
+}
+
+/// Row y of channel c.
+template <bool kMirrored>
+void affine_row(const Affine& job, Index c, Index y, Index n) {
+  const ImageView& in = job.in;
+  const uint8_t* from =
+      static_cast<const uint8_t*>(in.data) + c * in.c_step + y * in.y_step;
+  const float factor = job.factors[c];
+  const float offset = job.offsets[c];
+  float* out = job.out + (c * in.height + y) * in.width;
+  constexpr Index kPiece = 16 * kBlock;
+  for (Index x = 0; in.x_step == 1 && x < n; x += kPiece) {
+    const Index here = n - x < kPiece ? n - x : kPiece;
+    for (Index line = 0; job.next && line < here; line += kBlock)
+      __builtin_prefetch(from + x + line + job.next, 0, 2);
+    (job.streams ? stream_run<kMirrored>
+                 : affine_run<kMirrored>)(from + x, here, factor, offset,
+                                          out + (kMirrored ? n - x - here : x));
+  }
+  if (in.x_step == 1) return;
   for (Index x = 0; x < n; ++x)
     out[kMirrored ? n - 1 - x : x] =
-        static_cast<float>(in[x * step]) * factor + offset;
+        static_cast<float>(from[x * in.x_step]) * factor + offset;
 }
 
 /// Bytes r g b r g b … of kBlock pixels to three runs.
@@ -56,10 +111,13 @@ void part_rgb(const uint8_t* in, uint8_t (*out)[kBlock]) {
   }
 }
 
-/// Bytes r g b r g b … of n pixels to three rows, `plane` apart.
+/// Row y of three channels, bytes r g b r g b ….
 template <bool kMirrored>
-void affine_rgb_row(const uint8_t* in, Index n, const float* factors,
-                    const float* offsets, float* out, Index plane) {
+void affine_rgb_row(const Affine& job, Index y, Index n) {
+  const uint8_t* in =
+      static_cast<const uint8_t*>(job.in.data) + y * job.in.y_step;
+  float* out = job.out + y * job.in.width;
+  const Index plane = job.in.height * job.in.width;
   uint8_t parts[3][kBlock];
   for (Index x = 0; x < n; x += kBlock) {
     const Index here = n - x < kBlock ? n - x : kBlock;
@@ -69,42 +127,40 @@ void affine_rgb_row(const uint8_t* in, Index n, const float* factors,
       for (Index i = 0; i < here; ++i)
         for (Index c = 0; c < 3; ++c) parts[c][i] = in[3 * (x + i) + c];
     }
-    for (Index c = 0; c < 3; ++c)
-      affine_run<kMirrored>(parts[c], here, factors[c], offsets[c],
-                            out + c * plane + (kMirrored ? n - x - here : x));
+    for (Index c = 0; c < 3; ++c) {
+      if (job.next)
+        __builtin_prefetch(in + 3 * x + c * kBlock + job.next, 0, 2);
+      (job.streams ? stream_run<kMirrored>
+                   : affine_run<kMirrored>)(parts[c], here, job.factors[c],
+                                            job.offsets[c],
+                                            out + c * plane +
+                                                (kMirrored ? n - x - here : x));
+    }
   }
 }
 
 template <bool kMirrored>
-void affine_image(const ImageView& in, const float* factors,
-                  const float* offsets, float* out) {
-  const auto* bytes = static_cast<const uint8_t*>(in.data);
-  const Index plane = in.height * in.width;
+void affine_image(const Affine& job) {
+  const ImageView& in = job.in;
   const bool rgb = in.channels == 3 && in.c_step == 1 && in.x_step == 3;
   // Rows without gaps are one row, unless each is mirrored.
   const bool joined = !kMirrored && in.y_step == in.width * in.x_step;
   const Index rows = joined ? 1 : in.height;
-  const Index n = joined ? plane : in.width;
-  if (rgb) {
-    for (Index y = 0; y < rows; ++y)
-      affine_rgb_row<kMirrored>(bytes + y * in.y_step, n, factors, offsets,
-                                out + y * in.width, plane);
-    return;
-  }
-  for (Index c = 0; c < in.channels; ++c)
-    for (Index y = 0; y < rows; ++y)
-      affine_row<kMirrored>(bytes + c * in.c_step + y * in.y_step, in.x_step, n,
-                            factors[c], offsets[c],
-                            out + c * plane + y * in.width);
+  const Index n = joined ? in.height * in.width : in.width;
+  for (Index c = 0; c < (rgb ? 1 : in.channels); ++c)
+    for (Index y = 0; y < rows; ++y) {
+      if (rgb)
+        affine_rgb_row<kMirrored>(job, y, n);
+      else
+        affine_row<kMirrored>(job, c, y, n);
+    }
 }
 
-void image_affine(const ImageView& in, const float* factors,
-                  const float* offsets, bool mirrored, float* out) {
-  if (mirrored) {
-    affine_image<true>(in, factors, offsets, out);
-  } else {
-    affine_image<false>(in, factors, offsets, out);
-  }
+void image_affine(const Affine& job) {
+  if (job.mirrored)
+    affine_image<true>(job);
+  else
+    affine_image<false>(job);
 }
 
 /// sums[j] = the weighted rows at j.

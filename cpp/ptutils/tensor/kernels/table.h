@@ -139,10 +139,21 @@ struct Resample {
   Index out_c, out_y, out_x;  ///< steps
 };
 
+/// out (channels, height, width; contiguous) = factor * in + offset, of u8.
+struct Affine {
+  ImageView in;
+  const float* factors;  ///< one a channel
+  const float* offsets;
+  bool mirrored;
+  /// Past the caches, since it is not read soon; before another thread reads
+  /// it, streamed_stores_done().
+  bool streams;
+  Index next;  ///< bytes from `in` to the image that follows; 0: not known
+  float* out;
+};
+
 struct Images {
-  /// out (channels, height, width; contiguous) = factor * in + offset, of u8.
-  void (*affine)(const ImageView& in, const float* factors,
-                 const float* offsets, bool mirrored, float* out);
+  void (*affine)(const Affine& job);
   void (*resample_u8)(const Resample& job);      ///< u8 to u8
   void (*resample_u8_f32)(const Resample& job);  ///< u8 to f32
   void (*resample_f32)(const Resample& job);     ///< f32 to f32
