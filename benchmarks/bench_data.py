@@ -116,28 +116,30 @@ def run(
             loader.close()
 
 
-def hdf5(bench: Benchmark, folder: Path, images: np.ndarray) -> None:
+def hdf5(bench: Benchmark, folder: Path, images: np.ndarray, cases: set[str]) -> None:
     path = folder / "a.h5"
     n = len(images)
     write_hdf5(path, images)
-    whole = {"rdcc_nbytes": 1 << 30, "rdcc_nslots": 100_003}
-    run(
-        bench,
-        "A. HDF5, a sample a chunk",
-        our_loaders("ptutils", our_hdf5(path, "one"))
-        | torch_loaders("h5py", lambda: H5(path, "one", n)),
-        n,
-        {"h5py": 4},
-    )
-    run(
-        bench,
-        "B. HDF5, 32 samples a chunk",
-        our_loaders("ptutils", our_hdf5(path, "many", 1 << 30))
-        | torch_loaders("h5py", lambda: H5(path, "many", n))
-        | torch_loaders("h5py, whole cache", lambda: H5(path, "many", n, **whole)),
-        n,
-        {"h5py": 40, "h5py, whole cache": 3},
-    )
+    if "A" in cases:
+        run(
+            bench,
+            "A. HDF5, a sample a chunk",
+            our_loaders("ptutils", our_hdf5(path, "one"))
+            | torch_loaders("h5py", lambda: H5(path, "one", n)),
+            n,
+            {"h5py": 4},
+        )
+    if "B" in cases:
+        whole = {"rdcc_nbytes": 1 << 30, "rdcc_nslots": 100_003}
+        run(
+            bench,
+            "B. HDF5, 32 samples a chunk",
+            our_loaders("ptutils", our_hdf5(path, "many", 1 << 30))
+            | torch_loaders("h5py", lambda: H5(path, "many", n))
+            | torch_loaders("h5py, whole cache", lambda: H5(path, "many", n, **whole)),
+            n,
+            {"h5py": 40, "h5py, whole cache": 3},
+        )
 
 
 class Records(torch_data.Dataset):
@@ -286,16 +288,23 @@ def npz(bench: Benchmark, folder: Path) -> None:
 def main() -> None:
     def more(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--jpeg", type=Path, help="a folder of folders of JPEGs")
+        parser.add_argument("--cases", default="ABCDEF", help="of them, these")
 
     bench = Benchmark("data", "shuffled batches of files and pictures", more)
     folder = Path(tempfile.mkdtemp(prefix="ptutils-bench-", dir="/dev/shm"))
     try:
-        images = images_of(4096, 96)
-        hdf5(bench, folder, images)
-        tfrecord(bench, folder, images)
-        jpeg(bench, folder, bench.options.jpeg)
-        memory(bench)
-        npz(bench, folder)
+        cases = set(bench.options.cases.upper())
+        images = images_of(4096, 96) if cases & set("ABC") else np.empty(0)
+        if cases & set("AB"):
+            hdf5(bench, folder, images, cases)
+        if "C" in cases:
+            tfrecord(bench, folder, images)
+        if "D" in cases:
+            jpeg(bench, folder, bench.options.jpeg)
+        if "E" in cases:
+            memory(bench)
+        if "F" in cases:
+            npz(bench, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     bench.finish()

@@ -148,8 +148,8 @@ void resample(const Tensor& given, const Resampling& how,
   const PerChannel factor(factors, in.size(0), 1);
   const PerChannel offset(offsets, in.size(0), 0);
   thread_local std::vector<float> scratch;
-  scratch.resize(static_cast<std::size_t>(3 * in.size(2) + 1));
-  scratch.back() = 0;
+  scratch.assign(static_cast<std::size_t>(3 * (in.size(2) + out.size(2)) + 2),
+                 0);
   const kernels::Resample job{
       view_of(in),     rows.taps_of(), columns.taps_of(), out.size(1),
       out.size(2),     how.mirrored,   factor.all.data(), offset.all.data(),

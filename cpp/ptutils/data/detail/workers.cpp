@@ -103,7 +103,8 @@ void Workers::Shared::work(int number) {
     std::uint64_t seek = seeks;
     std::shared_ptr<const Plan> mine = plan;
     Value reuse = free_buffers(lock);
-    const bool all = alone;
+    // With the last one its threads have nothing else to do.
+    const bool all = alone || (shares && issued == mine->batches);
     lock.unlock();
     Loaded loaded;
     std::exception_ptr error;

@@ -191,30 +191,66 @@ void put_level(float sum, float factor, float offset, Out* out) {
                           : static_cast<Out>(level * factor + offset);
 }
 
-/// The columns of one row of sums; pixels of `kChannels` (1 or 3) elements,
-/// with room for one element more behind the last.
-template <class In, class Out, Index kChannels>
+/// The columns of one row of sums of one channel.
+template <class In, class Out>
 void sum_columns(const float* sums, Index first_column, const Resample& job,
                  Index channel, Out* out) {
   const Taps& columns = job.columns;
   for (Index x = 0; x < job.out_width; ++x) {
-    const float* at = sums + (columns.first[x] - first_column) * kChannels;
+    const float* at = sums + columns.first[x] - first_column;
     const float* weights = columns.weights + x * columns.taps;
     const Index to = (job.mirrored ? job.out_width - 1 - x : x) * job.out_x;
-    if constexpr (kChannels == 3) {
-      F32x4 sum = *reinterpret_cast<const F32x4Unaligned*>(at) * weights[0];
-      for (Index t = 1; t < columns.taps; ++t)
-        sum +=
-            *reinterpret_cast<const F32x4Unaligned*>(at + 3 * t) * weights[t];
-      for (Index c = 0; c < 3; ++c)
-        put_level<In>(sum[c], job.factors[c], job.offsets[c],
-                      out + to + c * job.out_c);
-    } else {
-      float sum = at[0] * weights[0];
-      for (Index t = 1; t < columns.taps; ++t) sum += at[t] * weights[t];
-      put_level<In>(sum, job.factors[channel], job.offsets[channel], out + to);
-    }
+    float sum = at[0] * weights[0];
+    for (Index t = 1; t < columns.taps; ++t) sum += at[t] * weights[t];
+    put_level<In>(sum, job.factors[channel], job.offsets[channel], out + to);
   }
+}
+
+/// The columns of one row of sums r g b r g b …, to the same of sums; both with
+/// room for one element more behind the last. kTaps: as many, or 0.
+template <Index kTaps>
+void sum_columns_rgb(const float* sums, Index first_column, const Taps& columns,
+                     Index width, float* out) {
+  const Index taps = kTaps ? kTaps : columns.taps;
+  for (Index x = 0; x < width; ++x) {
+    const float* at = sums + (columns.first[x] - first_column) * 3;
+    const float* weights = columns.weights + x * taps;
+    F32x4 sum = *reinterpret_cast<const F32x4Unaligned*>(at) * weights[0];
+    for (Index t = 1; t < taps; ++t)
+      sum += *reinterpret_cast<const F32x4Unaligned*>(at + 3 * t) * weights[t];
+    *reinterpret_cast<F32x4Unaligned*>(out + 3 * x) = sum;
+  }
+}
+
+/// Each channel of them to its place.
+template <class In, class Out>
+void put_rgb(const float* sums, const Resample& job, Out* out) {
+  for (Index c = 0; c < 3; ++c) {
+    const float factor = job.factors[c];
+    const float offset = job.offsets[c];
+    Out* to = out + c * job.out_c;
+    if (job.out_x == 1 && !job.mirrored) {
+      for (Index x = 0; x < job.out_width; ++x)
+        put_level<In>(sums[3 * x + c], factor, offset, to + x);
+      continue;
+    }
+    for (Index x = 0; x < job.out_width; ++x)
+      put_level<In>(
+          sums[3 * x + c], factor, offset,
+          to + (job.mirrored ? job.out_width - 1 - x : x) * job.out_x);
+  }
+}
+
+template <class In, class Out>
+void resample_row_rgb(const Resample& job, Index first_column, Out* out) {
+  float* mixed = job.scratch + 3 * job.in.width + 1;
+  const Taps& columns = job.columns;
+  const auto sum = columns.taps == 3   ? sum_columns_rgb<3>
+                   : columns.taps == 5 ? sum_columns_rgb<5>
+                   : columns.taps == 7 ? sum_columns_rgb<7>
+                                       : sum_columns_rgb<0>;
+  sum(job.scratch, first_column, columns, job.out_width, mixed);
+  put_rgb<In>(mixed, job, out);
 }
 
 template <class In, class Out>
@@ -232,14 +268,14 @@ void resample(const Resample& job) {
     const In* row = data + job.rows.first[y] * in.y_step + begin * in.x_step;
     if (rgb) {
       sum_rows(row, in.y_step, weights, job.rows.taps, 3 * n, job.scratch);
-      sum_columns<In, Out, 3>(job.scratch, begin, job, 0, out + y * job.out_y);
+      resample_row_rgb<In>(job, begin, out + y * job.out_y);
       continue;
     }
     for (Index c = 0; c < in.channels; ++c) {
       sum_rows(row + c * in.c_step, in.y_step, weights, job.rows.taps, n,
                job.scratch);
-      sum_columns<In, Out, 1>(job.scratch, begin, job, c,
-                              out + y * job.out_y + c * job.out_c);
+      sum_columns<In>(job.scratch, begin, job, c,
+                      out + y * job.out_y + c * job.out_c);
     }
   }
 }

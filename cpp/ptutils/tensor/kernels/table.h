@@ -134,7 +134,7 @@ struct Resample {
   bool mirrored;
   const float* factors;  ///< one a channel
   const float* offsets;
-  float* scratch;  ///< 3 in.width + 1 elements
+  float* scratch;  ///< 3 (in.width + out_width) + 2 elements
   void* out;
   Index out_c, out_y, out_x;  ///< steps
 };
