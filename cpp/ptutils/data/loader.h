@@ -61,8 +61,8 @@ class PTUTILS_API DataLoader : public Loader {
     /// for a Python data set) take over when batches take long to load.
     std::optional<std::int64_t> num_workers;
     bool drop_last = false;
-    /// Batches ahead per worker. Empty: one, and 2 at least; of more than 16
-    /// MB, which all threads make together, one in all.
+    /// Batches ahead per worker. Empty: one, and 2 at least; of more than 8 MB
+    /// that take long, which all threads make together, one in all.
     std::optional<std::int64_t> prefetch_factor;
     double timeout = 0;  ///< seconds a batch may take; 0: no limit
     std::string output;  ///< "native" | "numpy" | "torch"; empty: by data set

@@ -16,9 +16,9 @@ namespace ptutils::data::detail {
 namespace {
 
 constexpr double kWorthAWait = 2e-3;  // s
-/// Batches of more are made by all threads, one after the other: as fast, in
-/// less memory.
-constexpr std::size_t kShared = std::size_t{16} << 20;
+/// Batches of more, that take long to make, are made by all threads, one after
+/// the other: as fast, in less memory.
+constexpr std::size_t kShared = std::size_t{8} << 20;
 
 struct Slot {
   bool ready = false;
@@ -119,7 +119,8 @@ void Workers::Shared::work(int number) {
     mine.reset();
     lock.lock();
     making = loaded.spent.making;
-    const bool large = loaded.recyclable && loaded.bytes > kShared;
+    const bool large =
+        loaded.recyclable && loaded.bytes > kShared && making > kWorthAWait;
     if (seek == seeks && std::exchange(alone, shares && thrifty && large))
       work_came.notify_all();
     if (seek == seeks && !stopping) {
