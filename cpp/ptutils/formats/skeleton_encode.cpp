@@ -143,9 +143,10 @@ class Encoder {
         break;
     }
     const auto& opaque = value.as_opaque();
-    detail::refuse(where_, path_.quoted(), " is of type ",
-                   opaque ? opaque->type_name() : std::string("nothing"),
-                   ", which ptutils writes into no file; leave it out, or give its state");
+    detail::refuse(
+        where_, path_.quoted(), " is of type ",
+        opaque ? opaque->type_name() : std::string("nothing"),
+        ", which ptutils writes into no file; leave it out, or give its state");
   }
 
  private:
