@@ -3,6 +3,7 @@ left of loaders that were dropped, and files that are damaged or gone."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import threading
@@ -344,3 +345,41 @@ def test_nested_pictures_have_torchvisions_order(tmp_path: Path) -> None:
             np.asarray(ours[i][0]), np.asarray(image).transpose(2, 0, 1)
         )
         assert ours[i][1] == label
+
+
+def test_large_batches_are_made_by_all_threads_in_few_buffers() -> None:
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (70, 150, 160, 3), np.uint8)
+    chain = [T.ToCHW(), T.RandomCrop(120), T.Resize(230), T.ToFloat(1 / 255)]
+    data = Dataset((images, np.arange(70)), preprocessor=chain)
+
+    def epochs(workers: int) -> tuple[list[Any], set[int]]:
+        loader = DataLoader(data, 16, shuffle=True, num_workers=workers, seed=4)
+        seen, memory = [], set()
+        for _ in range(2):
+            for made, numbers in loader:  # 10 MB of them
+                seen.append((float(made.sum(dtype=np.float64)), numbers.tolist()))
+                memory.add(made.ctypes.data)
+        return seen, memory
+
+    expected, _ = epochs(0)
+    found, memory = epochs(2)
+    assert found == expected
+    assert len(memory) <= 4  # of ten batches
+
+
+def test_native_batches_are_made_while_python_holds_its_lock() -> None:
+    pictures_ = np.random.default_rng(2).integers(0, 256, (48, 900, 900, 3), np.uint8)
+    chain = [T.ToCHW(), T.Resize(300), T.ToFloat(1 / 255)]
+    data = Dataset((pictures_,), preprocessor=chain)
+    begin = time.monotonic()
+    alone = len(list(DataLoader(data, 4, num_workers=0)))
+    each = (time.monotonic() - begin) / alone
+    batches = iter(DataLoader(data, 4, num_workers=2, prefetch_factor=2))
+    next(batches)
+    # A C function that is called with the interpreter's lock, and sleeps.
+    ctypes.PyDLL(None).usleep(int(1e6 * (0.1 + 12 * each)))
+    begin = time.monotonic()
+    for _ in range(3):
+        next(batches)
+    assert time.monotonic() - begin < each
