@@ -171,6 +171,7 @@ void def_files(py::module_& m) {
           if (lazy) value = with_deferred_in_dicts(std::move(value), false);
         }
         const NoCollection none_is_garbage;
+        const SharedKeeper one_file;
         return to_python(value);
       },
       py::arg("path"), py::arg("verify") = false, py::arg("lazy") = false,

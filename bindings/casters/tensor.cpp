@@ -227,14 +227,27 @@ py::dtype dtype_to_numpy(DType dtype) {
   return py::reinterpret_borrow<py::dtype>(made[index]);
 }
 
+thread_local SharedKeeper* current_keeper = nullptr;
+
 /// Keeps a tensor's memory alive from Python.
-py::capsule keep_storage(const Tensor& tensor) {
+py::object keep_storage(const Tensor& tensor) {
+  const Storage* storage = tensor.storage().get();
+  if (current_keeper && current_keeper->storage == storage)
+    return current_keeper->capsule;
   auto* owner = new std::shared_ptr<Storage>(tensor.storage());
-  return py::capsule(
+  py::capsule made(
       owner, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });
+  if (current_keeper) {
+    current_keeper->storage = storage;
+    current_keeper->capsule = made;
+  }
+  return made;
 }
 
 }  // namespace
+
+SharedKeeper::SharedKeeper() : outer_(current_keeper) { current_keeper = this; }
+SharedKeeper::~SharedKeeper() { current_keeper = outer_; }
 
 std::optional<Tensor> tensor_from(py::handle object, std::string& why,
                                   bool any_buffer) {
@@ -273,14 +286,23 @@ py::object tensor_to_numpy(const Tensor& source) {
          "NumPy has no bfloat16: cast it first, .to('f32').numpy()");
   py::dtype dtype = dtype_to_numpy(tensor.dtype());
   if (!tensor.aligned()) tensor = tensor.clone();
-  auto item = static_cast<py::ssize_t>(item_size(tensor.dtype()));
-  std::vector<py::ssize_t> shape(tensor.shape().begin(), tensor.shape().end());
-  std::vector<py::ssize_t> strides;
-  for (std::int64_t stride : tensor.strides()) strides.push_back(stride * item);
-  py::array array(dtype, shape, strides, tensor.bytes(), keep_storage(tensor));
-  if (tensor.read_only())
-    py::detail::array_proxy(array.ptr())->flags &=
-        ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  const Dims& shape = tensor.shape();
+  const auto item = static_cast<std::int64_t>(item_size(tensor.dtype()));
+  Dims strides = tensor.strides();
+  for (std::int64_t& stride : strides) stride *= item;
+  // py::array's constructor, without its copies of both.
+  static_assert(sizeof(Py_intptr_t) == sizeof(std::int64_t));
+  auto& api = py::detail::npy_api::get();
+  const int flags =
+      tensor.read_only() ? 0 : py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  auto array = py::reinterpret_steal<py::object>(api.PyArray_NewFromDescr_(
+      api.PyArray_Type_, dtype.release().ptr(), static_cast<int>(shape.size()),
+      reinterpret_cast<const Py_intptr_t*>(shape.data()),
+      reinterpret_cast<const Py_intptr_t*>(strides.data()), tensor.bytes(),
+      flags, nullptr));
+  if (!array || api.PyArray_SetBaseObject_(
+                    array.ptr(), keep_storage(tensor).release().ptr()) < 0)
+    throw py::error_already_set();
   if (tensor.numpy_scalar && tensor.dim() == 0) return array[py::tuple()];
   return array;
 }

@@ -39,6 +39,21 @@ py::object tensor_to(const Tensor& tensor);
 py::object tensor_to_numpy(const Tensor& tensor);
 py::object tensor_to_torch(const Tensor& tensor);
 
+/// While it lives, the NumPy arrays that this thread makes of one storage after
+/// another share the object that keeps it alive: thousands come from one file.
+class SharedKeeper {
+ public:
+  SharedKeeper();
+  ~SharedKeeper();
+  SharedKeeper(const SharedKeeper&) = delete;
+  SharedKeeper& operator=(const SharedKeeper&) = delete;
+  const Storage* storage = nullptr;
+  py::object capsule;  ///< keeps `storage` alive
+
+ private:
+  SharedKeeper* outer_;
+};
+
 /// "f32", "float32", a NumPy or torch dtype, bool, int, float (f64) or complex
 /// (c128). Empty for objects of another kind; Kind::kValue for a text or a
 /// dtype that names none of ours.
