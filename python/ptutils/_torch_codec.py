@@ -276,7 +276,12 @@ class TorchCodec:
         torch = _torch(path)
         skeleton, tensors = _core._flatten_torch(value, f"[torch] {path}: ")
         # One torch tensor a name: what was shared stays shared.
-        natural = _natural(json.loads(skeleton)["value"], dict(tensors))
+        # Those without elements may have an address in common, which torch refuses.
+        named = {
+            name: tensor if tensor.numel() else torch.empty_like(tensor)
+            for name, tensor in tensors
+        }
+        natural = _natural(json.loads(skeleton)["value"], named)
         out = _Output(path, durable)
         try:
             torch.save(natural, out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small import make, ptutils_
 
@@ -150,3 +151,15 @@ def test_a_part_that_cannot_be_built_asks_for_an_object(tmp_path: Path) -> None:
     assert run.load("net", net=again) is again
     assert torch.equal(again[0].weight, net[0].weight)
     assert registry.configuration_of(net) == {"func": registry.class_name(type(net))}
+
+
+def test_arrays_without_elements_of_two_dtypes_at_one_address(tmp_path: Path) -> None:
+    memory = np.zeros(8, np.uint8)
+    value = [memory[:0].view(np.uint8), memory[:0].view(np.bool_), memory[:0]]
+    pt.save(tmp_path / "x.pt", value)
+    read = pt.read(tmp_path / "x.pt")
+    assert [(each.dtype.name, each.shape) for each in read] == [
+        ("uint8", (0,)),
+        ("bool", (0,)),
+        ("uint8", (0,)),
+    ]
