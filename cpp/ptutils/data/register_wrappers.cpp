@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ptutils/data/detail/numbers.h"
 #include "ptutils/data/detail/register.h"
 #include "ptutils/data/wrappers.h"
 
@@ -11,26 +12,6 @@ std::shared_ptr<Dataset> dataset_argument(const Arguments& args) {
   if (!out)
     fail(Kind::kType, args.where(),
          "dataset: give the data set ({func: …}) that it is made of");
-  return out;
-}
-
-/// A tensor, or a list of whole numbers as a file has it.
-Tensor indices_argument(const Arguments& args) {
-  const Value given = args.get("indices");
-  if (given.is_tensor()) return given.as_tensor();
-  if (!given.is_list())
-    fail(Kind::kType, args.where(), "indices: a list of whole numbers, not ",
-         given.repr());
-  const auto& items = given.as_list().items;
-  Tensor out =
-      Tensor::empty({static_cast<std::int64_t>(items.size())}, DType::kI64);
-  auto* to = out.data<std::int64_t>();
-  for (const Value& item : items) {
-    if (!item.is_int())
-      fail(Kind::kType, args.where(), "indices: a list of whole numbers, with ",
-           item.repr(), " in it");
-    *to++ = item.as_int();
-  }
   return out;
 }
 
@@ -62,8 +43,9 @@ void register_wrappers(Registry& registry) {
   registry.add({"ptutils.data.Subset",
                 {"dataset", "indices"},
                 [](const Arguments& args) -> ModulePtr {
-                  return std::make_shared<Subset>(dataset_argument(args),
-                                                  indices_argument(args));
+                  return std::make_shared<Subset>(
+                      dataset_argument(args),
+                      numbers_in(args, "indices", DType::kI64));
                 }});
   registry.add({"ptutils.data.ZipDataset", {"datasets"}, make_zip});
   registry.add(

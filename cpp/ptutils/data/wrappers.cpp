@@ -6,6 +6,7 @@
 
 #include "ptutils/data/detail/batch_builder.h"
 #include "ptutils/data/detail/buffers.h"
+#include "ptutils/data/detail/numbers.h"
 #include "ptutils/data/detail/sample_error.h"
 #include "ptutils/tensor/ops.h"
 
@@ -92,7 +93,7 @@ Meta Subset::meta() const { return without({"dataset"}); }
 Value Subset::to_config() {
   return Dict{{"func", class_name()},
               {"dataset", dataset_->to_config()},
-              {"indices", indices_}};
+              {"indices", detail::list_of(indices_)}};
 }
 
 Value Subset::get(std::int64_t index, Random random) {

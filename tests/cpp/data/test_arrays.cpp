@@ -1,3 +1,9 @@
+#include <unistd.h>
+
+#include "ptutils/data/wrappers.h"
+#include "ptutils/formats/formats.h"
+#include "ptutils/module/codec.h"
+#include "ptutils/module/configuration.h"
 #include "ptutils/tensor/ops.h"
 #include "support.h"
 
@@ -183,4 +189,27 @@ TEST_CASE("collate says which sample is unlike the first") {
               Kind::kValue, "has no 'a'");
   Value mixed = collate({Value(1), Value(2.5), Value(true)});
   CHECK(mixed.as_tensor().data<double>()[2] == 1.0);
+}
+
+TEST_CASE("data sets made of others are built from their configurations") {
+  register_data(ptutils::registry());
+  ptutils::register_formats();
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("ptutils-rows-" + std::to_string(::getpid()) + ".npy");
+  ptutils::save(path, Value(counting({6, 2})));
+  auto rows =
+      std::make_shared<Dataset>(Dataset::Options{{path.string()}, {}, {}, {}});
+  auto part =
+      std::make_shared<Subset>(rows, Tensor::of<std::int64_t>({4, 1}, {2}));
+  const std::vector<std::shared_ptr<Dataset>> both{rows, rows};
+  for (const std::shared_ptr<Dataset>& made :
+       std::vector<std::shared_ptr<Dataset>>{
+           part, std::make_shared<CachedDataset>(part, 99),
+           std::make_shared<ZipDataset>(both)}) {
+    const Value config = made->to_config();
+    auto again = ptutils::configure_module(config, {});
+    CHECK(again->class_name() == made->class_name());
+    CHECK(again->to_config().repr() == config.repr());
+  }
+  std::filesystem::remove(path);
 }
