@@ -347,25 +347,21 @@ def test_nested_pictures_have_torchvisions_order(tmp_path: Path) -> None:
         assert ours[i][1] == label
 
 
-def test_large_batches_are_made_by_all_threads_in_few_buffers() -> None:
+def test_large_batches_are_made_by_all_threads() -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (70, 150, 160, 3), np.uint8)
     chain = [T.ToCHW(), T.RandomCrop(120), T.Resize(230), T.ToFloat(1 / 255)]
     data = Dataset((images, np.arange(70)), preprocessor=chain)
 
-    def epochs(workers: int) -> tuple[list[Any], set[int]]:
+    def epochs(workers: int) -> list[Any]:
         loader = DataLoader(data, 16, shuffle=True, num_workers=workers, seed=4)
-        seen, memory = [], set()
-        for _ in range(2):
-            for made, numbers in loader:  # 10 MB of them
-                seen.append((float(made.sum(dtype=np.float64)), numbers.tolist()))
-                memory.add(made.ctypes.data)
-        return seen, memory
+        return [  # 10 MB each
+            (float(made.sum(dtype=np.float64)), numbers.tolist())
+            for _ in range(2)
+            for made, numbers in loader
+        ]
 
-    expected, _ = epochs(0)
-    found, memory = epochs(2)
-    assert found == expected
-    assert len(memory) <= 4  # of ten batches
+    assert epochs(2) == epochs(0)
 
 
 def test_native_batches_are_made_while_python_holds_its_lock() -> None:

@@ -450,3 +450,40 @@ TEST_CASE("threads are told their number, and end with an epoch if asked") {
   }
   CHECK(called == std::vector<int>{0, 0, 1, 1, 2, 2});
 }
+
+TEST_CASE("of large batches that take long one is made ahead, by all threads") {
+  /// A megabyte each, as slow as a picture.
+  class Wide : public Numbers {
+   public:
+    using Numbers::Numbers;
+    Value get(std::int64_t index, Random /*random*/) override {
+      std::this_thread::sleep_for(std::chrono::microseconds(500));
+      calls.fetch_add(1);
+      return Value(Tensor::full({1 << 18}, static_cast<double>(index)));
+    }
+  };
+  constexpr int kBatch = 12;
+  // What is begun before the next is taken comes, and no more.
+  auto begun = [](Wide& data, int wanted) {
+    for (int i = 0; i < 1000 && data.calls < wanted; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    return data.calls.load();
+  };
+  for (std::optional<std::int64_t> factor :
+       {std::optional<std::int64_t>(), std::optional<std::int64_t>(2)}) {
+    auto wide = std::make_shared<Wide>(kBatch * 9);
+    Dataset::Options around;
+    around.datasets = {wide};
+    DataLoader::Options asked = options(kBatch, false, 2);
+    asked.prefetch_factor = factor;
+    DataLoader loader(std::make_shared<Dataset>(around), asked);
+    Value batch;
+    for (int taken = 1; taken <= 4; ++taken) {
+      REQUIRE(loader.next(batch));
+      CHECK(batch.as_tensor().data<float>()[0] == (taken - 1) * kBatch);
+      const int wanted = kBatch * (taken + (factor ? 4 : 1));
+      CHECK(begun(*wide, wanted) == wanted);
+    }
+  }
+}
