@@ -21,20 +21,24 @@ template <class T>
 void def_images(py::module_& m, const char* name, const char* doc) {
   auto cls = bind_module<T, Dataset, PyDataset<T>, false>(m, name,
                                                           "ptutils.data", doc);
-  cls.def(py::init([](const py::object& root, bool train, bool download,
-                      const std::string& url) {
-            data::IdxImages::Options options;
-            options.root =
-                py::str(py::module_::import("os").attr("fspath")(root));
-            options.train = train;
-            options.download = download;
-            options.url = url;
-            py::gil_scoped_release release;
-            return new PyDataset<T>(std::move(options));
-          }),
-          py::arg("root") = "data", py::arg("train") = true,
-          py::arg("download") = false, py::arg("url") = "");
+  cls.def(
+      py::init([name](const py::object& root, bool train, bool download,
+                      const std::string& url, const py::object& preprocessor) {
+        data::IdxImages::Options options;
+        options.root = py::str(py::module_::import("os").attr("fspath")(root));
+        options.train = train;
+        options.download = download;
+        options.url = url;
+        options.preprocessor =
+            preprocessor_in(preprocessor, str(name, ": preprocessor"));
+        py::gil_scoped_release release;
+        return new PyDataset<T>(std::move(options));
+      }),
+      py::arg("root") = "data", py::arg("train") = true,
+      py::arg("download") = false, py::arg("url") = "",
+      py::arg("preprocessor") = py::none());
   def_get<T>(cls);
+  cls.attr("_extra_state") = py::none();
   cls.def_property_readonly(
       "images", [](T& self) { return tensor_to_numpy(self.images()); },
       "All images, uint8 (n, 28, 28).");
@@ -56,6 +60,8 @@ void def_images(py::module_& m, const char* name, const char* doc) {
   cls.def("_constructor", [](T& self) {
     py::dict arguments = bindings::to_python(self.T::to_config());
     arguments.attr("pop")("func");
+    if (!self.preprocessor().empty())
+      arguments["preprocessor"] = preprocessor_out(self.preprocessor());
     return arguments;
   });
 }
@@ -206,7 +212,8 @@ void def_ready_made(py::module_& m) {
       "sample: (float32 (1, 28, 28) in [0, 1], int label). Files in root or "
       "root/FashionMNIST/raw, plain or .gz; else Debian's package "
       "dataset-fashion-mnist; else fetched when download=True (url: another "
-      "source), with checksums.");
+      "source), with checksums. preprocessor: of the image, or a dict by field "
+      "(0, 1).");
   def_images<data::MNIST>(
       m, "MNIST",
       "LeCun, Cortes, Burges 1998, with the same items and arguments as "

@@ -1921,8 +1921,9 @@ class ImageFolder(Dataset):
         """
 class FashionMNIST(Dataset):
     """
-    Xiao, Rasul, Vollgraf 2017: 60 000 training and 10 000 test images. A sample: (float32 (1, 28, 28) in [0, 1], int label). Files in root or root/FashionMNIST/raw, plain or .gz; else Debian's package dataset-fashion-mnist; else fetched when download=True (url: another source), with checksums.
+    Xiao, Rasul, Vollgraf 2017: 60 000 training and 10 000 test images. A sample: (float32 (1, 28, 28) in [0, 1], int label). Files in root or root/FashionMNIST/raw, plain or .gz; else Debian's package dataset-fashion-mnist; else fetched when download=True (url: another source), with checksums. preprocessor: of the image, or a dict by field (0, 1).
     """
+    _extra_state = None
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
@@ -1930,7 +1931,7 @@ class FashionMNIST(Dataset):
         """
     def __getitem__(self: ptutils.data.FashionMNIST, arg0: typing.Any) -> typing.Any:
         ...
-    def __init__(self: ptutils.data.FashionMNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '') -> None:
+    def __init__(self: ptutils.data.FashionMNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '', preprocessor: typing.Any = None) -> None:
         ...
     def __len__(self: ptutils.data.FashionMNIST) -> int:
         ...
@@ -1967,6 +1968,7 @@ class MNIST(Dataset):
     """
     LeCun, Cortes, Burges 1998, with the same items and arguments as FashionMNIST; files in root or root/MNIST/raw.
     """
+    _extra_state = None
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
@@ -1974,7 +1976,7 @@ class MNIST(Dataset):
         """
     def __getitem__(self: ptutils.data.MNIST, arg0: typing.Any) -> typing.Any:
         ...
-    def __init__(self: ptutils.data.MNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '') -> None:
+    def __init__(self: ptutils.data.MNIST, root: typing.Any = 'data', train: bool = True, download: bool = False, url: str = '', preprocessor: typing.Any = None) -> None:
         ...
     def __len__(self: ptutils.data.MNIST) -> int:
         ...

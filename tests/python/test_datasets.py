@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import ptutils as pt
 from ptutils.data import MNIST, DataLoader, FashionMNIST
+from ptutils.data import transforms as T
 
 PACKAGE = Path("/usr/share/datasets/fashion-mnist")
 NAMES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -184,3 +188,26 @@ def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
     write(tmp_path, 5, labels=4)
     with pytest.raises(ValueError, match="4 labels for 5 images"):
         MNIST(tmp_path, train=False)
+
+
+def test_images_go_through_a_preprocessor(tmp_path: Path) -> None:
+    write(tmp_path)
+    plain = MNIST(tmp_path, train=False)
+    data = MNIST(tmp_path, train=False, preprocessor=[T.Normalize(0.25, 0.5)])
+    both = {0: T.Cast("float64"), 1: T.OneHot(6)}
+    kept = pickle.loads(pickle.dumps(data))
+    again = pt.Module.from_config(data.to_config())
+    for made in (data, copy.deepcopy(data), kept, again):
+        image, label = made[3]
+        np.testing.assert_allclose(image, (plain[3][0] - 0.25) / 0.5, rtol=1e-6)
+        assert label == 3
+        images, labels = next(iter(DataLoader(made, batch_size=4)))
+        np.testing.assert_array_equal(images[3], image)
+        assert labels.tolist() == [0, 1, 2, 3]
+    image, label = MNIST(tmp_path, train=False, preprocessor=both)[2]
+    assert (image.dtype, label.tolist()) == (np.float64, [0, 0, 1, 0, 0, 0])
+    twice = MNIST(tmp_path, train=False, preprocessor=lambda image: 2 * image)
+    np.testing.assert_array_equal(twice[1][0], 2 * plain[1][0])
+    assert plain.state_dict() == data.state_dict()
+    with pytest.raises(TypeError, match="MNIST: preprocessor"):
+        MNIST(tmp_path, train=False, preprocessor=5)

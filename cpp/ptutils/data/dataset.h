@@ -65,7 +65,8 @@ class PTUTILS_API Dataset : public Module {
   struct Options {
     /// Files, folders, patterns ("train-*.h5", sorted): one after another.
     std::vector<std::string> data_source;
-    /// In their place: data sets, one after another.
+    /// In their place: data sets, one after another (data_source: where they
+    /// came from; then they are no children).
     std::vector<std::shared_ptr<Dataset>> datasets;
     std::shared_ptr<DataReader> data_reader;  ///< empty: by the files' format
     Preprocessor preprocessor;
@@ -189,28 +190,27 @@ class PTUTILS_API IdxImages : public Dataset {
     std::string root = "data";
     bool train = true;
     bool download = false;
-    std::string url;  ///< base URL; empty: the data set's own mirrors
+    std::string url;            ///< base URL; empty: the data set's own mirrors
+    Preprocessor preprocessor;  ///< of the images, f32 in [0, 1], and labels
   };
-  std::int64_t size() const override;
-  Value get(std::int64_t index, Random random) override;
   Value get_batch(std::span<const std::int64_t> indices,
                   const std::vector<Random>& random,
                   const Value& reuse) override;
-  bool draws_random() const override { return false; }
-  Origin origin() const override { return Origin::kNumpy; }
+  bool shares_batches() const override;
   Value to_config() override;
-  const Tensor& images() const { return images_; }  ///< u8 (n, 28, 28)
-  const Tensor& labels() const { return labels_; }  ///< u8 (n)
+  const Tensor& images() const;  ///< u8 (n, 28, 28)
+  const Tensor& labels() const;  ///< u8 (n)
+  const Preprocessor& preprocessor() const;
   /// What the labels mean, by label.
   virtual std::vector<std::string> classes() const = 0;
 
  protected:
-  IdxImages(std::string name, Options options);
+  IdxImages(const std::string& name, Options options);
 
  private:
-  std::string name_;
+  class Rows;  // the samples as the files have them
   Options options_;
-  Tensor images_, labels_;
+  std::shared_ptr<Rows> rows_;
 };
 
 class PTUTILS_API FashionMNIST : public IdxImages {

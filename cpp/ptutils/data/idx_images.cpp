@@ -1,6 +1,7 @@
 #include <array>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/detail/batch_builder.h"
 #include "ptutils/data/detail/buffers.h"
 #include "ptutils/data/detail/idx_files.h"
 
@@ -37,63 +38,105 @@ std::string folder_hint(const std::filesystem::path& path) {
 
 }  // namespace
 
-IdxImages::IdxImages(std::string name, Options options)
-    : name_(std::move(name)), options_(std::move(options)) {
+class IdxImages::Rows final : public Dataset {
+ public:
+  Rows(const std::string& name, const IdxImages::Options& options);
+  std::int64_t size() const override { return images.size(0); }
+  Value get(std::int64_t index, Random random) override;
+  Value get_batch(std::span<const std::int64_t> indices,
+                  const std::vector<Random>& random,
+                  const Value& reuse) override;
+  bool draws_random() const override { return false; }
+  Origin origin() const override { return Origin::kNumpy; }
+
+  Tensor images, labels;
+
+ private:
+  std::string name_;
+};
+
+IdxImages::Rows::Rows(const std::string& name,
+                      const IdxImages::Options& options)
+    : name_(name) {
   auto files =
-      detail::find_idx_files(detail::idx_source(name_), options_.root,
-                             options_.train, options_.download, options_.url);
-  images_ = read_idx(files.images);
-  labels_ = read_idx(files.labels);
-  if (images_.dtype() != DType::kU8 || images_.dim() != 3 ||
-      images_.size(1) != kSide || images_.size(2) != kSide)
-    fail(Kind::kFormat, name_, "images are ", images_.shape_str(), " ",
-         ptutils::name(images_.dtype()), ", not (n, 28, 28) u8, in ",
+      detail::find_idx_files(detail::idx_source(name), options.root,
+                             options.train, options.download, options.url);
+  images = read_idx(files.images);
+  labels = read_idx(files.labels);
+  if (images.dtype() != DType::kU8 || images.dim() != 3 ||
+      images.size(1) != kSide || images.size(2) != kSide)
+    fail(Kind::kFormat, name_, "images are ", images.shape_str(), " ",
+         ptutils::name(images.dtype()), ", not (n, 28, 28) u8, in ",
          folder_hint(files.images));
-  if (labels_.dtype() != DType::kU8 || labels_.dim() != 1)
-    fail(Kind::kFormat, name_, "labels are ", labels_.shape_str(), " ",
-         ptutils::name(labels_.dtype()), ", not (n) u8, in ",
+  if (labels.dtype() != DType::kU8 || labels.dim() != 1)
+    fail(Kind::kFormat, name_, "labels are ", labels.shape_str(), " ",
+         ptutils::name(labels.dtype()), ", not (n) u8, in ",
          folder_hint(files.labels));
-  if (labels_.size(0) != images_.size(0))
-    fail(Kind::kFormat, name_, labels_.size(0), " labels for ", images_.size(0),
+  if (labels.size(0) != images.size(0))
+    fail(Kind::kFormat, name_, labels.size(0), " labels for ", images.size(0),
          " images, in ", folder_hint(files.labels));
 }
 
-std::int64_t IdxImages::size() const { return images_.size(0); }
-
-Value IdxImages::get(std::int64_t index, Random) {
+Value IdxImages::Rows::get(std::int64_t index, Random) {
   std::int64_t n = size();
   detail::check_indices({&index, 1}, n, name_);
   if (index < 0) index += n;
   Tensor image = Tensor::empty({1, kSide, kSide});
-  scale_row(images_.data<std::uint8_t>() + index * std::int64_t{kPixels},
+  scale_row(images.data<std::uint8_t>() + index * std::int64_t{kPixels},
             image.data<float>());
   image.origin = origin();
-  std::int64_t label = labels_.data<std::uint8_t>()[index];
+  std::int64_t label = labels.data<std::uint8_t>()[index];
   return pair(std::move(image), label);
 }
 
-Value IdxImages::get_batch(std::span<const std::int64_t> indices,
-                           const std::vector<Random>&, const Value& reuse) {
+Value IdxImages::Rows::get_batch(std::span<const std::int64_t> indices,
+                                 const std::vector<Random>&,
+                                 const Value& reuse) {
   std::int64_t n = size();
   detail::check_indices(indices, n, name_);
   auto count = static_cast<std::int64_t>(indices.size());
-  Tensor images = detail::buffer(detail::item_of(&reuse, 0),
-                                 {count, 1, kSide, kSide}, DType::kF32);
-  Tensor labels =
+  Tensor pictures = detail::buffer(detail::item_of(&reuse, 0),
+                                   {count, 1, kSide, kSide}, DType::kF32);
+  Tensor numbers =
       detail::buffer(detail::item_of(&reuse, 1), {count}, DType::kI64);
-  const auto* pixels = images_.data<std::uint8_t>();
-  const auto* classes = labels_.data<std::uint8_t>();
-  auto* to = images.data<float>();
-  auto* label = labels.data<std::int64_t>();
+  const auto* pixels = images.data<std::uint8_t>();
+  const auto* classes = labels.data<std::uint8_t>();
+  auto* to = pictures.data<float>();
+  auto* label = numbers.data<std::int64_t>();
   for (std::int64_t index : indices) {
     if (index < 0) index += n;
     scale_row(pixels + index * std::int64_t{kPixels}, to);
     *label++ = classes[index];
     to += kPixels;
   }
-  images.origin = labels.origin = origin();
-  return pair(std::move(images), std::move(labels));
+  pictures.origin = numbers.origin = origin();
+  return pair(std::move(pictures), std::move(numbers));
 }
+
+IdxImages::IdxImages(const std::string& name, Options options)
+    : options_(std::move(options)),
+      rows_(std::make_shared<Rows>(name, options_)) {
+  Dataset::Options around;
+  around.data_source = {options_.root};
+  around.datasets = {rows_};
+  around.preprocessor = std::move(options_.preprocessor);
+  open(std::move(around));
+}
+
+Value IdxImages::get_batch(std::span<const std::int64_t> indices,
+                           const std::vector<Random>& random,
+                           const Value& reuse) {
+  return chains().empty() ? rows_->get_batch(indices, random, reuse)
+                          : Dataset::get_batch(indices, random, reuse);
+}
+
+bool IdxImages::shares_batches() const {
+  return !chains().empty() && Dataset::shares_batches();
+}
+
+const Tensor& IdxImages::images() const { return rows_->images; }
+const Tensor& IdxImages::labels() const { return rows_->labels; }
+const Preprocessor& IdxImages::preprocessor() const { return chains().given(); }
 
 Value IdxImages::to_config() {
   Dict config{{"func", class_name()},
@@ -101,6 +144,7 @@ Value IdxImages::to_config() {
               {"train", options_.train},
               {"download", options_.download}};
   if (!options_.url.empty()) config.set("url", options_.url);
+  if (!chains().empty()) config.set("preprocessor", chains().to_config());
   return config;
 }
 

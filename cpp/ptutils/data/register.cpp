@@ -48,13 +48,15 @@ std::vector<std::string> with_loader_options(std::vector<std::string> names) {
 template <class Images>
 void add_images(Registry& registry, const char* name) {
   registry.add({name,
-                {"root", "train", "download", "url"},
+                {"root", "train", "download", "url", "preprocessor"},
                 [](const Arguments& args) -> ModulePtr {
                   typename Images::Options o;
                   o.root = args.text("root", o.root);
                   o.train = args.flag("train", o.train);
                   o.download = args.flag("download", o.download);
                   o.url = args.text("url", "");
+                  o.preprocessor = detail::preprocessor_of(
+                      args.get("preprocessor"), args.where());
                   return std::make_shared<Images>(std::move(o));
                 }});
 }
