@@ -230,6 +230,25 @@ def test_memory_of_batches_is_used_again() -> None:
     assert len(seen) < 12
 
 
+@pytest.mark.parametrize("collate_fn", [None, joined])
+def test_a_loader_closes_in_the_midst_of_a_batch(collate_fn: Any) -> None:
+    others = multiprocessing.active_children()
+    loader = DataLoader(
+        Samples(60, slow=0.1),
+        30,
+        num_workers=1,
+        workers="process",
+        collate_fn=collate_fn,
+    )
+    next(iter(loader))
+    (worker,) = (p for p in multiprocessing.active_children() if p not in others)
+    begin = time.monotonic()
+    loader.close()
+    assert time.monotonic() - begin < 1  # the second batch takes 3 s
+    worker.join(2)
+    assert worker.exitcode == 0
+
+
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 

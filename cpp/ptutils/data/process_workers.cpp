@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "ptutils/common/fork.h"
@@ -134,6 +135,7 @@ class ProcessDataset final : public Dataset {
     } catch (const Error& gone) {
       const std::int64_t pid = worker.pid;
       worker.socket = nullptr;  // the next batch starts another
+      if (gone.kind() == Kind::kInterrupted) throw;
       throw Error(gone.kind(), str(gone.what(), " (worker ", mine, ", pid ",
                                    pid, "); the next batch starts it again"));
     } catch (...) {
@@ -185,6 +187,7 @@ class ProcessDataset final : public Dataset {
                                   random,
                                   worker.blocks->take_freed()});
     ReplyHead head{};
+    socket.wait_wanted();
     const int descriptor =
         socket.receive_with(std::as_writable_bytes(std::span(&head, 1)));
     if (head.new_bytes > 0) {
@@ -278,6 +281,19 @@ void serve_batches(int fd, const MakeBatch& make,
                    const std::function<std::string()>& describe) {
   BatchSocket socket(fd);
   socket.end_with_parent();
+  std::atomic<bool> over{false};
+  std::thread watch([&] {
+    socket.wait_over();
+    over = true;
+  });
+  struct Join {
+    BatchSocket& socket;
+    std::thread& watch;
+    ~Join() {
+      socket.shut();
+      watch.join();
+    }
+  } join{socket, watch};
   OwnBlocks blocks;
   Request request;
   Value reuse;
@@ -285,12 +301,13 @@ void serve_batches(int fd, const MakeBatch& make,
     blocks.free(request.freed);
     std::string error;
     try {
-      const detail::BatchScope scope(request.info);
+      const detail::BatchScope scope(request.info, /*awaited=*/false, &over);
       const Value batch = make(request.indices, request.random, reuse);
       send_batch(socket, blocks, batch);
       reuse = batch;
       continue;
     } catch (...) {
+      if (over) return;
       error = describe();
     }
     const ReplyHead head{1, error.size(), 0, 0};

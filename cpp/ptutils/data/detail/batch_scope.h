@@ -25,7 +25,7 @@ class BatchScope {
 
 /// Between samples: Kind::kInterrupted where this thread's batch is not wanted
 /// any more.
-void check_wanted();
+PTUTILS_API void check_wanted();
 
 /// Whether the batch of this thread is an epoch's first, for which the consumer
 /// waits: several threads are to make it.

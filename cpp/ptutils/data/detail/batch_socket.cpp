@@ -1,5 +1,6 @@
 #include "ptutils/data/detail/batch_socket.h"
 
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -10,6 +11,7 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/formats/flatten.h"
 
 namespace ptutils::data::detail {
@@ -46,6 +48,19 @@ void BatchSocket::end_with_parent() {
 }
 
 void BatchSocket::shut() { ::shutdown(fd_, SHUT_RDWR); }
+
+void BatchSocket::wait_wanted() {
+  constexpr int kOften = 20;  // ms
+  ::pollfd one{fd_, POLLIN, 0};
+  while (::poll(&one, 1, kOften) <= 0) check_wanted();
+}
+
+void BatchSocket::wait_over() {
+  constexpr int kOften = 1000;  // ms
+  ::pollfd one{fd_, POLLRDHUP, 0};
+  while (::poll(&one, 1, kOften) <= 0)
+    if (parent_ && parent_ != ::getppid()) return;
+}
 
 void BatchSocket::send(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {

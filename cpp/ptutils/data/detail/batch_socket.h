@@ -34,8 +34,13 @@ class BatchSocket {
   int receive_with(std::span<std::byte> bytes);
   /// False at the end of what the other end sends.
   bool receive_or_end(std::span<std::byte> bytes);
+  /// Waits until there is something to receive; from time to time
+  /// check_wanted().
+  void wait_wanted();
   /// From any thread: both ends are told that it is over.
   void shut();
+  /// From any thread: waits until either end has said so, or gone.
+  void wait_over();
 
   template <class T>
   void send_items(std::span<const T> items) {
