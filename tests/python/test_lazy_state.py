@@ -4,7 +4,11 @@ import copy
 import gc
 import json
 import os
+import signal
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +154,35 @@ def test_flat_names_are_gathered_by_dot_to_be_read_not_changed():
 def test_what_was_gathered_can_be_saved(tmp_path):
     pt.save(tmp_path / "x.json", pt.State({"net.fc.bias": 3}).net)
     assert pt.read(tmp_path / "x.json") == {"fc.bias": 3}
+
+
+SHORTENED = """
+import os, sys
+import numpy as np
+import ptutils as pt
+path = sys.argv[1]
+np.save(path, np.arange(1_000_000))
+kept = pt.read(path, mmap=False)
+mapped = pt.read(path)
+os.truncate(path, 4096)
+assert mapped[0] == 0 and kept.sum() == 499_999_500_000
+print("read", flush=True)
+mapped.sum()
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-X", "faulthandler"]])
+def test_a_file_that_is_shortened_while_it_is_mapped_is_named(
+    tmp_path: Path, options: list[str]
+) -> None:
+    path = tmp_path / "a.npy"
+    done = subprocess.run(
+        [sys.executable, *options, "-c", SHORTENED, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGBUS, "read\n")
+    assert f"[MappedFile] {path}: another program shortened" in done.stderr
+    assert "mmap=False" in done.stderr
+    assert ("Fatal Python error" in done.stderr) == bool(options)

@@ -12,6 +12,10 @@
 
 namespace ptutils {
 
+namespace detail {
+class MapNote;
+}
+
 /// Writes a file so that `path` holds, at any moment and after any crash, the
 /// old content or the new, whole: a temporary file in the same directory,
 /// fsync, rename, fsync of the directory. Errors name the path and the cause
@@ -58,6 +62,8 @@ PTUTILS_API std::string read_file(const std::filesystem::path& path);
 /// A file in memory, copy-on-write (MAP_PRIVATE, readable and writable: a
 /// stray write makes a private page, never a crash, never a changed file).
 /// An empty file gives an empty span. The map lives as long as the object.
+/// Where another program shortens the file, the process ends with SIGBUS and
+/// words that name the file.
 class PTUTILS_API MappedFile {
  public:
   /// `to_copy`: what copy() reads is not to count as this process's memory, as
@@ -79,6 +85,7 @@ class PTUTILS_API MappedFile {
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   int fd_ = -1;
+  std::unique_ptr<detail::MapNote> note_;
 };
 
 }  // namespace ptutils

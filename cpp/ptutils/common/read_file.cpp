@@ -10,6 +10,7 @@
 
 #include "ptutils/common/detail/file_descriptor.h"
 #include "ptutils/common/detail/io_error.h"
+#include "ptutils/common/detail/map_note.h"
 #include "ptutils/common/error.h"
 #include "ptutils/common/file.h"
 
@@ -94,6 +95,7 @@ MappedFile::MappedFile(const fs::path& path, bool to_copy) {
   if (data == MAP_FAILED) fail_io(kWhere, Access::kRead, path, errno);
   data_ = static_cast<std::byte*>(data);
   size_ = size;
+  note_ = std::make_unique<detail::MapNote>(data_, size_, path.string());
   if (to_copy && kept.fetch_add(1) < kMaxKept)
     fd_ = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
   if (to_copy && fd_ < 0) kept.fetch_sub(1);
