@@ -55,10 +55,7 @@ class WrappedDataset final : public Dataset, public PyHolder {
       return handle().attr("__getitems__")(list);
     });
   }
-  Value to_config() override {
-    fail(Kind::kState, class_name(),
-         "cannot say its configuration: it is no ptutils.data.Dataset");
-  }
+  Value to_config() override { return config_of_source(handle()); }
   bool draws_random() const override { return false; }
   bool is_python() const override { return true; }
   Origin origin() const override { return origin_.get(); }
@@ -190,6 +187,17 @@ void def_open(Class& cls) {
 }
 
 }  // namespace
+
+Value config_of_source(py::handle source) {
+  py::gil_scoped_acquire gil;
+  py::object config =
+      py::module_::import("ptutils.registry").attr("built_from")(source);
+  if (config.is_none())
+    fail(Kind::kState, python_class_name(source.ptr()),
+         "cannot say its configuration: it was built from none, and is no "
+         "ptutils.data.Dataset");
+  return to_value(config, "configuration");
+}
 
 bool is_torch_dataset(py::handle object) {
   return is_instance_of(object, "torch.utils.data", "Dataset");

@@ -106,10 +106,7 @@ class WrappedIterable final : public IterableDataset, public PyHolder {
                            origin_);
     });
   }
-  Value to_config() override {
-    fail(Kind::kState, class_name(),
-         "cannot say its configuration: it is no ptutils.data.Dataset");
-  }
+  Value to_config() override { return config_of_source(handle()); }
   bool is_python() const override { return true; }
   Origin origin() const override { return origin_.get(); }
 

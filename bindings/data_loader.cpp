@@ -5,6 +5,7 @@
 #include "data.h"
 #include "data_samplers.h"
 #include "nn.h"
+#include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
 #include "py_loader.h"
 
@@ -39,10 +40,12 @@ class PyDataLoader final : public PyLoaderBase<DataLoader>,
     InCore call(*this);
     Value out;
     bool more = false;
+    const py::object generators = before_first();
     {
       py::gil_scoped_release release;
       more = DataLoader::next_of(pass, out);
     }
+    if (generators) after_first(generators);
     if (!more) {
       if (pass.ended) given_.reset();
       throw py::stop_iteration();
@@ -73,8 +76,30 @@ class PyDataLoader final : public PyLoaderBase<DataLoader>,
   py::object mover = py::none();      // to page-locked memory, to a device
 
  private:
+  /// The first batch that Python makes in a thread, for which this one waits:
+  /// where its generators stand. Empty: of no interest.
+  py::object before_first() {
+    const auto& o = options();
+    const bool here = o.num_workers.value_or(0) == 0 || o.workers != "thread";
+    if (std::exchange(looked_, true) || here) return {};
+    if (!collate && !dataset()->is_python()) return {};
+    return global_state();
+  }
+  static void after_first(const py::object& generators) {
+    if (!generators.equal(global_state()))
+      log::warning(
+          "DataLoader: Python makes its batches in threads, and draws from a "
+          "generator that others draw from too (Python's, NumPy's or torch's): "
+          "such a run does not repeat. workers='process' seeds each batch, "
+          "num_workers=0 draws in order");
+  }
+  static py::object global_state() {
+    return py::module_::import("ptutils.streams").attr("global_state")();
+  }
+
   std::optional<std::pair<std::int64_t, std::int64_t>> given_;
   std::uint64_t iterations_ = 0;
+  bool looked_ = false;
 };
 
 PyDataLoader& own(const py::object& self) {
@@ -385,8 +410,12 @@ const char* const kLoaderDoc =
     "sampler : a Sampler, torch's, or any iterable of indices\n"
     "batch_sampler : a BatchSampler, torch's, or any iterable of lists of "
     "indices; in the place of batch_size, shuffle, sampler and drop_last\n"
-    "num_workers : threads; None chooses (one where samples are made by "
-    "Python); 0 loads in the caller\n"
+    "num_workers : threads; 0 loads in the caller; None chooses, and loads "
+    "what "
+    "Python makes (samples, batches by collate_fn) in the caller: threads "
+    "would "
+    "draw from the generators of Python, NumPy and torch in another order each "
+    "time\n"
     "collate_fn : list of samples -> batch; None stacks\n"
     "pin_memory : torch tensors in page-locked memory, where there is CUDA\n"
     "device : where torch batches go: copied on a stream of their own, from "

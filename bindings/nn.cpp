@@ -197,9 +197,9 @@ void def_data(VariableClass& cls) {
       "The values as a NumPy array that shares their memory.");
   cls.def(
       "__array__",
-      [](const NodePtr& n, const py::object& dtype, const py::object&) {
-        py::object array = tensor_to_numpy(n->data());
-        return dtype.is_none() ? array : array.attr("astype")(dtype);
+      [](const NodePtr& n, const py::object& dtype, const py::object& copy) {
+        return py::cast(PyTensor{n->data()})
+            .attr("__array__")(dtype, py::arg("copy") = copy);
       },
       py::arg("dtype") = py::none(), py::arg("copy") = py::none());
   cls.attr("__array_ufunc__") = py::none();  // array + variable is ours

@@ -29,6 +29,11 @@ class PyOptimizer final : public PyModule<Optimizer> {
     py::gil_scoped_acquire gil;
     py::handle(self()).attr("params") = variable_list(parameters);
   }
+  Variables parameters() const override {
+    py::gil_scoped_acquire gil;
+    if (!py::hasattr(self(), "params")) return {};
+    return variables_of(attribute("params"), class_name());
+  }
   void zero_grad() override {
     py::gil_scoped_acquire gil;
     if (overrides(Method::kZeroGrad))
@@ -64,16 +69,11 @@ class PyOptimizer final : public PyModule<Optimizer> {
   }
 };
 
-/// SGD or Adam; remembers what it updates, for param_groups and copies.
+/// SGD or Adam.
 template <class T>
 class PyNative final : public PyModule<T> {
  public:
-  PyNative(Variables parameters, const typename T::Options& options)
-      : PyModule<T>(parameters, options), parameters(std::move(parameters)) {}
-  void set_parameters(Variables given) override {
-    T::set_parameters(given);
-    parameters = std::move(given);
-  }
+  using PyModule<T>::PyModule;
   void zero_grad() override {
     if (!this->overrides(Method::kZeroGrad)) return T::zero_grad();
     py::gil_scoped_acquire gil;
@@ -84,7 +84,6 @@ class PyNative final : public PyModule<T> {
     py::gil_scoped_acquire gil;
     this->call_python(Method::kStep);
   }
-  Variables parameters;
 };
 
 /// The one entry of param_groups: a mapping that writes through.
@@ -146,7 +145,7 @@ py::list param_groups(const py::object& owner) {
                    [&self](const std::string& key, const py::object& value) {
                      write_group<T>(self, key, value);
                    },
-                   [&self] { return self.parameters; }};
+                   [&self] { return self.parameters(); }};
   py::list out;
   out.append(py::cast(std::move(group)));
   return out;
@@ -196,7 +195,7 @@ void def_native(Class& cls) {
   cls.def_property_readonly("param_groups", &param_groups<T>,
                             "[one mapping]: group['lr'] may be assigned.");
   cls.def_property_readonly("params", [](const py::object& self) {
-    return variable_list(native<T>(self).parameters);
+    return variable_list(native<T>(self).parameters());
   });
   cls.def(
       "set_parameters",
@@ -210,7 +209,9 @@ void def_native(Class& cls) {
     auto& optimizer = native<T>(self);
     py::dict arguments = bindings::to_python(optimizer.T::to_config());
     arguments.attr("pop")("func");
-    arguments["params"] = variable_list(optimizer.parameters);
+    if (const Variables parameters = optimizer.parameters();
+        !parameters.empty())
+      arguments["params"] = variable_list(parameters);
     return reduced(self, arguments,
                    bindings::to_python(optimizer.T::state_dict(true)));
   });
@@ -247,12 +248,22 @@ void def_optimizer(py::module_& m) {
   });
 }
 
+/// None: the Model gives the net's.
+Variables given(const py::object& params, const char* where) {
+  if (params.is_none()) return {};
+  Variables out = variables_of(params, where);
+  if (out.empty())
+    fail(Kind::kValue, where,
+         "params is empty: nothing would be trained; without params the Model "
+         "gives the net's");
+  return out;
+}
+
 PyNative<optim::SGD>* make_sgd(const py::object& params, double lr,
                                double momentum, double dampening,
                                double weight_decay, bool nesterov) {
   optim::SGD::Options options{lr, momentum, dampening, weight_decay, nesterov};
-  return new PyNative<optim::SGD>(variables_of(params, "ptutils.optim.SGD"),
-                                  options);
+  return new PyNative<optim::SGD>(given(params, "ptutils.optim.SGD"), options);
 }
 
 PyNative<optim::Adam>* make_adam(const py::object& params, double lr,
@@ -260,7 +271,7 @@ PyNative<optim::Adam>* make_adam(const py::object& params, double lr,
                                  double weight_decay) {
   optim::Adam::Options options{lr, betas.first, betas.second, eps,
                                weight_decay};
-  return new PyNative<optim::Adam>(variables_of(params, "ptutils.optim.Adam"),
+  return new PyNative<optim::Adam>(given(params, "ptutils.optim.Adam"),
                                    options);
 }
 
@@ -277,7 +288,7 @@ void def_optim(py::module_& m) {
       ">>> net = nn.Linear(2, 1)\n"
       ">>> optim.SGD(net.parameters(), lr=0.1, momentum=0.9).lr\n"
       "0.1");
-  sgd.def(py::init(&make_sgd), py::arg("params") = py::tuple(),
+  sgd.def(py::init(&make_sgd), py::arg("params") = py::none(),
           py::arg("lr") = 1e-3, py::arg("momentum") = 0.0,
           py::arg("dampening") = 0.0, py::arg("weight_decay") = 0.0,
           py::arg("nesterov") = false);
@@ -291,7 +302,7 @@ void def_optim(py::module_& m) {
       ">>> net = nn.Linear(2, 1)\n"
       ">>> optim.Adam(net.parameters()).param_groups[0]['betas']\n"
       "(0.9, 0.999)");
-  adam.def(py::init(&make_adam), py::arg("params") = py::tuple(),
+  adam.def(py::init(&make_adam), py::arg("params") = py::none(),
            py::arg("lr") = 1e-3,
            py::arg("betas") = std::pair<double, double>(0.9, 0.999),
            py::arg("eps") = 1e-8, py::arg("weight_decay") = 0.0);

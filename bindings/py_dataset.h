@@ -8,6 +8,9 @@ namespace ptutils::bindings {
 namespace py = pybind11;
 
 bool is_torch_dataset(py::handle object);
+/// Of a source that is no data set of ours; Kind::kState where it was built
+/// from no configuration.
+Value config_of_source(py::handle source);
 /// A Python thread state could not be had any more: Kind::kState.
 void check_running();
 /// The index of a sample; one beyond 64 bits is out of bounds too.

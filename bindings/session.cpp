@@ -119,6 +119,8 @@ void def_model(py::module_& m) {
     cls.def_property(
         name, [member](const Model& self) { return child_out(self.*member); },
         [member, name](Model& self, const py::object& object) {
+          if (member == &Model::net)
+            return self.set_net(child_in(object, name));
           self.*member = member == &Model::criterion ? callable_in(object, name)
                                                      : child_in(object, name);
           self.bind();
@@ -261,6 +263,19 @@ void def_session_parts(py::classh<Session, Module, PySession>& cls) {
   slot("model", &Session::model);
   slot("dataprovider", &Session::dataprovider);
   slot("dbinterface", &Session::dbinterface);
+  for (const char* name : {"train_params", "validation_params", "save_params"})
+    cls.def_property(
+        name,
+        [name](Session& s) {
+          const Value config = s.effective_config();
+          const Value* found = config.as_dict().find(name);
+          return found ? *found : Value(Dict());
+        },
+        [name](Session& s, const py::object&) {
+          fail(Kind::kState, s.exp_id(), name,
+               " is given when the session is made: pt.Session('", s.exp_id(),
+               "', ", name, "={…}, …) goes on with the new values");
+        });
   cls.def_property_readonly("edits",
                             [](const Session& s) { return Value(s.edits()); });
   cls.def_property_readonly("attempt", &Session::attempt);

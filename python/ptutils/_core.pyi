@@ -1309,7 +1309,7 @@ class SGD(Optimizer):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.optim.SGD, params: typing.Any = (), lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False) -> None:
+    def __init__(self: ptutils.optim.SGD, params: typing.Any = None, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False) -> None:
         ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple:
         ...
@@ -1353,7 +1353,7 @@ class Adam(Optimizer):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.optim.Adam, params: typing.Any = (), lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+    def __init__(self: ptutils.optim.Adam, params: typing.Any = None, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
         ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple:
         ...
@@ -2357,7 +2357,7 @@ class DataLoader(Loader):
     batch_size, shuffle, drop_last, timeout : as torch's; batch_size=None gives the samples one by one, as they are
     sampler : a Sampler, torch's, or any iterable of indices
     batch_sampler : a BatchSampler, torch's, or any iterable of lists of indices; in the place of batch_size, shuffle, sampler and drop_last
-    num_workers : threads; None chooses (one where samples are made by Python); 0 loads in the caller
+    num_workers : threads; 0 loads in the caller; None chooses, and loads what Python makes (samples, batches by collate_fn) in the caller: threads would draw from the generators of Python, NumPy and torch in another order each time
     collate_fn : list of samples -> batch; None stacks
     pin_memory : torch tensors in page-locked memory, where there is CUDA
     device : where torch batches go: copied on a stream of their own, from page-locked memory, where it is a CUDA device
@@ -2823,6 +2823,9 @@ class Session(Module):
     dataprovider: typing.Any
     dbinterface: typing.Any
     model: typing.Any
+    save_params: typing.Any
+    train_params: typing.Any
+    validation_params: typing.Any
     @staticmethod
     def __new__(type, *args, **kwargs):
         """

@@ -15,7 +15,7 @@ def _step(value: Any, key: str) -> Any:
     number = int(key) if key.isdecimal() and str(int(key)) == key else None
     if isinstance(value, dict):
         for k in (key, number):
-            if k is not None and k in value:
+            if k is not None and dict.__contains__(value, k):
                 return value[k]
     elif (
         isinstance(value, (list, tuple)) and number is not None and number < len(value)
@@ -39,23 +39,33 @@ def find_path(value: Any, path: str) -> Any:
     return MISSING
 
 
+def owner(value: dict[Any, Any], path: str) -> tuple[Any, Any]:
+    """The dict or list inside a dict that a dotted path's last step belongs to,
+    and its key there; MISSING where the way to it is not there."""
+    parent, _, last = path.rpartition(".")
+    where = find_path(value, parent) if parent else MISSING
+    if isinstance(where, dict):
+        known = _step(where, last) is not MISSING
+        return where, int(last) if known and not dict.__contains__(
+            where, last
+        ) else last
+    if isinstance(where, list) and _step(where, last) is not MISSING:
+        return where, int(last)
+    return MISSING, None
+
+
 def set_path(value: Any, path: str, new: Any) -> None:
     """Sets the value at a dotted path whose parents are there."""
     if isinstance(value, dict) and path in value:
         value[path] = new
         return
-    parent, _, last = path.rpartition(".")
-    where = find_path(value, parent) if parent else value
-    if isinstance(where, dict):
-        old = _step(where, last)
-        key = int(last) if old is not MISSING and last not in where else last
-        where[key] = new
-    elif isinstance(where, list) and _step(where, last) is not MISSING:
-        where[int(last)] = new
-    else:
+    where, key = owner(value, path) if "." in path else (value, path)
+    if where is MISSING or not isinstance(where, (dict, list)):
+        parent, _, last = path.rpartition(".")
         known = list(_flat_names(value))
         hint = _core._did_you_mean(path, known)
         raise UnknownName(f"[{path}] there is no {parent or last!r} to set it in{hint}")
+    where[key] = new
 
 
 def _flat_names(value: Any, prefix: str = "") -> list[str]:

@@ -282,6 +282,21 @@ def _out_of_band(content: Any) -> Any:
         raise malformed("a tensor without its bytes") from None
 
 
+def dotted(cls: Any, items: Any) -> Any:
+    """A State or Configuration with keys that would lead into its nested ones."""
+    from .state import DotDict
+
+    if not (isinstance(cls, type) and issubclass(cls, DotDict)):
+        raise malformed("a State of a class that is not read")
+    _check_items(items)
+    out = cls.__new__(cls)
+    for item in items:
+        _check_items(item)
+        key, value = item
+        dict.__setitem__(out, key, value)
+    return out
+
+
 def native(dtype: Any, shape: Any, content: Any) -> Any:
     from . import _core
 
@@ -330,6 +345,7 @@ CALLS: dict[tuple[str, str], Any] = {
     ("builtins", "range"): range,
     ("builtins", "slice"): slice,
     ("_codecs", "encode"): _encode,
+    ("ptutils._rebuild", "dotted"): dotted,
     ("ptutils._rebuild", "native"): native,
     ("ptutils._rebuild", "unsigned"): unsigned,
 }

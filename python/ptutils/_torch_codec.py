@@ -166,7 +166,12 @@ def _copy_storages(torch: Any, value: Any, copies: dict[int, Any]) -> None:
         copy = copies[key] = storage.clone()
         copies[copy.data_ptr()] = copy  # of a tensor that is there twice
     place = value.storage_offset(), value.size(), value.stride()
-    value.data = torch.empty(0, dtype=value.dtype).set_(copy, *place)
+    out = torch.empty(0, dtype=value.dtype).set_(copy, *place)
+    if value.is_conj():
+        out = out.conj()
+    if value.is_neg():
+        out = torch._neg_view(out)
+    value.data = out
 
 
 def _is_zip(file: Any) -> bool:

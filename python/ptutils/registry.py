@@ -404,6 +404,15 @@ def _as_config(value: Any) -> Any:
     return value
 
 
+def built_from(made: Any) -> dict[str, Any] | None:
+    """The configuration that an object was built from here; None: of none."""
+    try:
+        found = _built.get(made)
+    except TypeError:  # without a hash
+        return None
+    return None if found is None else dict(found)
+
+
 def configuration_of(made: Any) -> dict[str, Any]:
     """Of an object of another library: its class, and the arguments where they
     are known: it was built from them, has them as ``config``, or is an optimizer
@@ -421,8 +430,7 @@ def configuration_of(made: Any) -> dict[str, Any]:
     given = getattr(made, "config", None)
     if isinstance(given, dict):
         config.update(given)
-    with contextlib.suppress(TypeError):
-        config = dict(_built.get(made, config))
+    config = built_from(made) or config
     if _is_torch_optimizer(type(made)) and made.param_groups:
         group = made.param_groups[0]
         taken = _parameters(type(made))

@@ -231,6 +231,7 @@ class Runs:
         runs['fashion-mlp']                    # one Run
         runs['fashion-*']                      # those that match
         runs[{'model.optimizer.lr': {'$lt': 1e-2}}]
+        runs[{'status': 'complete', 'val/accuracy': {'$gt': 0.9}}]
         runs.to_pandas(['model.optimizer.lr', 'val/accuracy:max'])
     """
 

@@ -277,11 +277,24 @@ def say_nothing_done(self: Session, started: float) -> None:
         return
     if not logging.getLogger("ptutils").isEnabledFor(logging.INFO):
         print(f"{self.exp_id}: {self.status}", file=sys.stderr)
-        more = "another num_epochs; for another run, another exp_id"
+        more = for_more(self, "train_params={{'{}': N}}", "session.resume()")
         print(
-            f"nothing to do: {self.exp_id} is complete; for more, {more}",
-            file=sys.stderr,
+            f"nothing to do: {more}; for another run, another exp_id", file=sys.stderr
         )
+
+
+def for_more(self: Session, value: str, resume: str) -> str:
+    """Why it did nothing, and what has it do more; ``value`` is how a value is
+    given, ``resume`` what goes on with what was stopped."""
+    if self.model:
+        given = [n for n in ("num_epochs", "num_steps") if self.train_params.get(n)]
+        more = " and ".join(value.format(name) for name in given or ["num_epochs"])
+        more += ", of which the first to be reached ends it" if len(given) > 1 else ""
+        more = f"{resume}, or {more}" if self.status.outcome == "stopped" else more
+    else:
+        more = "s.loop(…, epochs=N) or steps=N"
+    why = "was stopped; to go on" if self.status.outcome == "stopped" else ""
+    return f"{self.exp_id} {why or 'is complete; for more'}, {more}"
 
 
 def show(self: Session) -> str:

@@ -18,7 +18,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from . import _core, _text, _tree
-from ._dotted import MISSING, find_path, set_path
+from ._dotted import MISSING, find_path, owner, set_path
 from .errors import UnknownName, WrongState, WrongType, WrongValue
 
 _Self = TypeVar("_Self", bound="DotDict")
@@ -30,7 +30,9 @@ class DotDict(dict[Any, Any]):
 
     A plain dict in it becomes a :class:`Branch` (a :class:`Section`) when it is
     reached, in place: what is written through it, by dot or by ``[]``, is in the
-    whole. So is an array of a file that has not been read yet. Of flat names
+    whole. So is an array of a file that has not been read yet. A dotted key
+    that is no key itself is the way to a nested one, to be read, set and
+    removed: ``s['net.weight']`` is ``s['net']['weight']``. Of flat names
     (``'conv1.weight'``) ``s.conv1`` gathers those under it, to be read.
     """
 
@@ -85,7 +87,7 @@ class DotDict(dict[Any, Any]):
                 raise WrongValue(
                     f"[{cls.__name__}] {path} has {twice!r}, as {where[twice]} has"
                 )
-            out.update(dict.items(content))
+            dict.update(out, dict.items(content))
             where.update(dict.fromkeys(content, path))
         return out
 
@@ -135,11 +137,53 @@ class DotDict(dict[Any, Any]):
         except KeyError:
             return default
 
+    def _place(self, key: Any) -> tuple[Any, Any]:
+        """The nested dict or list that a dotted key leads to, and the key there;
+        itself and the key, where it leads nowhere."""
+        if isinstance(key, str) and "." in key and not dict.__contains__(self, key):
+            where, last = owner(self, key)
+            if where is not MISSING:
+                return where, last
+        return self, key
+
+    def __contains__(self, key: object) -> bool:
+        if super().__contains__(key):
+            return True
+        return (
+            isinstance(key, str) and "." in key and find_path(self, key) is not MISSING
+        )
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        where, last = self._place(key)
+        if where is self:
+            super().__setitem__(key, value)
+        else:
+            where[last] = value
+
+    def __delitem__(self, key: Any) -> None:
+        where, last = self._place(key)
+        if where is self:
+            super().__delitem__(key)
+        else:
+            del where[last]
+
+    def update(self, *args: Any, **items: Any) -> None:
+        for key, value in dict(*args, **items).items():
+            self[key] = value
+
+    def __ior__(self: _Self, other: Any) -> _Self:  # type: ignore[misc]
+        self.update(other)
+        return self
+
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        super().setdefault(key, default)
-        return self._own(key)
+        if key not in self:
+            self[key] = default
+        return self[key]
 
     def pop(self, key: Any, *default: Any) -> Any:
+        where, last = self._place(key)
+        if where is not self:
+            return where.pop(last, *default)
         self._own(key)
         return super().pop(key, *default)
 
@@ -225,7 +269,15 @@ class DotDict(dict[Any, Any]):
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
         # Protocol 2's form in every protocol: a class, then its items.
-        return super().__reduce_ex__(2)
+        if not any(owner(self, key)[0] is not MISSING for key in self._dotted()):
+            return super().__reduce_ex__(2)
+        from . import _rebuild
+
+        self._adopt()
+        return _rebuild.dotted, (type(self), list(dict.items(self)))
+
+    def _dotted(self) -> list[str]:
+        return [key for key in self if isinstance(key, str) and "." in key]
 
     def assign(self: _Self, other: Any) -> _Self:
         """Takes over the content of another state, file or module, in place:
@@ -245,17 +297,17 @@ class DotDict(dict[Any, Any]):
             return self
         content = dict(source.items())
         for key in [key for key in self if key not in content]:
-            del self[key]
+            dict.__delitem__(self, key)
         for key, value in content.items():
             mine = self._own(key)
             if isinstance(mine, DotDict) and isinstance(value, dict):
                 mine.assign(value)
             else:
-                self[key] = value
+                dict.__setitem__(self, key, value)
         if list(self) != list(content):  # the other's order, too
             items = {key: dict.__getitem__(self, key) for key in content}
             self.clear()
-            self.update(items)
+            dict.update(self, items)
         return self
 
     def save(self, path: str | os.PathLike[str], durable: bool = True) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from test_nn import mlp
 
+import ptutils as pt
 from ptutils import nn, optim
 
 SGD_CHOICES = [
@@ -229,3 +230,24 @@ def test_step_takes_a_closure() -> None:
         return loss
 
     assert optimizer.step(closure).item() > net(np.ones((1, 2), np.float32)).item()
+
+
+@pytest.mark.parametrize("cls", [optim.SGD, optim.Adam])
+def test_only_the_parameters_that_it_was_given_are_trained(cls) -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    body = np.array(net[0].weight)
+    head = np.array(net[1].weight)
+    optimizer = cls(net[1].parameters(), lr=0.1)
+    model = pt.Model(net, nn.CrossEntropyLoss(), optimizer)
+    batch = (np.ones((5, 3), np.float32), np.zeros(5, np.int64))
+    model.step(batch)
+    np.testing.assert_array_equal(np.array(net[0].weight), body)
+    assert (np.array(net[1].weight) != head).any()
+    model.optimizer = cls(lr=0.1)  # without any: the net's
+    model.step(batch)
+    assert (np.array(net[0].weight) != body).any()
+    model.net = nn.Linear(3, 2)  # another net, and its parameters
+    assert [p.shape for p in model.optimizer.params] == [(2, 3), (2,)]
+    with pytest.raises(ValueError, match="params is empty: nothing would be trained"):
+        cls([])
+    assert copy.deepcopy(cls(lr=0.5)).lr == 0.5

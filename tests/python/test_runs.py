@@ -52,6 +52,20 @@ def test_runs_by_name_glob_query_and_position(runs: pt.runs.Runs) -> None:
     assert names(runs["nothing*"]) == []
 
 
+def test_a_query_asks_for_what_a_table_shows(runs: pt.runs.Runs) -> None:
+    assert names(runs[{"status": "complete"}]) == ["mlp-a", "mlp-b", "other"]
+    assert names(runs[{"status": "paused"}]) == []
+    assert names(runs[{"outcome": "success", "exp_id": "other"}]) == ["other"]
+    loss = {run.exp_id: run.latest["train/loss"] for run in runs}
+    low = min(loss, key=lambda name: loss[name])
+    assert names(runs[{"train/loss": {"$lte": loss[low]}}]) == [low]
+    assert names(runs[{"$or": [{"step": {"$gt": 1e6}}, {"duration": {"$gte": 0}}]}])
+    assert names(runs[{"model.optimizer.lrr": {"$exists": True}}]) == []
+    for name, near in (("model.optimizer.lrr", LR), ("train/los", "train/loss")):
+        with pytest.raises(pt.errors.UnknownName, match=f"did you mean .*{near}"):
+            runs[{name: {"$lt": 1}}]
+
+
 def test_an_unknown_run_names_the_nearest(runs: pt.runs.Runs) -> None:
     with pytest.raises(KeyError, match=r"no run 'mlp-c'; did you mean mlp-"):
         runs["mlp-c"]

@@ -317,7 +317,28 @@ def test_a_complete_run_says_that_there_is_nothing_to_do(tmp_path, capfd):
     session(tmp_path / "a.db", epochs=1).run()
     said = capfd.readouterr().err
     assert "run: complete · success · new · 6 steps" in said
-    assert "nothing to do: run is complete; for more, another num_epochs" in said
+    assert "is complete; for more, train_params={'num_epochs': N}; for an" in said
+    both = {"train_params": {"num_epochs": 1, "num_steps": 6}}
+    session(tmp_path / "b.db", **both).run()
+    session(tmp_path / "b.db", **both).run()
+    said = capfd.readouterr().err
+    assert "'num_steps': N}, of which the first to be reached ends it" in said
+    stopped = session(tmp_path / "c.db", epochs=1)
+    stopped.callbacks.on("end_of_training_step", stopped.stop)
+    stopped.run()
+    session(tmp_path / "c.db", epochs=1).run()
+    said = capfd.readouterr().err
+    assert "run was stopped; to go on, session.resume(), or train_params={'n" in said
+
+
+def test_settings_are_given_when_a_session_is_made(tmp_path):
+    s = session(tmp_path / "a.db", epochs=1)
+    assert s.train_params == {"num_epochs": 1} and s.save_params.keep_last == 2
+    for name in ("train_params", "validation_params", "save_params"):
+        with pytest.raises(pt.errors.WrongState, match=f"{name} is given when"):
+            setattr(s, name, {"num_steps": 2})
+    s.run()
+    assert s.step_count == 6
 
 
 def test_nothing_is_announced_or_recorded_where_nothing_runs(tmp_path, caplog):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import ptutils as pt
-from ptutils import Configuration, State
+from ptutils import Configuration, State, nn
 
 
 def test_dots_and_brackets_reach_the_same() -> None:
@@ -41,9 +41,43 @@ def test_writing_through_any_access_is_in_the_whole() -> None:
 def test_an_exact_key_comes_before_a_path() -> None:
     s = State({"a.b": 1, "a": {"b": 2, "c.d": 3}})
     assert s["a.b"] == 1 and s["a.c.d"] == 3 and s.a.b == 2
-    assert "a.c.d" not in s and s.get("a.c.d") == 3
+    assert "a.c.d" in s and "a.c.x" not in s and s.get("a.c.d") == 3
     assert State({"xs": [{"y": 1}], 3: {"z": 2}})["xs.0.y"] == 1
     assert State({3: {"z": 2}})["3.z"] == 2
+
+
+def test_a_dotted_key_sets_and_removes_what_it_reads() -> None:
+    net = nn.Sequential(nn.Linear(2, 1))
+    s = net.state_dict()
+    s["0.weight"] = np.full((1, 2), 7, np.float32)
+    s["0.extra"] = 1
+    assert list(s) == ["0"] and s["0"].extra == 1
+    assert s.pop("0.extra") == 1 and s.pop("0.extra", None) is None
+    net.load_state_dict(s)
+    assert np.array(net[0].weight).tolist() == [[7, 7]]
+    s["0.weight"] = np.zeros((4, 5), np.float32)
+    with pytest.raises(pt.errors.WrongState, match=r"0\.weight: shape"):
+        net.load_state_dict(s)
+    s.update({"0.bias": 3}, late=1)
+    s |= {"0.weight": 4}
+    assert s == {"0": {"weight": 4, "bias": 3}, "late": 1}
+    del s["0.bias"]
+    assert s.setdefault("0.weight", 9) == 4 and s.setdefault("0.bias", 8) == 8
+    assert s.flat() == {"0.weight": 4, "0.bias": 8, "late": 1}
+    with pytest.raises(KeyError):
+        del s["0.other"]
+    c = Configuration({"callbacks": [{"every": 1}], "a.b": 1})
+    c["callbacks.0.every"] = 2
+    c["a.b"], c["x.y"] = 3, 4  # no way leads there: names with dots
+    assert dict(c) == {"callbacks": [{"every": 2}], "a.b": 3, "x.y": 4}
+
+
+def test_a_name_with_a_dot_beside_a_nested_one_stays_in_copies() -> None:
+    s = State({"a": {"b": 1}, "a.b": 2})
+    packed = pickle.loads(pickle.dumps(s))
+    for again in (copy.copy(s), copy.deepcopy(s), packed, State(s), State().assign(s)):
+        assert type(again) is State and list(again) == ["a", "a.b"]
+        assert again.a.b == 1 and again["a.b"] == 2
 
 
 def test_an_unknown_name_names_the_nearest() -> None:

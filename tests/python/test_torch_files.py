@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +165,72 @@ def test_arrays_without_elements_of_two_dtypes_at_one_address(tmp_path: Path) ->
         ("bool", (0,)),
         ("uint8", (0,)),
     ]
+
+
+DATA = """
+import torch
+
+class Data(torch.utils.data.Dataset):
+    def __init__(self, n):
+        self.n = n
+    def __len__(self):
+        return self.n
+    def __getitem__(self, i):
+        return torch.full((1, 28, 28), i / self.n), i % 10
+"""
+
+
+def test_the_seed_is_that_of_a_net_whose_library_comes_with_it(folder: Path) -> None:
+    text = EXPERIMENT + "seed: 3\n"
+    (folder / "e.yaml").write_text(text)
+    (folder / "f.yaml").write_text(text.replace("exp_id: torch", "exp_id: other"))
+    for name in ("e.yaml", "f.yaml"):
+        done(folder, "run", name, PTUTILS_DB="runs.db")
+    runs = pt.open(folder / "runs.db")
+    a, b = (
+        runs[name].history.to_pandas("train/loss").loc[:, "train/loss"].tolist()
+        for name in ("torch", "other")
+    )
+    assert len(a) == 3 and a == b
+
+
+def test_arguments_of_a_data_set_of_torchs_are_stored(folder: Path) -> None:
+    (folder / "mydata.py").write_text(DATA)
+    text = EXPERIMENT.replace(
+        "{func: FashionMNIST, root: data}", "{func: mydata.Data, n: 96}"
+    )
+    (folder / "e.yaml").write_text(text)
+    done(folder, "run", "e.yaml", PTUTILS_DB="runs.db")
+    out = done(
+        folder,
+        "resume",
+        "torch",
+        "-o",
+        "train_params.num_steps=5",
+        PTUTILS_DB="runs.db",
+    )
+    assert "5 steps" in out
+    config = pt.open(folder / "runs.db")["torch"].config
+    assert config.dataprovider.datasets.train == {"func": "mydata.Data", "n": 96}
+
+
+LATE = """
+import sys
+import ptutils as pt
+from ptutils import _core
+
+_core._seed_streams(7)
+assert "torch" not in sys.modules and "numpy.random" not in sys.modules
+import numpy, torch
+print(numpy.random.rand(), torch.rand(1).item())
+numpy.random.seed(7)
+torch.manual_seed(7)
+print(numpy.random.rand(), torch.rand(1).item())
+"""
+
+
+def test_libraries_that_are_imported_late_have_the_seed() -> None:
+    out = subprocess.run(
+        [sys.executable, "-c", LATE], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert len(out) == 2 and out[0] == out[1]

@@ -84,3 +84,16 @@ def test_tensors_that_have_no_numbers_are_shown_and_compared() -> None:
     assert "float8_e4m3fn" in repr(pt.summary(value))
     assert set(pt.diff(value, dict(value))) <= {"meta", "sparse", "f8"}
     assert "set" in pt.diff(value, {**value, "set": {1}})
+
+
+def test_conjugate_and_negative_views_stay_what_they_are(tmp_path: Path) -> None:
+    x = torch.tensor([1 + 2j, 5 - 1j])
+    saved = {"x": x, "c": x.conj(), "n": x.conj().imag, "part": x.conj()[1:]}
+    torch.save(saved, tmp_path / "a.pt")
+    found = pt.read(tmp_path / "a.pt")
+    for name, wanted in saved.items():
+        assert torch.equal(found[name], wanted)
+        assert found[name].is_conj() == wanted.is_conj()
+        assert found[name].is_neg() == wanted.is_neg()
+    found["x"][0] = 7
+    assert found["c"][0] == 7  # one memory, still

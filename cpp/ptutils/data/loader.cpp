@@ -310,7 +310,7 @@ LoaderReport DataLoader::report() const {
   const Dataset* data = impl_->job->dataset.get();
   if (!data) return out;
   detail::AdviceFacts facts;
-  facts.python = impl_->is_python || impl_->job->collate;
+  facts.python = impl_->makes_elsewhere();
   facts.cores = thread_budget();
   const auto* folder = dynamic_cast<const ImageFolder*>(data);
   facts.full_decoding = folder && !folder->dct_scaling();

@@ -21,6 +21,7 @@ class PTUTILS_API Optimizer : public Module {
   /// Options stay, and so does the state of parameters that it had before.
   /// Kind::kValue for one that is given twice.
   virtual void set_parameters(std::vector<nn::Variable> parameters) = 0;
+  virtual std::vector<nn::Variable> parameters() const = 0;
   virtual void zero_grad() = 0;
   virtual void step() = 0;  ///< parameters without a gradient are left alone
   Value call(const Value& arguments) override;  ///< step(), without arguments
@@ -45,6 +46,7 @@ class PTUTILS_API SGD : public Optimizer {
   void load_partial(const Value& state) override;
   Value to_config() override;
   void set_parameters(std::vector<nn::Variable> parameters) override;
+  std::vector<nn::Variable> parameters() const override { return parameters_; }
   void zero_grad() override;
   void step() override;
   double lr() const override { return options_.lr; }
@@ -72,6 +74,7 @@ class PTUTILS_API Adam : public Optimizer {
   void load_partial(const Value& state) override;
   Value to_config() override;
   void set_parameters(std::vector<nn::Variable> parameters) override;
+  std::vector<nn::Variable> parameters() const override { return parameters_; }
   void zero_grad() override;
   void step() override;
   double lr() const override { return options_.lr; }

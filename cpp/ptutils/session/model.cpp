@@ -50,6 +50,14 @@ Value detached(const Value& outputs, bool foreign) {
   return out;
 }
 
+bool same(const std::vector<nn::Variable>& a,
+          const std::vector<nn::Variable>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const nn::Variable& x, const nn::Variable& y) {
+                      return x.node() == y.node();
+                    });
+}
+
 std::int64_t batch_count(const Value& targets) {
   auto t = tensor_of(targets);
   return t && t->dim() > 0 ? t->size(0) : 1;
@@ -97,7 +105,19 @@ Model::Model(ModulePtr net_, ModulePtr criterion_, ModulePtr optimizer_)
 void Model::bind() {
   auto* native = dynamic_cast<optim::Optimizer*>(optimizer.get());
   auto* layers = dynamic_cast<nn::Module*>(net.get());
-  if (native && layers) native->set_parameters(layers->parameters());
+  if (native && layers && native->parameters().empty())
+    native->set_parameters(layers->parameters());
+}
+
+void Model::set_net(ModulePtr net_) {
+  auto* native = dynamic_cast<optim::Optimizer*>(optimizer.get());
+  auto* before = dynamic_cast<nn::Module*>(net.get());
+  auto* after = dynamic_cast<nn::Module*>(net_.get());
+  if (native && before && after &&
+      same(native->parameters(), before->parameters()))
+    native->set_parameters(after->parameters());
+  net = std::move(net_);
+  bind();
 }
 
 bool Model::foreign() const { return is_foreign_module(net); }

@@ -69,8 +69,11 @@ class PTUTILS_API Model : public Module {
   /// "count"}; means over the batch, weighted by count.
   virtual Value validate(const Value& batch);
 
-  /// Hands the net's parameters to a native optimizer.
+  /// Hands the net's parameters to a native optimizer that has none.
   void bind();
+  /// Another net: a native optimizer of all parameters of the one before gets
+  /// those of this one.
+  void set_net(ModulePtr net);
   /// The net is an object of another library.
   bool foreign() const;
 

@@ -2,6 +2,7 @@
 
 #include "ptutils/common/log.h"
 #include "ptutils/session/session.h"
+#include "ptutils/session/streams.h"
 
 // From a checkpoint back to a running session: what changed in the
 // configuration meanwhile, and which attempt goes on.
@@ -182,6 +183,8 @@ std::vector<Change> Session::restore(const RunRecord& before,
     apply_to_optimizer_state(change, state);
     add_positions(change, state);
   }
+  // Those that were not in use when it was saved begin as they would have.
+  seed_streams(run_key());
   load_checked(held_back(state), changes);
   if (options_.dataprovider && !options_.dataprovider->makes_requests())
     set_steps_left(options_.dataprovider->provide(Value("train"))->remaining());

@@ -11,16 +11,69 @@ namespace ptutils {
 
 namespace {
 
-/// Fields of the run document that a query may name as they are; any other
-/// path is one of the configuration.
-bool is_record_field(std::string_view path) {
-  for (std::string_view own :
-       {"_id", "exp_id", "status", "config", "best", "latest", "created",
-        "parent", "attempts", "edits"})
-    if (path == own || (path.starts_with(own) && path.size() > own.size() &&
-                        path[own.size()] == '.'))
-      return true;
-  return path.starts_with("$");
+/// What a run is asked for by one word, and where its document has it.
+constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+    {"status", "status.state"}, {"outcome", "status.outcome"},
+    {"stage", "status.stage"},  {"step", "status.step"},
+    {"epoch", "status.epoch"},  {"attempt", "status.attempt"},
+    {"host", "status.host"},    {"duration", "status.seconds"},
+    {"best", "best.value"},     {"exp_id", "exp_id"},
+    {"created", "created"},     {"parent", "parent"}};
+
+/// The place in a run's document of what a query names: a word above, a metric
+/// (its last value), a path of the document, or one of the configuration.
+std::string place_of(const std::string& path) {
+  for (const auto& [word, place] : kWords)
+    if (path == word) return std::string(place);
+  for (std::string_view own : {"_id", "status.", "config.", "best.", "latest.",
+                               "attempts", "edits", "$"})
+    if (path.starts_with(own)) return path;
+  return (path.find('/') == std::string::npos ? "config." : "latest.") + path;
+}
+
+/// The names in a query, but for those that may be missing ($exists).
+void add_names(const Value& query, std::vector<std::string>& out) {
+  for (const auto& [key, value] : query.as_dict()) {
+    const std::string name = to_string(key);
+    if (!name.starts_with("$")) {
+      if (!value.is_dict() || !value.as_dict().contains("$exists"))
+        out.push_back(name);
+    } else if (value.is_list()) {
+      for (const Value& part : value.as_list().items)
+        if (part.is_dict()) add_names(part, out);
+    }
+  }
+}
+
+void add_paths(const Value& value, const std::string& path,
+               std::vector<std::string>& out) {
+  if (!path.empty()) out.push_back(path);
+  if (!value.is_dict()) return;
+  for (const auto& [key, item] : value.as_dict())
+    add_paths(item,
+              path.empty() ? to_string(key) : str(path, ".", to_string(key)),
+              out);
+}
+
+/// Kind::kKey for a name that none of the runs has.
+void check_names(const Value& query, const std::vector<Run>& runs) {
+  std::vector<std::string> names, known;
+  add_names(query, names);
+  for (const std::string& name : names) {
+    const std::string place = place_of(name);
+    if (std::any_of(runs.begin(), runs.end(), [&](const Run& run) {
+          return run.record().to_value().find_path(place);
+        }))
+      continue;
+    for (const Run& run : runs) {
+      add_paths(run.config(), "", known);
+      add_paths(run.record().latest, "", known);
+    }
+    for (const auto& [word, _] : kWords) known.emplace_back(word);
+    std::sort(known.begin(), known.end());
+    known.erase(std::unique(known.begin(), known.end()), known.end());
+    fail(Kind::kKey, name, "no run has it", did_you_mean(name, known));
+  }
 }
 
 Value configuration_query(const Value& query) {
@@ -33,7 +86,7 @@ Value configuration_query(const Value& query) {
         parts.items.push_back(configuration_query(part));
       out.set(path, Value(std::move(parts)));
     } else {
-      out.set(is_record_field(path) ? path : "config." + path, value);
+      out.set(place_of(path), value);
     }
   }
   return Value(std::move(out));
@@ -156,7 +209,11 @@ std::vector<Run> Runs::match(std::string_view glob) const {
 }
 
 std::vector<Run> Runs::find(const Value& query) const {
-  return documents(configuration_query(query));
+  std::vector<Run> out = documents(configuration_query(query));
+  if (out.empty())
+    if (const std::vector<Run> all = documents(Value(Dict())); !all.empty())
+      check_names(query, all);
+  return out;
 }
 
 }  // namespace ptutils

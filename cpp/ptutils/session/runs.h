@@ -58,8 +58,10 @@ class PTUTILS_API Runs {
   Run operator[](std::string_view exp_id) const;
   /// By glob over exp_id ("fashion-*"), oldest first.
   std::vector<Run> match(std::string_view glob = "*") const;
-  /// By query over the run documents; a plain path means the configuration:
-  /// {"model.optimizer.lr": {"$lt": 1e-2}}.
+  /// By query: {"model.optimizer.lr": {"$lt": 1e-2}} asks the configuration,
+  /// "val/accuracy" a metric's last value, and status, outcome, stage, step,
+  /// epoch, attempt, host, duration, best, created and parent what they say.
+  /// Kind::kKey for a name that no run has.
   std::vector<Run> find(const Value& query) const;
   DBInterface& db() const { return *db_; }
 

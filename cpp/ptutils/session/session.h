@@ -93,6 +93,8 @@ class PTUTILS_API Session : public Module {
   bool every(const Value& interval);
 
   const std::string& exp_id() const { return options_.exp_id; }
+  /// What it is made of now, as its record has it.
+  Value effective_config();
   std::uint64_t seed() const { return options_.seed; }
   Status status() const;  ///< a snapshot, from any thread
   Value latest() const;   ///< last value by metric, from any thread
@@ -227,6 +229,9 @@ class PTUTILS_API Session : public Module {
   void check_parts() const;
   void start_new(const std::optional<RunRecord>& before);
   void back_to_start(const RunRecord& before);
+  /// Of the streams while it runs: not the very ones that initialisers drew
+  /// from, for masks must not repeat the weights.
+  std::uint64_t run_key() const;
   bool has_begun(const CheckpointInfo& from) const;
   std::optional<std::vector<Change>> restore_if_begun(
       const RunRecord& before, const CheckpointInfo& from, Mode mode);
@@ -249,7 +254,6 @@ class PTUTILS_API Session : public Module {
   void add_edit(const Change& change, std::int64_t step, const char* cause);
   void raise_edits();
   bool repeats_steps(const RunRecord& before, const CheckpointInfo& from);
-  Value effective_config();
   Value write_config(const std::function<Value(Module&)>& describe);
   void begin_attempt(std::int64_t attempt, std::int64_t from_step,
                      const char* kind);

@@ -276,6 +276,10 @@ void Session::start_clock() {
   update_status();
 }
 
+std::uint64_t Session::run_key() const {
+  return Random::named(options_.seed, "run").key();
+}
+
 void Session::start_new(const std::optional<RunRecord>& before) {
   history_ = before ? store_->load_history() : History();
   // One that died before anything was saved has done nothing.
@@ -285,9 +289,7 @@ void Session::start_new(const std::optional<RunRecord>& before) {
   std::int64_t steps_per_epoch = progress_.steps_per_epoch;
   progress_ = Progress();
   progress_.steps_per_epoch = steps_per_epoch;
-  // Not the very streams that initialisers drew from: masks must not repeat
-  // the weights.
-  seed_streams(Random::named(options_.seed, "run").key());
+  seed_streams(run_key());
   seconds_before_ = 0;
   record_.given = record_.config = effective_config();
   record_.best = stored_best_ = Value();

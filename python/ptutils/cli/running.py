@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, registry
 from ..errors import NotFound, WrongState
+from ..session import for_more
 from . import metrics
 from .common import (
     Terminal,
@@ -149,8 +150,9 @@ def _run(session: Session, args: argparse.Namespace, terminal: Terminal) -> int:
     nothing_to_do = session.status.heartbeat < started  # the one it had before
     if nothing_to_do:
         lines.append(
-            f"nothing to do: {session.exp_id} is complete; for more, "
-            "-o train_params.num_epochs=N; for another run, -o exp_id=NAME"
+            "nothing to do: "
+            + for_more(session, "-o train_params.{}=N", resume)
+            + "; for another run, -o exp_id=NAME"
         )
     terminal.answer(_as_data(session, nothing_to_do), "\n".join(lines))
     return 0

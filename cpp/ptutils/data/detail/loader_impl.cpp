@@ -273,6 +273,10 @@ const Module* DataLoader::Impl::order_source() const {
   return sampler.get();
 }
 
+bool DataLoader::Impl::makes_elsewhere() const {
+  return is_python || job->collate;
+}
+
 bool DataLoader::Impl::threaded() const {
   if (options.num_workers) return *options.num_workers > 0;
   if (options.workers == "process") return true;
@@ -283,7 +287,7 @@ int DataLoader::Impl::wanted_threads() const {
   if (job->dataset->is_iterable()) return 1;  // one after another
   if (options.num_workers) return static_cast<int>(*options.num_workers);
   if (options.workers == "process") return std::clamp(thread_budget(), 1, 8);
-  return is_python ? 1 : std::clamp(thread_budget() - 1, 1, 4);
+  return makes_elsewhere() ? 1 : std::clamp(thread_budget() - 1, 1, 4);
 }
 
 std::shared_ptr<detail::Workers> DataLoader::Impl::ensure_workers() {
@@ -427,7 +431,7 @@ void DataLoader::Impl::tell_left_out(const detail::Loaded& loaded,
 /// How long the end of its threads is awaited: one that makes samples in
 /// another language may need a lock that the caller holds.
 std::chrono::milliseconds DataLoader::Impl::patience() const {
-  const bool foreign = is_python || job->collate || job->worker_init;
+  const bool foreign = makes_elsewhere() || job->worker_init;
   return std::chrono::milliseconds(foreign ? 0 : 1000);
 }
 
@@ -448,6 +452,9 @@ void DataLoader::Impl::mark_origin(Value& batch) const {
 }
 
 void DataLoader::Impl::measure(Clock::duration took) {
+  // What another language makes may draw from generators that the caller draws
+  // from too: in a thread of its own, in another order each time.
+  if (makes_elsewhere()) return;
   slow_batches = took > kWorthAThread ? slow_batches + 1 : 0;
   // The first batches also pay for fresh memory; a very slow one is clear.
   if (slow_batches >= 3 || took > kSurelyWorthIt) worth_threads = true;

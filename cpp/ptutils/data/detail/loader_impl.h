@@ -87,6 +87,7 @@ struct DataLoader::Impl {
   void tell_left_out(const detail::Loaded& loaded, std::int64_t before) const;
   std::chrono::milliseconds patience() const;
   void measure(std::chrono::steady_clock::duration took);
+  bool makes_elsewhere() const;  // samples or batches, in another language
 
   std::shared_ptr<const detail::BatchJob> job;
   ProcessFactory process_factory;
