@@ -65,7 +65,8 @@ def set_path(value: Any, path: str, new: Any) -> None:
         known = list(_flat_names(value))
         hint = _core._did_you_mean(path, known)
         raise UnknownName(f"[{path}] there is no {parent or last!r} to set it in{hint}")
-    where[key] = new
+    inner: Any = where
+    inner[key] = new
 
 
 def _flat_names(value: Any, prefix: str = "") -> list[str]:

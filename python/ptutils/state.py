@@ -171,7 +171,7 @@ class DotDict(dict[Any, Any]):
         for key, value in dict(*args, **items).items():
             self[key] = value
 
-    def __ior__(self: _Self, other: Any) -> _Self:  # type: ignore[misc]
+    def __ior__(self: _Self, other: Any) -> _Self:
         self.update(other)
         return self
 

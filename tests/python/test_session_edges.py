@@ -333,7 +333,7 @@ def test_a_complete_run_says_that_there_is_nothing_to_do(tmp_path, capfd):
 
 def test_settings_are_given_when_a_session_is_made(tmp_path):
     s = session(tmp_path / "a.db", epochs=1)
-    assert s.train_params == {"num_epochs": 1} and s.save_params.keep_last == 2
+    assert s.train_params == {"num_epochs": 1} and s.save_params["keep_last"] == 2
     for name in ("train_params", "validation_params", "save_params"):
         with pytest.raises(pt.errors.WrongState, match=f"{name} is given when"):
             setattr(s, name, {"num_steps": 2})

@@ -88,7 +88,8 @@ def test_tensors_that_have_no_numbers_are_shown_and_compared() -> None:
 
 def test_conjugate_and_negative_views_stay_what_they_are(tmp_path: Path) -> None:
     x = torch.tensor([1 + 2j, 5 - 1j])
-    saved = {"x": x, "c": x.conj(), "n": x.conj().imag, "part": x.conj()[1:]}
+    other = torch.tensor([3 + 4j]).conj().imag
+    saved = {"x": x, "c": x.conj(), "n": other, "part": x.conj()[1:]}
     torch.save(saved, tmp_path / "a.pt")
     found = pt.read(tmp_path / "a.pt")
     for name, wanted in saved.items():
