@@ -14,6 +14,7 @@ from typing import Any
 
 from . import _core
 from ._core import Session
+from .gradients import Gradients
 from .loop_sources import source_of
 from .module import extend
 from .session import Ending, say_nothing_done, whole
@@ -91,15 +92,33 @@ def loop(
     self._set_aim(epochs, steps)
     self._set_steps_per_epoch(source.length())
     self._restore_waiting()
-    self._set_loader_state(source.state, source.load)
+    gradients = Gradients(self)
+    gradients.watch()
+    self._set_loader_state(*_state_of(source, gradients))
     if source.moved:  # to where an earlier process was
         self._set_steps_left(source.remaining())
     vars(self)["_looped"] = True
-    with Ending(self), _looping(self), contextlib.closing(source):
+    closing = contextlib.closing
+    with Ending(self), _looping(self), closing(source), closing(gradients):
         if not self._stays_stopped():
             yield from _epochs(self, source)
         if self._signalled:  # else `with` ends it: what follows may still log
             _pause(self)
+
+
+def _state_of(source: Any, gradients: Gradients) -> tuple[Any, Any]:
+    """How the state of a loop is taken, and how it is loaded."""
+
+    def take() -> dict[str, Any]:
+        state, found = source.state(), gradients.state()
+        return {**state, "gradients": found} if found else state
+
+    def load(state: dict[str, Any]) -> None:
+        state = dict(state)
+        gradients.load(state.pop("gradients", {}))
+        source.load(state)
+
+    return take, load
 
 
 def _pause(self: Session) -> None:
