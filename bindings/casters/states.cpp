@@ -53,8 +53,9 @@ Value with_deferred_in_dicts(Value value, bool in_dict) {
     auto deferred = std::dynamic_pointer_cast<Deferred>(value.as_opaque());
     return deferred && !in_dict ? Value(deferred->get()) : value;
   }
-  const bool keeps =
-      value.is_dict() && value.as_dict().kind != DictKind::kOrdered;
+  const bool keeps = value.is_dict() &&
+                     value.as_dict().kind != DictKind::kOrdered &&
+                     value.as_dict().kind != DictKind::kCounter;
   for_each_item(value, [&](Value& item) {
     item = with_deferred_in_dicts(std::move(item), keeps);
   });

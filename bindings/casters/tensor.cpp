@@ -177,6 +177,11 @@ bool flag(py::handle object, const char* attribute) {
 
 std::optional<Tensor> from_torch(py::handle object, std::string& why) {
   auto tensor = py::reinterpret_borrow<py::object>(object);
+  if (std::string_view(Py_TYPE(object.ptr())->tp_name)
+          .starts_with("Uninitialized")) {
+    why = "a torch parameter without a shape yet: call the net once first";
+    return std::nullopt;
+  }
   if (flag(tensor, "is_meta")) {
     why = "a torch tensor on the meta device has no data";
     return std::nullopt;

@@ -22,6 +22,7 @@ struct DictTypes {
   PyObject* configuration = nullptr;
   std::vector<PyObject*> plain;  // what plain dicts have become inside them
   PyObject* ordered = nullptr;
+  PyObject* counter = nullptr;
 };
 DictTypes& dict_types() {
   static DictTypes types;
@@ -136,21 +137,19 @@ class Reader {
     if (PyDict_CheckExact(o)) return true;
     if (!PyDict_Check(o)) return false;
     auto* type = reinterpret_cast<PyObject*>(Py_TYPE(o));
-    const DictTypes& types = dict_types();
+    DictTypes& types = dict_types();
     return type == types.state || type == types.configuration ||
-           type == ordered_type() ||
+           type == of_collections("OrderedDict", types.ordered) ||
+           type == of_collections("Counter", types.counter) ||
            std::find(types.plain.begin(), types.plain.end(), type) !=
                types.plain.end();
   }
-  static PyObject* ordered_type() {
-    DictTypes& types = dict_types();
-    if (!types.ordered)
-      types.ordered = py::module_::import("collections")
-                          .attr("OrderedDict")
-                          .cast<py::object>()
-                          .release()
-                          .ptr();
-    return types.ordered;
+  static PyObject* of_collections(const char* name, PyObject*& type) {
+    if (!type)
+      type = py::object(py::module_::import("collections").attr(name))
+                 .release()
+                 .ptr();
+    return type;
   }
 
   Value sequence(py::handle object, const std::string& path, int depth) {
@@ -171,6 +170,7 @@ class Reader {
     if (type == types.state) out.kind = DictKind::kState;
     if (type == types.configuration) out.kind = DictKind::kConfiguration;
     if (type == types.ordered) out.kind = DictKind::kOrdered;
+    if (type == types.counter) out.kind = DictKind::kCounter;
     for (auto [key, item] : py::reinterpret_borrow<py::dict>(object)) {
       Key name;
       if (PyUnicode_CheckExact(key.ptr())) {
@@ -232,6 +232,8 @@ py::object dict_to(const Dict& dict) {
   if (dict.kind == DictKind::kConfiguration) type = types.configuration;
   if (dict.kind == DictKind::kOrdered)
     return py::module_::import("collections").attr("OrderedDict")(plain);
+  if (dict.kind == DictKind::kCounter)
+    return py::module_::import("collections").attr("Counter")(plain);
   if (!type) return plain;
   return py::handle(type)(plain);
 }
@@ -294,6 +296,22 @@ std::string PyOpaque::type_name() const {
         str("[", std::string(py::str(py::handle(object_).attr("dtype"))), ", ",
             std::string(py::str(py::handle(object_).attr("layout"))), "]");
   return module == "builtins" ? name : module + "." + name;
+}
+
+std::string PyOpaque::advice() const {
+  py::gil_scoped_acquire gil;
+  const py::handle object(object_);
+  if (std::string_view(Py_TYPE(object_)->tp_name).starts_with("Uninitialized"))
+    return "it has no shape yet: call the net once first";
+  py::object dtype = py::getattr(object, "dtype", py::none());
+  if (!dtype.is_none() && py::hasattr(dtype, "byteorder")) {
+    const auto kind = py::cast<std::string>(dtype.attr("kind"));
+    if (kind == "U" || kind == "S") return "give a list of texts, .tolist()";
+    if (dtype.attr("isnative").ptr() == Py_False)
+      return "give it in this machine's byte order, "
+             "a.astype(a.dtype.newbyteorder('='))";
+  }
+  return "a pickle (.pkl) may hold it; else leave it out, or give its state";
 }
 
 Value to_value(py::handle object, const std::string& path) {

@@ -14,6 +14,7 @@ class PyOpaque final : public Opaque {
   explicit PyOpaque(py::object object) : object_(object.release().ptr()) {}
   ~PyOpaque() override;
   std::string type_name() const override;
+  std::string advice() const override;
   PyObject* object() const { return object_; }
 
  private:

@@ -66,6 +66,7 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
+_COLLECTIONS = ("OrderedDict", "Counter")
 # Written by Python's own reductions, read as opcodes.
 _LOOKED_UP = {("copyreg", "__newobj__"), ("copyreg", "__newobj_ex__")}
 
@@ -76,7 +77,7 @@ def _is_readable(value: Any) -> bool:
     kind = type(value)
     if kind in _PLAIN or isinstance(value, DotDict):
         return True
-    if kind.__name__ == "OrderedDict" and kind.__module__ == "collections":
+    if kind.__module__ == "collections" and kind.__name__ in _COLLECTIONS:
         return True
     if kind in (range, slice, complex, bytearray, set, frozenset):
         return True

@@ -247,7 +247,7 @@ def _check_items(items: Any) -> None:
 
 
 def check_collection(cls: Any, args: Any) -> None:
-    """What set, frozenset and OrderedDict are made of."""
+    """What set, frozenset, OrderedDict and Counter are made of."""
     for items in args:
         _check_items(items)
         if cls is collections.OrderedDict and not isinstance(items, dict):
@@ -332,6 +332,7 @@ CALLS: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch", "Size"): _size,
     ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "Counter"): collections.Counter,
     ("datetime", "datetime"): datetime.datetime,
     ("datetime", "date"): datetime.date,
     ("datetime", "time"): datetime.time,

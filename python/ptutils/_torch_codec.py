@@ -60,6 +60,12 @@ def _natural_ordered(content: Any, tensors: dict[str, Any]) -> Any:
     return collections.OrderedDict(_natural_dict(content, tensors))
 
 
+def _natural_counter(content: Any, tensors: dict[str, Any]) -> Any:
+    import collections
+
+    return collections.Counter(_natural_dict(content, tensors))
+
+
 def _natural_float(content: Any, _tensors: Any) -> float:
     return float("nan") if content.startswith(("nan", "-nan")) else float(content)
 
@@ -90,6 +96,7 @@ _TAGS = {
     "$state": _natural_dict,
     "$config": _natural_dict,
     "$ordered": _natural_ordered,
+    "$counter": _natural_counter,
 }
 
 
@@ -100,7 +107,7 @@ def _collect(node: Any, natural: Any, out: dict[str, Any]) -> None:
         if tag == "$tensor":
             out.setdefault(node[tag][0], natural)
             return
-        if tag in ("$dict", "$state", "$config", "$ordered"):
+        if tag in ("$dict", "$state", "$config", "$ordered", "$counter"):
             inner = node[tag]
             pairs = inner.items() if isinstance(inner, dict) else inner
             for key, item in pairs:

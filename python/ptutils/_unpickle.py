@@ -27,6 +27,8 @@ _Reader: Any = vars(pickle)["_Unpickler"]  # the one in Python
 # What a pickle may make by NEWOBJ beside the user's classes.
 _DICTS = ("State", "Configuration", "Branch", "Section")
 
+_COLLECTIONS = (set, frozenset, collections.OrderedDict, collections.Counter)
+
 _user: dict[tuple[str, str], type] = {}
 
 
@@ -115,7 +117,7 @@ class Unpickler(_Reader):
         numbers = all(a is None or type(a) is int for a in args)
         if (function is range or function is slice) and not numbers:
             raise malformed("a range that is not of numbers")
-        if function in (set, frozenset, collections.OrderedDict):
+        if function in _COLLECTIONS:
             rebuild.check_collection(function, args)
         _Reader.load_reduce(self)
 

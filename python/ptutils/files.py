@@ -149,7 +149,8 @@ def _read(
     try:
         codec = _core._codec_for_reading(path)
     except IOFailed as error:
-        if os.path.lexists(path):
+        leads_nowhere = os.path.islink(path) and not os.path.exists(path)
+        if os.path.lexists(path) and not leads_nowhere:
             raise
         raise FileMissing(str(error)) from None
     if codec is None:

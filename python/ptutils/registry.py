@@ -325,7 +325,7 @@ def _is_criterion(found: Any, arguments: dict[str, Any]) -> bool:
     criterion: it wants more than the configuration has."""
     import inspect
 
-    if not _is_function(found) or isinstance(found, type):
+    if not is_function(found) or isinstance(found, type):
         return False
     try:
         inspect.signature(found).bind(**arguments)
@@ -423,7 +423,7 @@ def configuration_of(made: Any) -> dict[str, Any]:
     >>> configuration_of(torch.optim.SGD(parameters, lr=0.5))["lr"]
     0.5
     """
-    if _is_function(made):
+    if is_function(made):
         inner, keywords = _unwrapped(made)
         return {"func": class_name(inner), **_as_config(keywords)}
     config = {"func": class_name(type(made))}
@@ -442,7 +442,7 @@ def configuration_of(made: Any) -> dict[str, Any]:
     return config
 
 
-def _is_function(made: Any) -> bool:
+def is_function(made: Any) -> bool:
     """Not an object of a class that has a configuration of its own."""
     inner = _unwrapped(made)[0]
     return callable(inner) and hasattr(inner, "__qualname__")

@@ -22,6 +22,7 @@ from typing import Any
 
 from . import _core, registry, streams, torch_ops
 from ._core import Session
+from ._given_classes import with_names
 from .module import extend
 from .state import Config, Configuration
 
@@ -188,7 +189,8 @@ def _make(cls: Any, *options: Any) -> Any:
 
 def from_config(cls: Any, config: Any = None, /, **values: Any) -> Any:
     """From a Configuration or a dict: {exp_id, model, dataprovider, …}."""
-    return cls._from_config(dict(config or {}, **values), True, default_database())
+    with with_names(dict(config or {}, **values)) as named:
+        return cls._from_config(named, True, default_database())
 
 
 def from_file(cls: Any, path: Any, overrides: Sequence[str] = ()) -> Any:

@@ -21,6 +21,7 @@ from . import _core, _text, _tree
 from ._dotted import MISSING, find_path, owner, set_path
 from .errors import UnknownName, WrongState, WrongType, WrongValue
 
+_READ_OPTIONS = ("as_", "verify", "classes", "isolate", "mmap")
 _Self = TypeVar("_Self", bound="DotDict")
 
 
@@ -46,6 +47,13 @@ class DotDict(dict[Any, Any]):
                 raise WrongType(
                     f"[{type(self).__name__}] takes a dictionary, a path or a module, "
                     f"not {args[0]!r}"
+                )
+            wrong = [name for name in items if name in _READ_OPTIONS]
+            if wrong:
+                raise WrongType(
+                    f"[{type(self).__name__}] {wrong[0]}= is an option of "
+                    f"ptutils.read: {type(self).__name__}(ptutils.read(path, "
+                    f"{wrong[0]}=…))"
                 )
         super().__init__(*args, **items)
 
@@ -441,7 +449,8 @@ class Configuration(DotDict):
     __slots__ = ()
 
     def configure(self, **context: Any) -> Any:
-        """Builds it: a dict with ``func`` becomes ``func(**rest)``, recursively.
+        """Builds it: a dict with ``func`` (a class, or its dotted name) becomes
+        ``func(**rest)``, recursively; an experiment's becomes its Session.
 
         Parameters
         ----------
@@ -449,7 +458,15 @@ class Configuration(DotDict):
             ``slot='optimizer'`` resolves bare names as that part of an
             experiment; ``net`` is the net that it goes with.
         """
-        return _core.configure(self, **context)
+        from ._given_classes import with_names
+
+        experiment = {"exp_id", "model", "dataprovider"} <= set(self)
+        if experiment and self.get("func", "ptutils.Session") == "ptutils.Session":
+            from .session import Session
+
+            return Session.from_config(self)
+        with with_names(self) as named:
+            return _core.configure(named, **context)
 
     def with_values(self, values: Mapping[str, Any]) -> Configuration:
         """A copy with other values at dotted paths; the last step may be new,

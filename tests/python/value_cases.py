@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import struct
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,7 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         lists.map(tuple),
         dicts,
         dicts.map(OrderedDict),
+        st.dictionaries(keys, st.integers(-9, 9), max_size=4).map(Counter),
         dicts.map(pt.State),
         dicts.map(pt.Configuration),
         inner.map(lambda x: {"first": x, "again": x}),  # shared

@@ -18,8 +18,8 @@
 ///     Bytes             {"$bytes": "base64"}
 ///     Time              {"$time": [microseconds, offset | null, fold?]}
 ///     tuple             {"$tuple": [...]}
-///     other dicts       {"$dict" | "$state" | "$config" | "$ordered":
-///                        {...} | [[key, value], ...]}
+///     other dicts       {"$dict" | "$state" | "$config" | "$ordered" |
+///                        "$counter": {...} | [[key, value], ...]}
 ///     Tensor            {"$tensor": what the caller makes of it}
 ///     dict of tensors   {"$tensors": [origin, key, how, key, how…]} where the
 ///                       caller keeps tensors by name; how is a dtype for a

@@ -83,6 +83,7 @@ class Decoder {
     if (tag == "$config")
       return decode_entries(payload, DictKind::kConfiguration);
     if (tag == "$ordered") return decode_entries(payload, DictKind::kOrdered);
+    if (tag == "$counter") return decode_entries(payload, DictKind::kCounter);
     bad("has the unknown tag '", tag.substr(0, 40), "'");
   }
 

@@ -143,10 +143,10 @@ class Encoder {
         break;
     }
     const auto& opaque = value.as_opaque();
-    detail::refuse(
-        where_, path_.quoted(), " is of type ",
-        opaque ? opaque->type_name() : std::string("nothing"),
-        ", which ptutils writes into no file; leave it out, or give its state");
+    detail::refuse(where_, path_.quoted(), " is of type ",
+                   opaque ? opaque->type_name() : std::string("nothing"),
+                   ", which is not written here: ",
+                   opaque ? opaque->advice() : std::string("leave it out"));
   }
 
  private:
@@ -244,6 +244,8 @@ class Encoder {
         return tagged("$config", std::move(payload));
       case DictKind::kOrdered:
         return tagged("$ordered", std::move(payload));
+      case DictKind::kCounter:
+        return tagged("$counter", std::move(payload));
       case DictKind::kPlain:
         break;
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "ptutils/common/detail/io_error.h"
 #include "ptutils/common/names.h"
 #include "ptutils/module/background_save.h"
 #include "ptutils/module/configuration.h"
@@ -68,6 +69,9 @@ std::vector<std::string> known_suffixes() {
 }
 
 [[noreturn]] void fail_missing(const fs::path& path) {
+  if (const fs::path target = detail::link_to_nothing(path); !target.empty())
+    fail(Kind::kIO, "read", path.string(), " does not exist: it is a link to ",
+         target.string(), ", and there is no such file");
   fs::path folder = path.parent_path().empty() ? "." : path.parent_path();
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))

@@ -51,6 +51,8 @@ class PTUTILS_API Opaque {
  public:
   virtual ~Opaque();
   virtual std::string type_name() const = 0;
+  /// What to do where it cannot be saved.
+  virtual std::string advice() const { return "leave it out"; }
 };
 
 /// An ordered sequence; `tuple` tells Python's tuple from its list.
@@ -60,7 +62,13 @@ struct List {
 };
 
 /// Which dict type it is in Python; no difference in C++.
-enum class DictKind : std::uint8_t { kPlain, kState, kConfiguration, kOrdered };
+enum class DictKind : std::uint8_t {
+  kPlain,
+  kState,
+  kConfiguration,
+  kOrdered,  ///< collections.OrderedDict
+  kCounter   ///< collections.Counter
+};
 
 /// An ordered dictionary: insertion order is kept and is part of equality.
 /// Look-ups are linear up to 8 entries, indexed above (the index is built on

@@ -16,14 +16,9 @@ const detail::Layout& adam_layout() {
 }
 
 void check_options(const Adam::Options& o) {
-  // Written so that NaN is refused too.
-  auto not_below_0 = [](std::string_view name, double value) {
-    if (!(value >= 0))
-      fail(Kind::kValue, kAdam, name, "=", value, " is below 0");
-  };
-  not_below_0("lr", o.lr);
-  not_below_0("eps", o.eps);
-  not_below_0("weight_decay", o.weight_decay);
+  detail::check_not_below_0(kAdam, "lr", o.lr);
+  detail::check_not_below_0(kAdam, "eps", o.eps);
+  detail::check_not_below_0(kAdam, "weight_decay", o.weight_decay);
   if (!(o.beta1 >= 0 && o.beta1 < 1))
     fail(Kind::kValue, kAdam, "betas[0]=", o.beta1,
          " is not in 0 to 1 (1 excluded)");

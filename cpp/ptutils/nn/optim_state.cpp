@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <unordered_set>
@@ -226,6 +227,13 @@ Tensor loaded(const Tensor* memory, const Tensor& saved) {
   Tensor out = reuse ? *memory : Tensor::empty(saved.shape(), saved.dtype());
   out.copy_from(saved);
   return out;
+}
+
+void check_not_below_0(std::string_view where, std::string_view name,
+                       double value) {
+  if (value < 0) fail(Kind::kValue, where, name, "=", value, " is below 0");
+  if (!std::isfinite(value))
+    fail(Kind::kValue, where, name, "=", value, " is no finite number");
 }
 
 void check_parameters(const std::vector<nn::Variable>& parameters,

@@ -40,6 +40,10 @@ bool flag(const Dict& group, std::string_view name, bool fallback);
 /// A copy of `saved` in `memory` where that fits, else in fresh memory.
 Tensor loaded(const Tensor* memory, const Tensor& saved);
 
+/// Kind::kValue for an option below 0, infinite or not a number.
+void check_not_below_0(std::string_view where, std::string_view name,
+                       double value);
+
 /// Kind::kValue when a parameter is undefined or twice in the list.
 void check_parameters(const std::vector<nn::Variable>& parameters,
                       std::string_view where);

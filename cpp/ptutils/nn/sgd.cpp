@@ -16,12 +16,9 @@ const detail::Layout& sgd_layout() {
 }
 
 void check_options(const SGD::Options& o) {
-  // Written so that NaN is refused too.
-  if (!(o.lr >= 0)) fail(Kind::kValue, kSgd, "lr=", o.lr, " is below 0");
-  if (!(o.momentum >= 0))
-    fail(Kind::kValue, kSgd, "momentum=", o.momentum, " is below 0");
-  if (!(o.weight_decay >= 0))
-    fail(Kind::kValue, kSgd, "weight_decay=", o.weight_decay, " is below 0");
+  detail::check_not_below_0(kSgd, "lr", o.lr);
+  detail::check_not_below_0(kSgd, "momentum", o.momentum);
+  detail::check_not_below_0(kSgd, "weight_decay", o.weight_decay);
   if (o.nesterov && (o.momentum <= 0 || o.dampening != 0))
     fail(Kind::kValue, kSgd,
          "nesterov=true needs a momentum above 0 and no dampening, not "

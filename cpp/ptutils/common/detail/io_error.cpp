@@ -9,6 +9,15 @@
 #include "ptutils/common/names.h"
 
 namespace ptutils::detail {
+
+std::filesystem::path link_to_nothing(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_symlink(path, ignored) ||
+      std::filesystem::exists(path, ignored))
+    return {};
+  return std::filesystem::read_symlink(path, ignored);
+}
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -18,6 +27,8 @@ constexpr std::size_t kMostNames = 5000;
 
 // "; did you mean NAME?" with what is beside the missing file.
 std::string missing_advice(const fs::path& path) {
+  if (const fs::path target = link_to_nothing(path); !target.empty())
+    return str("it is a link to ", target.string(), ", which is not there");
   std::error_code ignored;
   fs::path folder = folder_of(path);
   if (!fs::is_directory(folder, ignored)) {

@@ -14,6 +14,9 @@ enum class Access { kRead, kWrite };
 /// Throws Kind::kValue when no file can have this path (empty, NUL inside).
 void check_path(std::string_view where, const std::filesystem::path& path);
 
+/// Where a symbolic link leads that leads to nothing; else empty.
+std::filesystem::path link_to_nothing(const std::filesystem::path& path);
+
 /// The folder that a path lies in, "." for a bare name.
 std::filesystem::path folder_of(const std::filesystem::path& path);
 
