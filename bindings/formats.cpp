@@ -258,6 +258,7 @@ void def_files(py::module_& m) {
                              [](const Deferred& deferred) {
                                return py::tuple(py::cast(deferred.shape()));
                              })
+      .def_property_readonly("error", &Deferred::error)
       .def_property_readonly("dtype", [](const Deferred& deferred) {
         return std::string(name(deferred.dtype()));
       });

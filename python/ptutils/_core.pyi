@@ -950,6 +950,9 @@ class _Deferred:
     def dtype(self) -> str:
         ...
     @property
+    def error(self) -> str:
+        ...
+    @property
     def shape(self) -> tuple:
         ...
 class _Hash64:

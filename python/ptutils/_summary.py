@@ -100,7 +100,7 @@ def _walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     """What has not been read yet is read here and dropped again, so that no more
     than one such array of a file is in memory."""
     if isinstance(value, _core._Deferred):
-        value = value.get()
+        value = value if value.error else value.get()
     rest: list[Any] = []
     if isinstance(value, dict) and (value or not name):
         items = list(dict.items(value))
@@ -139,7 +139,7 @@ def _about_all(rest: _Rest) -> dict[str, Any]:
 
 def _about(leaf: Any) -> dict[str, Any]:
     out: dict[str, Any] = {"value": _tree.describe(leaf)}
-    if not difference.is_array(leaf):
+    if not difference.is_array(leaf) or isinstance(leaf, _core._Deferred):
         return out
     try:
         native = _core._as(leaf, "native")

@@ -34,6 +34,9 @@ def describe(value: Any, above: tuple[Any, ...] = ()) -> str:
     """
     if isinstance(value, (list, tuple, dict)):
         return _describe_items(value, above)
+    if type(value) is _core._Deferred and value.error:
+        why = value.error.partition("': ")[2] or value.error
+        return _cut(f"not held here: {why}")
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None and not isinstance(value, type):
         if len(shape) == 0 and type(value).__module__ == "numpy":

@@ -186,3 +186,44 @@ def test_a_file_that_is_shortened_while_it_is_mapped_is_named(
     assert f"[MappedFile] {path}: another program shortened" in done.stderr
     assert "mmap=False" in done.stderr
     assert ("Fatal Python error" in done.stderr) == bool(options)
+
+
+def with_a_member_that_nothing_holds(path: Path) -> None:
+    if path.suffix == ".npz":
+        np.savez(path, a=np.arange(3), other=np.array(["ab"]))
+    elif path.suffix == ".h5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as file:
+            file["a"] = np.arange(3)
+            file["other"] = np.zeros(2, [("x", "i4"), ("y", "f4")])
+    else:
+        torch = pytest.importorskip("torch")
+        from safetensors.torch import save_file
+
+        eight = torch.ones(4).to(torch.float8_e4m3fn)
+        save_file({"a": torch.arange(3), "other": eight}, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("f.npz", "an array of text"),
+        ("f.h5", "a compound of 2 members"),
+        ("f.safetensors", "the dtype 'F8_E4M3'"),
+    ],
+)
+def test_what_no_value_holds_stands_in_nobodys_way(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    path = tmp_path / name
+    with_a_member_that_nothing_holds(path)
+    state = pt.State(path)
+    assert state.a.tolist() == [0, 1, 2] and list(state) == ["a", "other"]
+    assert "not held here" in repr(state)
+    for _ in range(2):
+        with pytest.raises(errors.Malformed, match=why):
+            state["other"]
+    with pytest.raises(errors.Malformed, match=why):
+        pt.read(path)
+    shown = pt.summary(path)
+    assert shown["a"]["max"] == 2 and "not held here" in shown["other"]["value"]

@@ -32,17 +32,17 @@ DType dtype_of_description(std::string_view text, std::string_view prefix) {
   const auto shown = text.substr(0, 40);
   const char kind = type.empty() ? '\0' : type.front();
   if (kind == 'O')
-    malformed(prefix, "an array of Python objects ('", shown,
-              "'), which would run code; save it as numbers");
+    not_held(prefix, "an array of Python objects ('", shown,
+             "'), which would run code; save it as numbers");
   if (kind == 'U' || kind == 'S')
-    malformed(prefix, "an array of text ('", shown,
-              "'); save texts as a list in .json or .npz of bytes");
+    not_held(prefix, "an array of text ('", shown,
+             "'); save texts as a list, a.tolist(), with pt.save");
   if (kind == 'M' || kind == 'm')
-    malformed(prefix, "an array of dates ('", shown,
-              "'); save it as a.astype('int64')");
-  malformed(prefix, "an array of dtype '", shown,
-            "', which has no tensor; save it as one of bool, u8-u64, i8-i64, "
-            "f16-f64, c64, c128");
+    not_held(prefix, "an array of dates ('", shown,
+             "'); save it as a.astype('int64')");
+  not_held(prefix, "an array of dtype '", shown,
+           "', which has no tensor; save it as one of bool, u8-u64, i8-i64, "
+           "f16-f64, c64, c128");
 }
 
 /// Of each number; a complex one is two.

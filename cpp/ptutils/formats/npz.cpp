@@ -9,6 +9,7 @@
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/detail/zip.h"
 #include "ptutils/formats/flatten.h"
+#include "ptutils/module/codec.h"
 
 namespace ptutils::detail {
 
@@ -49,8 +50,19 @@ Value read_member(const ZipReader& zip, const ZipMember& member, bool check,
   return npy_tensor(content.storage, content.offset, header, where);
 }
 
+/// With `lazy`, an array that no Value holds is an error once it is asked for.
+Value read_or_defer(const ZipReader& zip, const ZipMember& member, bool check,
+                    bool lazy, const std::string& prefix) {
+  try {
+    return read_member(zip, member, check, prefix);
+  } catch (const NotHeld& error) {
+    if (!lazy) throw;
+    return std::shared_ptr<Opaque>(std::make_shared<Deferred>(error));
+  }
+}
+
 /// By many threads where there is much to inflate or to check.
-std::vector<Value> read_members(const ZipReader& zip, bool check,
+std::vector<Value> read_members(const ZipReader& zip, bool check, bool lazy,
                                 const std::string& prefix) {
   constexpr std::uint64_t kMuch = std::uint64_t{1} << 20;
   const auto& members = zip.members();
@@ -63,7 +75,7 @@ std::vector<Value> read_members(const ZipReader& zip, bool check,
                [&](std::int64_t begin, std::int64_t end) {
                  for (auto i = static_cast<std::size_t>(begin);
                       i < static_cast<std::size_t>(end); ++i)
-                   out[i] = read_member(zip, members[i], check, prefix);
+                   out[i] = read_or_defer(zip, members[i], check, lazy, prefix);
                });
   return out;
 }
@@ -139,7 +151,7 @@ class NpzCodec : public Codec {
     const ZipReader zip(map_file(path), where);
     const bool check = options.verify || !options.lazy;
     TensorSet set;
-    auto values = read_members(zip, check, where);
+    auto values = read_members(zip, check, options.lazy, where);
     if (check) note_checksums_compared();
     for (std::size_t i = 0; i < values.size(); ++i) {
       std::string_view key = zip.members()[i].name;

@@ -37,14 +37,21 @@ constexpr std::pair<DType, std::string_view> kDTypes[] = {
     {DType::kF64, "F64"},   {DType::kC64, "C64"},
 };
 
-DType parse_dtype_name(const Value& value, const Where& where) {
-  if (value.is_string())
-    for (const auto& [dtype, known] : kDTypes)
-      if (known == value.as_string()) return dtype;
+/// Empty for one that there is no tensor of (F8_E4M3 …).
+std::optional<DType> parse_dtype_name(const Value& value, const Where& where) {
+  if (!value.is_string())
+    malformed(where(), "has the dtype ", value.repr(40), ", which is no text");
+  for (const auto& [dtype, known] : kDTypes)
+    if (known == value.as_string()) return dtype;
+  return {};
+}
+
+[[noreturn]] void unknown_dtype(const std::string& where,
+                                const std::string& dtype) {
   std::string known_names;
-  for (const auto& [dtype, known] : kDTypes) known_names += str(" ", known);
-  malformed(where(), "has the dtype ", value.repr(40), "; known are",
-            known_names);
+  for (const auto& [_, known] : kDTypes) known_names += str(" ", known);
+  not_held(where, "has the dtype '", dtype.substr(0, 40), "'; known are",
+           known_names);
 }
 
 /// A tensor's entry in the header, checked.
@@ -54,6 +61,7 @@ struct Entry {
   Dims shape;
   std::size_t begin;
   std::size_t end;
+  std::string foreign;  // the name of its dtype, where there is none here
 };
 
 const Value& field(const Dict& fields, std::string_view key,
@@ -83,7 +91,11 @@ Entry parse_entry(const Key& key, const Value& value, std::size_t data_size,
   };
   if (!value.is_dict()) malformed(where(), "is not described by an object");
   const Dict& fields = value.as_dict();
-  entry.dtype = parse_dtype_name(field(fields, "dtype", where), where);
+  const Value& dtype = field(fields, "dtype", where);
+  if (auto known = parse_dtype_name(dtype, where))
+    entry.dtype = *known;
+  else
+    entry.foreign = dtype.as_string();
   entry.shape = integers(field(fields, "shape", where), "shape", where);
   const Dims offsets =
       integers(field(fields, "data_offsets", where), "data_offsets", where);
@@ -94,6 +106,7 @@ Entry parse_entry(const Key& key, const Value& value, std::size_t data_size,
   if (entry.end > data_size)
     malformed(where(), "ends at byte ", entry.end, " of the data, which has ",
               data_size, "; is the file truncated?");
+  if (!entry.foreign.empty()) return entry;
   const std::size_t bytes = data_bytes(entry.shape, entry.dtype, where());
   if (entry.end - entry.begin != bytes)
     malformed(where(), "has ", entry.end - entry.begin,
@@ -193,7 +206,7 @@ class HeaderReader {
         if (!out.metadata.empty() || !read(value, out.metadata)) return {};
         continue;
       }
-      Entry entry{std::string(key), {}, {}, {}, {}};
+      Entry entry{std::string(key), {}, {}, {}, {}, {}};
       if (!names.insert(key).second || !read(value, entry)) return {};
       out.entries.push_back(std::move(entry));
     }
@@ -336,7 +349,8 @@ class SafetensorsCodec : public Codec {
   Value read(const std::filesystem::path& path,
              const ReadOptions& options) const override {
     const std::string where = prefix("safetensors", path);
-    return value_of(read_safetensors(path, where), where, options.verify);
+    return value_of(read_safetensors(path, where, options.lazy), where,
+                    options.verify);
   }
 
   Dict metadata(const std::filesystem::path& path) const override {
@@ -362,10 +376,20 @@ class SafetensorsCodec : public Codec {
   }
 };
 
+/// With `lazy`, an error once it is asked for.
+Value foreign_tensor(const Entry& entry, const std::string& prefix, bool lazy) {
+  try {
+    unknown_dtype(str(prefix, "tensor '", entry.name, "': "), entry.foreign);
+  } catch (const NotHeld& error) {
+    if (!lazy) throw;
+    return std::shared_ptr<Opaque>(std::make_shared<Deferred>(error));
+  }
+}
+
 }  // namespace
 
 TensorSet read_safetensors(const std::filesystem::path& path,
-                           const std::string& prefix) {
+                           const std::string& prefix, bool lazy) {
   const auto storage = map_file(path);
   const std::string_view text = header_text(text_of(*storage), prefix);
   const std::size_t data_offset = sizeof(std::uint64_t) + text.size();
@@ -378,6 +402,10 @@ TensorSet read_safetensors(const std::filesystem::path& path,
   }
   check_cover(entries, data_size, prefix);
   for (Entry& entry : entries) {
+    if (!entry.foreign.empty()) {
+      set.members.emplace_back(entry.name, foreign_tensor(entry, prefix, lazy));
+      continue;
+    }
     std::string place;  // only bools are looked at
     if (entry.dtype == DType::kBool)
       place = str(prefix, "tensor '", entry.name, "': ");

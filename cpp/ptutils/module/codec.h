@@ -38,7 +38,14 @@ class PTUTILS_API Deferred : public Opaque {
  public:
   Deferred(Dims shape, DType dtype, std::function<Tensor()> load)
       : shape_(std::move(shape)), dtype_(dtype), load_(std::move(load)) {}
+  /// One that cannot be read: get() throws that error.
+  explicit Deferred(const Error& error)
+      : dtype_(DType::kU8),
+        load_([error]() -> Tensor { throw error; }),
+        error_(error.what()) {}
   std::string type_name() const override { return "tensor not yet read"; }
+  /// Why it cannot be read; empty where it can.
+  const std::string& error() const { return error_; }
   const Dims& shape() const { return shape_; }
   DType dtype() const { return dtype_; }
   /// Reads it, once; from any thread.
@@ -48,6 +55,7 @@ class PTUTILS_API Deferred : public Opaque {
   Dims shape_;
   DType dtype_;
   std::function<Tensor()> load_;
+  std::string error_;
   std::mutex mutex_;
   std::optional<Tensor> read_;
 };

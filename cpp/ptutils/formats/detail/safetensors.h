@@ -15,9 +15,10 @@ namespace ptutils::detail {
 
 using NamedTensors = std::span<const std::pair<std::string, Tensor>>;
 
-/// Of one file, mapped.
+/// Of one file, mapped. With `lazy` a tensor of a dtype that there is none of
+/// here is an error once it is asked for.
 TensorSet read_safetensors(const std::filesystem::path& path,
-                           const std::string& prefix);
+                           const std::string& prefix, bool lazy = false);
 /// Its text, without ours (names that begin with "__ptutils_").
 Dict safetensors_metadata(const std::filesystem::path& path,
                           const std::string& prefix, bool ours = false);

@@ -64,9 +64,9 @@ DataSet::DataSet(std::shared_ptr<OpenFile> file, Handle set, std::string where)
   type_ = element_type(type.get(), where_);
   shape_ = shape_of(space.get(), where_);
   if (type_.kind == ElementType::Kind::kOther)
-    malformed(where_, "holds ", type_.description,
-              ", for which there is no tensor; save it as numbers or text, or "
-              "read it with h5py");
+    not_held(where_, "holds ", type_.description,
+             ", for which there is no tensor; save it as numbers or text, or "
+             "read it with h5py");
   if (shape_ && type_.kind == ElementType::Kind::kTensor)
     bytes_ = data_bytes(*shape_, type_.dtype, where_);
 }
@@ -76,9 +76,9 @@ void DataSet::check_sources() {
   layout_ = H5Pget_layout(properties_.get());
   check(static_cast<int>(layout_), where_, "its layout cannot be read");
   if (layout_ == H5D_VIRTUAL || H5Pget_external_count(properties_.get()) != 0)
-    malformed(where_,
-              "has its data in other files, which are not followed; "
-              "copy it into one with h5repack or h5py");
+    not_held(where_,
+             "has its data in other files, which are not followed; "
+             "copy it into one with h5repack or h5py");
 }
 
 Value DataSet::value(bool lazy) const {

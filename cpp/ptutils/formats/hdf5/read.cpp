@@ -117,10 +117,16 @@ class Reader {
   /// What several links lead to is one tensor.
   Value data_set(Object object, const std::string& path) {
     auto [known, fresh] = data_sets_.try_emplace(object.address);
-    if (fresh)
+    if (!fresh) return known->second;
+    try {
       known->second = DataSet(file_, std::move(object.handle),
                               file_->where("data set", path))
                           .value(options_.lazy);
+    } catch (const NotHeld& error) {
+      if (!options_.lazy) throw;
+      known->second =
+          std::shared_ptr<Opaque>(std::make_shared<Deferred>(error));
+    }
     return known->second;
   }
 
