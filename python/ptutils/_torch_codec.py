@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable
 from typing import Any
 
-from . import _core, _unpickle
+from . import _core, _torch_numpy, _unpickle
 from .errors import Error, IOFailed, Malformed, Untrusted, WrongState
 
 _SKELETON = "__ptutils__"
@@ -248,14 +248,16 @@ class TorchCodec:
         """A stored archive is mapped, and its storages copied then: torch.save
         writes into the file itself. (Read without a map, torch makes tensors of
         what happened to be in memory where a member is damaged.)"""
-        allowed = [*_unpickle.allowed_classes(), *classes]
+        named = [*_unpickle.allowed_classes(), *classes]
         file.seek(0)
         source = f"/proc/self/fd/{file.fileno()}" if stored else file
         try:
+            allowed = [*named, *_torch_numpy.CLASSES]
             with torch.serialization.safe_globals(allowed):
                 value = torch.load(
                     source, map_location="cpu", weights_only=True, mmap=stored
                 )
+            value = _torch_numpy.finished(value, named)
             limit = max(1_000_000, 64 * os.path.getsize(path))
             _unpickle.check_size([value], limit)
             if stored:
@@ -267,12 +269,6 @@ class TorchCodec:
             raise Malformed(f"[torch] {path}: {error}") from error.__cause__
         except Exception as error:
             found = re.search(r"GLOBAL ([\w.]+)", str(error))
-            if found and found.group(1).startswith("numpy."):
-                raise Untrusted(
-                    f"[torch] {path} holds NumPy arrays, which torch.load with "
-                    "weights_only=True does not read. Where it was made, save torch "
-                    "tensors; if you trust it: torch.load(path, weights_only=False)"
-                ) from error
             if found:
                 name = found.group(1)
                 raise Untrusted(

@@ -198,7 +198,9 @@ def save(
     value : object
         Numbers, text, bytes, times, lists, tuples, dicts, arrays and tensors, in
         any nesting. A Module, a torch module or optimizer, in it or by itself,
-        is saved as its ``state_dict()``.
+        is saved as its ``state_dict()``. Of a torch tensor the values are saved,
+        as in a ``state_dict()``: a Parameter comes back as a tensor, without
+        requires_grad (a pickle keeps both).
     durable : bool
         Wait until it is on the disk.
     background : bool

@@ -3,7 +3,9 @@ beside numbers."""
 
 from __future__ import annotations
 
+import datetime
 import zipfile
+from collections import Counter, OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +100,35 @@ def test_conjugate_and_negative_views_stay_what_they_are(tmp_path: Path) -> None
         assert found[name].is_neg() == wanted.is_neg()
     found["x"][0] = 7
     assert found["c"][0] == 7  # one memory, still
+
+
+def test_numpys_values_and_times_in_a_file_of_torchs(tmp_path: Path) -> None:
+    saved = {
+        "rng": np.random.get_state(),
+        "a": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "none": np.zeros((2, 0)),
+        "best": np.float32(1.5),
+        "dtype": np.dtype(">f4"),
+        "when": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
+        "inside": OrderedDict(x=[np.arange(3, dtype=">i4"), (np.int64(3), "y")]),
+        "counts": Counter({np.int64(4): np.int64(2)}),
+        "w": torch.ones(2),
+    }
+    for path, new in ((tmp_path / "a.pt", True), (tmp_path / "b.pt", False)):
+        torch.save(saved, path, _use_new_zipfile_serialization=new)
+        found = pt.read(path)
+        assert pt.diff(found["a"], saved["a"]) == {}
+        assert found["a"].flags.f_contiguous and found["none"].shape == (2, 0)
+        for name in ("best", "dtype", "when", "counts"):
+            assert found[name] == saved[name]
+            assert type(found[name]) is type(saved[name])
+        assert found["counts"][4] == 2
+        big, pair = found["inside"]["x"]
+        assert big.dtype == ">i4" and big.tolist() == [0, 1, 2] and pair == (3, "y")
+        np.random.set_state(found["rng"])
+    torch.save({"x": np.array([{}], object)}, path)
+    with pytest.raises(pt.errors.Malformed, match="'O8', which is not read"):
+        pt.read(path)
+    torch.save({"x": np.ma.ones(3)}, path)
+    with pytest.raises(pt.errors.Untrusted, match="numpy.ma"):
+        pt.read(path)
