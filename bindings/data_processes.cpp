@@ -3,7 +3,6 @@
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
-#include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/process_workers.h"
 
 // Worker processes of a loader.
@@ -84,7 +83,7 @@ void def_processes(py::module_& m) {
         Value sample;
         {
           py::gil_scoped_release release;
-          data::detail::check_wanted();
+          data::check_wanted();
           sample = dataset->get(indices[i],
                                 i < random.size() ? random[i] : Random());
         }

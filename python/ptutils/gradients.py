@@ -101,11 +101,17 @@ def _parameters_of(optimizer: Any) -> Iterator[Any]:
         yield from group["params"]
 
 
-def _parts(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nets and optimizers, in modules too."""
+def _parts(
+    module: Any, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Nets and optimizers, in modules too; each once, for modules may hold each
+    other."""
+    seen = {id(module)} if seen is None else seen
     for name, child in module.named_children():
-        inside = isinstance(child, _core.Module) and not isinstance(child, nn.Module)
-        if inside:
-            yield from _parts(child, f"{prefix}{name}.")
+        if id(child) in seen:
+            continue
+        seen.add(id(child))
+        if isinstance(child, _core.Module) and not isinstance(child, nn.Module):
+            yield from _parts(child, f"{prefix}{name}.", seen)
         else:
             yield f"{prefix}{name}", child

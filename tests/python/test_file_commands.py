@@ -10,6 +10,7 @@ import pytest
 from small import ptutils_
 
 import ptutils as pt
+from ptutils.database import SQLiteInterface
 
 torch = pytest.importorskip("torch")
 
@@ -162,6 +163,15 @@ def test_a_file_that_is_not_there_is_no_run(tmp_path: Path) -> None:
         done = ptutils_(tmp_path, *command)
         assert done.returncode == 1
         assert "[b.npy] no such file; did you mean b.npz?" in done.stderr
+
+
+def test_a_database_is_no_file_of_values(tmp_path: Path) -> None:
+    with SQLiteInterface(tmp_path / "runs.db") as db:
+        db.save({"a": 1})
+    for command in ("show", "verify"):
+        done = ptutils_(tmp_path, command, "runs.db")
+        assert done.returncode == 1
+        assert "ptutils ls --db runs.db" in done.stdout + done.stderr
 
 
 def test_a_folder_of_lmdb_is_a_file(tmp_path: Path) -> None:

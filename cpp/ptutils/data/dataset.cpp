@@ -161,7 +161,7 @@ Value Dataset::get_each(std::span<const std::int64_t> indices,
   std::vector<Value> samples;
   samples.reserve(indices.size());
   for (std::size_t i = 0; i < indices.size(); ++i) {
-    detail::check_wanted();
+    check_wanted();
     try {
       samples.push_back(
           get(indices[i], i < random.size() ? random[i] : Random()));
@@ -208,7 +208,7 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
     };
     for (auto i = static_cast<std::size_t>(from);
          i < static_cast<std::size_t>(to); ++i) {
-      detail::check_wanted();
+      check_wanted();
       try {
         const std::int64_t index =
             indices[i] < 0 ? indices[i] + source_->size() : indices[i];

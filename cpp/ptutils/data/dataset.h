@@ -35,6 +35,9 @@ struct BatchInfo {
 };
 /// Of the batch that this thread makes; null outside of a loader.
 PTUTILS_API const BatchInfo* batch_info();
+/// Between samples: Kind::kInterrupted where nobody wants the batch any more
+/// that this thread makes.
+PTUTILS_API void check_wanted();
 
 /// One way through samples that come one after another.
 class PTUTILS_API SampleStream {

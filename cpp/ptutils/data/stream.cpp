@@ -104,7 +104,7 @@ detail::BatchScope::~BatchScope() {
   current_is_awaited = awaited_before_;
   current_over = over_before_;
 }
-void detail::check_wanted() {
+void check_wanted() {
   if (current_over && *current_over)
     fail(Kind::kInterrupted, "DataLoader", "it was closed");
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, _text, difference, files
 from .._summary import summary
+from ..errors import WrongValue
 from .common import Terminal, no_file
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def is_state(path: str) -> bool:
 def _found(path: str) -> str:
     if not os.path.exists(path):
         raise FileNotFoundError(no_file(path))
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            if file.read(16) == b"SQLite format 3\0":
+                raise WrongValue(
+                    f"[{path}] is a database of runs: ptutils ls --db {path}"
+                )
     return path
 
 
@@ -39,7 +46,7 @@ def _in_the_core(path: str, writing: bool = False) -> bool:
 
 def show(args: argparse.Namespace, terminal: Terminal) -> int:
     """What a file holds: names, dtypes, shapes, sizes, and what is in them."""
-    found = summary(args.exp_id)
+    found = summary(_found(args.exp_id))
     data = {
         "file": args.exp_id,
         "format": _core._format_of(args.exp_id),

@@ -23,10 +23,6 @@ class BatchScope {
   const std::atomic<bool>* over_before_;
 };
 
-/// Between samples: Kind::kInterrupted where this thread's batch is not wanted
-/// any more.
-PTUTILS_API void check_wanted();
-
 /// Whether the batch of this thread is an epoch's first, for which the consumer
 /// waits: several threads are to make it.
 bool batch_is_awaited();
