@@ -347,3 +347,37 @@ def test_no_worker_is_no_bad_sample() -> None:
         with pytest.raises(pt.errors.WrongState, match="cannot start a worker"):
             list(loader)
     assert loader.skipped == 0
+
+
+PRELOADED = """
+import sys, time
+sys.path.insert(0, {tests!r})
+import multiprocessing
+from test_process_workers import Samples
+from ptutils.data import DataLoader
+if __name__ == "__main__":
+    {before}
+    for _ in range(2):
+        begin = time.monotonic()
+        next(iter(DataLoader(Samples(), 5, num_workers=1, workers="process")))
+        print(time.monotonic() - begin)
+    print(vars(multiprocessing.forkserver)["_forkserver"]._preload_modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "before", ["pass", "multiprocessing.set_forkserver_preload(['json'])"]
+)
+def test_what_is_slow_to_import_is_imported_once(tmp_path: Path, before: str) -> None:
+    script = tmp_path / "run.py"
+    tests = str(Path(__file__).parent)
+    script.write_text(PRELOADED.format(tests=tests, before=before))
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120
+    )
+    first, second, modules = done.stdout.splitlines()
+    if before == "pass":
+        assert float(second) < float(first) / 2
+        assert "torch" in modules and "ptutils.data" in modules
+    else:
+        assert modules == "['json']"
