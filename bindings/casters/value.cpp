@@ -300,17 +300,8 @@ std::string PyOpaque::type_name() const {
 
 std::string PyOpaque::advice() const {
   py::gil_scoped_acquire gil;
-  const py::handle object(object_);
-  if (std::string_view(Py_TYPE(object_)->tp_name).starts_with("Uninitialized"))
-    return "it has no shape yet: call the net once first";
-  py::object dtype = py::getattr(object, "dtype", py::none());
-  if (!dtype.is_none() && py::hasattr(dtype, "byteorder")) {
-    const auto kind = py::cast<std::string>(dtype.attr("kind"));
-    if (kind == "U" || kind == "S") return "give a list of texts, .tolist()";
-    if (dtype.attr("isnative").ptr() == Py_False)
-      return "give it in this machine's byte order, "
-             "a.astype(a.dtype.newbyteorder('='))";
-  }
+  std::string why;
+  if (!tensor_from(object_, why, false) && !why.empty()) return why;
   return "a pickle (.pkl) may hold it; else leave it out, or give its state";
 }
 
