@@ -58,10 +58,13 @@ void def_images(py::module_& m, const char* name, const char* doc) {
       "classes", [](T& self) { return self.classes(); },
       "The names of the labels.");
   cls.def("_constructor", [](T& self) {
-    py::dict arguments = bindings::to_python(self.T::to_config());
-    arguments.attr("pop")("func");
-    if (!self.preprocessor().empty())
-      arguments["preprocessor"] = preprocessor_out(self.preprocessor());
+    const data::IdxImages::Options& given = self.options();
+    py::dict arguments;
+    arguments["root"] = given.root;
+    arguments["train"] = given.train;
+    arguments["download"] = given.download;
+    arguments["url"] = given.url;
+    arguments["preprocessor"] = preprocessor_out(given.preprocessor);
     return arguments;
   });
 }

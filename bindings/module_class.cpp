@@ -85,7 +85,11 @@ class FieldWriter final : public Fields {
   explicit FieldWriter(py::dict in) : in_(std::move(in)) {}
   void child(std::string_view name, ChildSlot& slot) override {
     py::str key{std::string(name)};
-    if (in_.contains(key)) slot.set(callable_in(in_[key], name));
+    if (!in_.contains(key)) return;
+    // What the constructor took stays, also where only it knows what to make of
+    // it (a function as a transform).
+    if (child_out(slot.share()).is(in_[key])) return;
+    slot.set(callable_in(in_[key], name));
   }
   void value(std::string_view name, ValueSlot& slot) override {
     py::str key{std::string(name)};

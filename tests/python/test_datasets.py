@@ -206,8 +206,9 @@ def test_images_go_through_a_preprocessor(tmp_path: Path) -> None:
         assert labels.tolist() == [0, 1, 2, 3]
     image, label = MNIST(tmp_path, train=False, preprocessor=both)[2]
     assert (image.dtype, label.tolist()) == (np.float64, [0, 0, 1, 0, 0, 0])
-    twice = MNIST(tmp_path, train=False, preprocessor=lambda image: 2 * image)
-    np.testing.assert_array_equal(twice[1][0], 2 * plain[1][0])
+    twice = MNIST(tmp_path, train=False, preprocessor=np.square)
+    for made in (twice, copy.deepcopy(twice), pickle.loads(pickle.dumps(twice))):
+        np.testing.assert_array_equal(made[1][0], np.square(plain[1][0]))
     assert plain.state_dict() == data.state_dict()
     with pytest.raises(TypeError, match="MNIST: preprocessor"):
         MNIST(tmp_path, train=False, preprocessor=5)

@@ -3,9 +3,11 @@ left of loaders that were dropped, and files that are damaged or gone."""
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
 import os
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -379,3 +381,10 @@ def test_native_batches_are_made_while_python_holds_its_lock() -> None:
     for _ in range(4):
         next(batches)
     assert time.monotonic() - begin < each
+
+
+def test_folders_with_a_function_for_a_transform_are_copied(tmp_path: Path) -> None:
+    pictures.save(tmp_path / "x" / "a.png", np.full((4, 4, 3), 7, np.uint8))
+    data = ImageFolder(tmp_path, preprocessor=np.square)
+    for made in (data, copy.deepcopy(data), pickle.loads(pickle.dumps(data))):
+        assert made[0][0].max() == 49

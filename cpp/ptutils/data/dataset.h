@@ -201,9 +201,9 @@ class PTUTILS_API IdxImages : public Dataset {
                   const Value& reuse) override;
   bool shares_batches() const override;
   Value to_config() override;
-  const Tensor& images() const;  ///< u8 (n, 28, 28)
-  const Tensor& labels() const;  ///< u8 (n)
-  const Preprocessor& preprocessor() const;
+  const Tensor& images() const;                        ///< u8 (n, 28, 28)
+  const Tensor& labels() const;                        ///< u8 (n)
+  const Options& options() const { return options_; }  ///< as it was given
   /// What the labels mean, by label.
   virtual std::vector<std::string> classes() const = 0;
 

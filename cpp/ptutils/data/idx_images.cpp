@@ -119,7 +119,7 @@ IdxImages::IdxImages(const std::string& name, Options options)
   Dataset::Options around;
   around.data_source = {options_.root};
   around.datasets = {rows_};
-  around.preprocessor = std::move(options_.preprocessor);
+  around.preprocessor = options_.preprocessor;
   open(std::move(around));
 }
 
@@ -136,7 +136,6 @@ bool IdxImages::shares_batches() const {
 
 const Tensor& IdxImages::images() const { return rows_->images; }
 const Tensor& IdxImages::labels() const { return rows_->labels; }
-const Preprocessor& IdxImages::preprocessor() const { return chains().given(); }
 
 Value IdxImages::to_config() {
   Dict config{{"func", class_name()},
