@@ -263,19 +263,22 @@ void def_session_parts(py::classh<Session, Module, PySession>& cls) {
   slot("model", &Session::model);
   slot("dataprovider", &Session::dataprovider);
   slot("dbinterface", &Session::dbinterface);
-  for (const char* name : {"train_params", "validation_params", "save_params"})
+  auto setting = [&](const char* name, auto getter) {
     cls.def_property(
         name,
-        [name](Session& s) {
-          const Value config = s.effective_config();
-          const Value* found = config.as_dict().find(name);
-          return found ? *found : Value(Dict());
+        [getter](const Session& s) {
+          const Value& given = (s.*getter)();
+          return given.is_null() ? Value(Dict()) : given;
         },
         [name](Session& s, const py::object&) {
           fail(Kind::kState, s.exp_id(), name,
                " is given when the session is made: pt.Session('", s.exp_id(),
                "', ", name, "={…}, …) goes on with the new values");
         });
+  };
+  setting("train_params", &Session::train_params);
+  setting("validation_params", &Session::validation_params);
+  setting("save_params", &Session::save_params);
   cls.def_property_readonly("edits",
                             [](const Session& s) { return Value(s.edits()); });
   cls.def_property_readonly("attempt", &Session::attempt);

@@ -93,8 +93,10 @@ class PTUTILS_API Session : public Module {
   bool every(const Value& interval);
 
   const std::string& exp_id() const { return options_.exp_id; }
-  /// What it is made of now, as its record has it.
-  Value effective_config();
+  // As they were given, or null.
+  const Value& train_params() const { return options_.train_params; }
+  const Value& validation_params() const { return options_.validation_params; }
+  const Value& save_params() const { return options_.save_params; }
   std::uint64_t seed() const { return options_.seed; }
   Status status() const;  ///< a snapshot, from any thread
   Value latest() const;   ///< last value by metric, from any thread
@@ -254,6 +256,7 @@ class PTUTILS_API Session : public Module {
   void add_edit(const Change& change, std::int64_t step, const char* cause);
   void raise_edits();
   bool repeats_steps(const RunRecord& before, const CheckpointInfo& from);
+  Value effective_config();
   Value write_config(const std::function<Value(Module&)>& describe);
   void begin_attempt(std::int64_t attempt, std::int64_t from_step,
                      const char* kind);
