@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "ptutils/formats/detail/not_held.h"
 #include "ptutils/formats/detail/tensor_io.h"
 #include "ptutils/formats/detail/where.h"
 

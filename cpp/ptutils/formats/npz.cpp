@@ -4,12 +4,12 @@
 
 #include "ptutils/common/thread_pool.h"
 #include "ptutils/formats/detail/codecs.h"
+#include "ptutils/formats/detail/not_held.h"
 #include "ptutils/formats/detail/npy_format.h"
 #include "ptutils/formats/detail/tensor_set.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/detail/zip.h"
 #include "ptutils/formats/flatten.h"
-#include "ptutils/module/codec.h"
 
 namespace ptutils::detail {
 
@@ -50,17 +50,6 @@ Value read_member(const ZipReader& zip, const ZipMember& member, bool check,
   return npy_tensor(content.storage, content.offset, header, where);
 }
 
-/// With `lazy`, an array that no Value holds is an error once it is asked for.
-Value read_or_defer(const ZipReader& zip, const ZipMember& member, bool check,
-                    bool lazy, const std::string& prefix) {
-  try {
-    return read_member(zip, member, check, prefix);
-  } catch (const NotHeld& error) {
-    if (!lazy) throw;
-    return std::shared_ptr<Opaque>(std::make_shared<Deferred>(error));
-  }
-}
-
 /// By many threads where there is much to inflate or to check.
 std::vector<Value> read_members(const ZipReader& zip, bool check, bool lazy,
                                 const std::string& prefix) {
@@ -75,7 +64,9 @@ std::vector<Value> read_members(const ZipReader& zip, bool check, bool lazy,
                [&](std::int64_t begin, std::int64_t end) {
                  for (auto i = static_cast<std::size_t>(begin);
                       i < static_cast<std::size_t>(end); ++i)
-                   out[i] = read_or_defer(zip, members[i], check, lazy, prefix);
+                   out[i] = held_or_deferred(lazy, [&] {
+                     return read_member(zip, members[i], check, prefix);
+                   });
                });
   return out;
 }

@@ -9,6 +9,7 @@
 
 #include "ptutils/formats/detail/codecs.h"
 #include "ptutils/formats/detail/json_string.h"
+#include "ptutils/formats/detail/not_held.h"
 #include "ptutils/formats/detail/seal.h"
 #include "ptutils/formats/detail/tensor_text.h"
 #include "ptutils/formats/detail/where.h"
@@ -376,16 +377,6 @@ class SafetensorsCodec : public Codec {
   }
 };
 
-/// With `lazy`, an error once it is asked for.
-Value foreign_tensor(const Entry& entry, const std::string& prefix, bool lazy) {
-  try {
-    unknown_dtype(str(prefix, "tensor '", entry.name, "': "), entry.foreign);
-  } catch (const NotHeld& error) {
-    if (!lazy) throw;
-    return std::shared_ptr<Opaque>(std::make_shared<Deferred>(error));
-  }
-}
-
 }  // namespace
 
 TensorSet read_safetensors(const std::filesystem::path& path,
@@ -403,7 +394,11 @@ TensorSet read_safetensors(const std::filesystem::path& path,
   check_cover(entries, data_size, prefix);
   for (Entry& entry : entries) {
     if (!entry.foreign.empty()) {
-      set.members.emplace_back(entry.name, foreign_tensor(entry, prefix, lazy));
+      set.members.emplace_back(
+          entry.name, held_or_deferred(lazy, [&]() -> Value {
+            unknown_dtype(str(prefix, "tensor '", entry.name, "': "),
+                          entry.foreign);
+          }));
       continue;
     }
     std::string place;  // only bools are looked at

@@ -28,19 +28,6 @@ template <class... Parts>
   throw Error(Kind::kFormat, str(prefix, parts...));
 }
 
-/// Kind::kFormat, of a member that its library reads and no Value holds: where
-/// a file is read lazily, the others come all the same.
-class NotHeld : public Error {
- public:
-  explicit NotHeld(const std::string& message)
-      : Error(Kind::kFormat, message) {}
-};
-
-template <class... Parts>
-[[noreturn]] void not_held(std::string_view prefix, const Parts&... parts) {
-  throw NotHeld(str(prefix, parts...));
-}
-
 /// Kind::kType: a value that a codec cannot hold exactly.
 template <class... Parts>
 [[noreturn]] void refuse(std::string_view prefix, const Parts&... parts) {

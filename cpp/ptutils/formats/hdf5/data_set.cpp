@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ptutils/formats/detail/hdf5/texts.h"
+#include "ptutils/formats/detail/not_held.h"
 #include "ptutils/formats/detail/tensor_io.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/module/codec.h"

@@ -5,6 +5,7 @@
 #include "ptutils/formats/detail/hdf5/data_set.h"
 #include "ptutils/formats/detail/hdf5/links.h"
 #include "ptutils/formats/detail/hdf5/tree.h"
+#include "ptutils/formats/detail/not_held.h"
 #include "ptutils/formats/detail/tensor_set.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/flatten.h"
@@ -117,16 +118,12 @@ class Reader {
   /// What several links lead to is one tensor.
   Value data_set(Object object, const std::string& path) {
     auto [known, fresh] = data_sets_.try_emplace(object.address);
-    if (!fresh) return known->second;
-    try {
-      known->second = DataSet(file_, std::move(object.handle),
-                              file_->where("data set", path))
-                          .value(options_.lazy);
-    } catch (const NotHeld& error) {
-      if (!options_.lazy) throw;
-      known->second =
-          std::shared_ptr<Opaque>(std::make_shared<Deferred>(error));
-    }
+    if (fresh)
+      known->second = held_or_deferred(options_.lazy, [&] {
+        return DataSet(file_, std::move(object.handle),
+                       file_->where("data set", path))
+            .value(options_.lazy);
+      });
     return known->second;
   }
 
