@@ -39,17 +39,16 @@ def find_path(value: Any, path: str) -> Any:
     return MISSING
 
 
-def owner(value: dict[Any, Any], path: str) -> tuple[Any, Any]:
-    """The dict or list inside a dict that a dotted path's last step belongs to,
+def owner(value: Any, path: str) -> tuple[Any, Any]:
+    """The dict or list inside a value that a dotted path's last step belongs to,
     and its key there; MISSING where the way to it is not there."""
-    parent, _, last = path.rpartition(".")
-    where = find_path(value, parent) if parent else MISSING
+    parent, dot, last = path.rpartition(".")
+    where = find_path(value, parent) if dot else value
+    known = _step(where, last) is not MISSING
     if isinstance(where, dict):
-        known = _step(where, last) is not MISSING
-        return where, int(last) if known and not dict.__contains__(
-            where, last
-        ) else last
-    if isinstance(where, list) and _step(where, last) is not MISSING:
+        as_number = known and not dict.__contains__(where, last)
+        return where, int(last) if as_number else last
+    if isinstance(where, list) and known:
         return where, int(last)
     return MISSING, None
 
@@ -59,14 +58,12 @@ def set_path(value: Any, path: str, new: Any) -> None:
     if isinstance(value, dict) and path in value:
         value[path] = new
         return
-    where, key = owner(value, path) if "." in path else (value, path)
-    if where is MISSING or not isinstance(where, (dict, list)):
+    where, key = owner(value, path)
+    if where is MISSING:
         parent, _, last = path.rpartition(".")
-        known = list(_flat_names(value))
-        hint = _core._did_you_mean(path, known)
+        hint = _core._did_you_mean(path, list(_flat_names(value)))
         raise UnknownName(f"[{path}] there is no {parent or last!r} to set it in{hint}")
-    inner: Any = where
-    inner[key] = new
+    where[key] = new
 
 
 def _flat_names(value: Any, prefix: str = "") -> list[str]:
