@@ -72,7 +72,7 @@ _LOOKED_UP = {("copyreg", "__newobj__"), ("copyreg", "__newobj_ex__")}
 
 
 def _is_readable(value: Any) -> bool:
-    from .state import DotDict
+    from ._dot_dict import DotDict
 
     kind = type(value)
     if kind in _PLAIN or isinstance(value, DotDict):

@@ -105,6 +105,16 @@ def _scalar(dtype: Any, content: Any = None) -> Any:
     return array(content, dtype, ())[()]
 
 
+def array_parts(state: Any) -> tuple[Any, Any, Any, str]:
+    """Of the state of an array in a pickle, what ``array`` takes."""
+    if not isinstance(state, tuple) or len(state) not in (4, 5):
+        raise malformed("a NumPy array with an unknown state")
+    shape, dtype, fortran, content = state[-4:]
+    if isinstance(content, str):
+        content = content.encode("latin1")
+    return content, dtype, shape, "F" if fortran else "C"
+
+
 class Pending:
     """An array whose content comes with BUILD."""
 
@@ -284,7 +294,7 @@ def _out_of_band(content: Any) -> Any:
 
 def dotted(cls: Any, items: Any) -> Any:
     """A State or Configuration with keys that would lead into its nested ones."""
-    from .state import DotDict
+    from ._dot_dict import DotDict
 
     if not (isinstance(cls, type) and issubclass(cls, DotDict)):
         raise malformed("a State of a class that is not read")

@@ -27,12 +27,7 @@ class _Array(_Later):
             raise rebuild.malformed("an array of a class that is not read")
 
     def __setstate__(self, state: Any) -> None:
-        if not isinstance(state, tuple) or len(state) not in (4, 5):
-            raise rebuild.malformed("a NumPy array with an unknown state")
-        shape, dtype, fortran, content = state[-4:]
-        if isinstance(content, str):
-            content = content.encode("latin1")
-        order = "F" if fortran else "C"
+        content, dtype, shape, order = rebuild.array_parts(state)
         self.value = rebuild.array(content, _final(dtype), shape, order)
 
 

@@ -122,7 +122,7 @@ class Unpickler(_Reader):
         _Reader.load_reduce(self)
 
     def _new(self, cls: Any, args: Any, kwargs: Any) -> Any:
-        from .state import DotDict
+        from ._dot_dict import DotDict
 
         if not isinstance(args, tuple) or not isinstance(kwargs, dict):
             raise malformed("an object without its arguments")
@@ -154,7 +154,7 @@ class Unpickler(_Reader):
     def load_build(self) -> None:
         target, state = self.stack[-2], self.stack[-1]
         if isinstance(target, rebuild.Pending):
-            self._replace(target, self._built_array(state))
+            self._replace(target, rebuild.array(*rebuild.array_parts(state)))
         elif rebuild.is_dtype(target):
             self._replace(target, rebuild.with_dtype_state(target, state))
         elif type(target) is collections.OrderedDict and isinstance(state, dict):
@@ -164,14 +164,6 @@ class Unpickler(_Reader):
             _Reader.load_build(self)
         else:
             raise malformed(f"a {type(target).__name__} that would be changed")
-
-    def _built_array(self, state: Any) -> Any:
-        if not isinstance(state, tuple) or len(state) not in (4, 5):
-            raise malformed("a NumPy array with an unknown state")
-        shape, dtype, fortran, content = state[-4:]
-        if isinstance(content, str):
-            content = content.encode("latin1")
-        return rebuild.array(content, dtype, shape, "F" if fortran else "C")
 
     def _replace(self, old: Any, new: Any) -> None:
         """The finished object takes its unfinished one's place."""
