@@ -2360,7 +2360,7 @@ class DataLoader(Loader):
     batch_size, shuffle, drop_last, timeout : as torch's; batch_size=None gives the samples one by one, as they are
     sampler : a Sampler, torch's, or any iterable of indices
     batch_sampler : a BatchSampler, torch's, or any iterable of lists of indices; in the place of batch_size, shuffle, sampler and drop_last
-    num_workers : threads; 0 loads in the caller; None chooses, and loads what Python makes (samples, batches by collate_fn) in the caller: threads would draw from the generators of Python, NumPy and torch in another order each time
+    num_workers : threads; 0 loads in the caller; None chooses, and loads in the caller what Python makes (samples, batches by collate_fn): threads would draw from the generators of Python, NumPy and torch in another order each time
     collate_fn : list of samples -> batch; None stacks
     pin_memory : torch tensors in page-locked memory, where there is CUDA
     device : where torch batches go: copied on a stream of their own, from page-locked memory, where it is a CUDA device
