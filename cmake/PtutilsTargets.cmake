@@ -17,18 +17,22 @@ function(ptutils_room folder)
     return()
   endif()
   add_library(ptutils_${folder} OBJECT ${sources})
-  # The files of tensor have names in common.
-  if(NOT folder STREQUAL "tensor")
-    set_target_properties(ptutils_${folder} PROPERTIES
-      UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 12)
-    # GCC takes a batch's sources for headers.
-    target_compile_options(ptutils_${folder} PRIVATE
-      "$<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>")
-  endif()
+  ptutils_unity(ptutils_${folder} ${PTUTILS_UNITY_BATCH})
+  # GCC takes a batch's sources for headers.
+  target_compile_options(ptutils_${folder} PRIVATE
+    "$<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>")
   ptutils_object_library(ptutils_${folder} ${ARGN})
   if(PTUTILS_FUZZ AND folder IN_LIST PTUTILS_FUZZED_ROOMS)
     target_compile_options(ptutils_${folder} PRIVATE
                            -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()
+
+# ptutils_unity(<target> <count>): so many of its sources are compiled at once.
+function(ptutils_unity target count)
+  if(count GREATER 1)
+    set_target_properties(${target} PROPERTIES
+      UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${count})
   endif()
 endfunction()
 
@@ -51,8 +55,8 @@ function(ptutils_plugin name folder)
   if(NOT PTUTILS_SANITIZE)
     target_link_options(ptutils_${name} PRIVATE -Wl,-z,defs)
   endif()
+  ptutils_unity(ptutils_${name} ${PTUTILS_UNITY_BATCH})
   set_target_properties(ptutils_${name} PROPERTIES
-    UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 12
     LIBRARY_OUTPUT_DIRECTORY "${PTUTILS_PACKAGE_DIR}/lib"
     BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN")
 endfunction()
@@ -114,8 +118,7 @@ function(ptutils_cpp_test folder)
   # The optimiser takes half of the time of a test's compilation, more under a
   # sanitizer; it is the library that is to be quick.
   target_compile_options(test_${folder} PRIVATE -O0)
-  set_target_properties(test_${folder} PROPERTIES
-    UNITY_BUILD "${PTUTILS_UNITY}" UNITY_BUILD_BATCH_SIZE 8)
+  ptutils_unity(test_${folder} ${PTUTILS_UNITY_BATCH})
   add_test(NAME ${folder} COMMAND test_${folder})
   if(folder IN_LIST PTUTILS_THREADED_ROOMS)
     add_dependencies(threaded_tests test_${folder})

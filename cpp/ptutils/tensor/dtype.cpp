@@ -8,13 +8,13 @@
 namespace ptutils {
 namespace {
 
-struct Row {
+struct Facts {
   std::string_view name;
   std::string_view long_name;  // NumPy's and torch's
   std::size_t size;
 };
 
-constexpr std::array<Row, kDTypeCount> kRows = {{
+constexpr std::array<Facts, kDTypeCount> kFacts = {{
     {"bool", "bool", 1},
     {"u8", "uint8", 1},
     {"u16", "uint16", 2},
@@ -47,11 +47,11 @@ constexpr std::array<std::pair<std::string_view, DType>, 12> kAliases = {{
     {"char", DType::kI8},
 }};
 
-const Row& row(DType dtype) {
+const Facts& facts(DType dtype) {
   auto index = static_cast<std::size_t>(dtype);
-  if (index >= kRows.size())
+  if (index >= kFacts.size())
     fail(Kind::kType, "dtype", "unknown dtype ", static_cast<int>(dtype));
-  return kRows[index];
+  return kFacts[index];
 }
 
 // torch has no rule for u16, u32 and u64 with another integer; they follow the
@@ -82,9 +82,9 @@ DType promote_floats(DType a, DType b) {
 
 }  // namespace
 
-std::size_t item_size(DType dtype) { return row(dtype).size; }
+std::size_t item_size(DType dtype) { return facts(dtype).size; }
 
-std::string_view name(DType dtype) { return row(dtype).name; }
+std::string_view name(DType dtype) { return facts(dtype).name; }
 
 std::optional<DType> parse_dtype(std::string_view text) {
   for (std::string_view prefix : {"torch.", "numpy.", "np."})
@@ -92,8 +92,8 @@ std::optional<DType> parse_dtype(std::string_view text) {
       text.remove_prefix(prefix.size());
       break;
     }
-  for (std::size_t i = 0; i < kRows.size(); ++i)
-    if (text == kRows[i].name || text == kRows[i].long_name)
+  for (std::size_t i = 0; i < kFacts.size(); ++i)
+    if (text == kFacts[i].name || text == kFacts[i].long_name)
       return static_cast<DType>(i);
   for (auto& [alias, dtype] : kAliases)
     if (text == alias) return dtype;

@@ -16,7 +16,7 @@ namespace ptutils::data {
 namespace {
 
 using detail::Clock;
-constexpr char kWhere[] = "DataLoader";
+constexpr char kLoader[] = "DataLoader";
 
 // A batch's way through a thread costs some 10 us, and its data are then in
 // another core's cache: what loads in less stays with the caller.
@@ -67,7 +67,7 @@ void DataLoader::Impl::set_job(std::shared_ptr<Dataset> dataset,
 
 DataLoader::Impl::Impl(std::shared_ptr<Dataset> dataset, Options options_)
     : options(std::move(options_)) {
-  if (!dataset) fail(Kind::kType, kWhere, "no data set was given");
+  if (!dataset) fail(Kind::kType, kLoader, "no data set was given");
   detail::check_options(options);
   output = origin_of(options.output);
   is_python = dataset->is_python();
@@ -127,7 +127,7 @@ std::int64_t DataLoader::Impl::batches_from(const Position& p) const {
 
 /// Behind so many samples, whatever the size of the batches that they were in.
 void DataLoader::Impl::set_given(std::int64_t count) {
-  if (count < 0) fail(Kind::kValue, kWhere, "no position at sample ", count);
+  if (count < 0) fail(Kind::kValue, kLoader, "no position at sample ", count);
   if (batch_sampler || count == given(now())) return;
   move([&](Position& p) {
     p.batch = count / options.batch_size;
@@ -176,7 +176,7 @@ void DataLoader::Impl::stop_workers(std::chrono::milliseconds grace) {
 std::shared_ptr<const detail::BatchJob> DataLoader::Impl::worker_job() const {
   if (options.workers == "thread") return job;
   if (!process_factory)
-    fail(Kind::kState, kWhere,
+    fail(Kind::kState, kLoader,
          "workers='process' takes Python, which starts them; give 'thread'");
   detail::BatchJob out;
   out.dataset = process_factory(job->dataset, wanted_threads());
@@ -188,7 +188,7 @@ std::shared_ptr<const detail::BatchJob> DataLoader::Impl::worker_job() const {
 /// Follows what was changed through fields().
 void DataLoader::Impl::refresh() {
   if (!job->dataset || !sampler)
-    fail(Kind::kState, kWhere,
+    fail(Kind::kState, kLoader,
          "its data set was taken away; make a new loader");
   std::shared_ptr<detail::Workers> mine;
   const detail::BatchJob* theirs = nullptr;
@@ -321,7 +321,7 @@ detail::Loaded DataLoader::Impl::load() {
     detail::Workers::Taken taken = mine->take(options.timeout);
     if (taken.stopped) {
       if (current() != mine) continue;  // by close()
-      fail(Kind::kState, kWhere,
+      fail(Kind::kState, kLoader,
            "its threads were stopped, since the process ends");
     }
     if (!taken.error) return std::move(taken.loaded);

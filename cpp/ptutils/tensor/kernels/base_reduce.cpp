@@ -74,14 +74,14 @@ void one(KernelTable& t, Reduction op) {
 }
 
 template <class T>
-void sums(KernelTable& t) {
+void sums_and_products(KernelTable& t) {
   one<T, Plus>(t, kSum);
   one<T, Times>(t, kProd);
 }
 
 template <class... T>
 void real(KernelTable& t) {
-  (sums<T>(t), ...);
+  (sums_and_products<T>(t), ...);
   (one<T, Largest>(t, kMax), ...);
   (one<T, Smallest>(t, kMin), ...);
 }
@@ -91,8 +91,8 @@ void real(KernelTable& t) {
 void complete_reductions(KernelTable& t) {
   real<bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t,
        std::int8_t, std::int16_t, std::int32_t, std::int64_t, float, double>(t);
-  sums<std::complex<float>>(t);
-  sums<std::complex<double>>(t);
+  sums_and_products<std::complex<float>>(t);
+  sums_and_products<std::complex<double>>(t);
 }
 
 }  // namespace ptutils::kernels

@@ -43,7 +43,7 @@ struct NegComplex {
 };
 
 template <class T>
-void integer(KernelTable& t) {
+void integer_unary(KernelTable& t) {
   constexpr int k = type_of<T>;
   set(t.unary[kNeg][k], unary_row<T, T, Neg<T>>);
   set(t.unary[kAbs][k], unary_row<T, T, AbsInteger<T>>);
@@ -52,7 +52,7 @@ void integer(KernelTable& t) {
 }
 
 template <class T>
-void complex_numbers(KernelTable& t) {
+void complex_unary(KernelTable& t) {
   constexpr int k = type_of<T>;
   using Real = typename T::value_type;
   set(t.unary[kNeg][k], unary_row<T, T, NegComplex<T>>);
@@ -68,16 +68,16 @@ void complex_numbers(KernelTable& t) {
 }  // namespace
 
 void complete_unary(KernelTable& t) {
-  integer<std::uint8_t>(t);
-  integer<std::uint16_t>(t);
-  integer<std::uint32_t>(t);
-  integer<std::uint64_t>(t);
-  integer<std::int8_t>(t);
-  integer<std::int16_t>(t);
-  integer<std::int32_t>(t);
-  integer<std::int64_t>(t);
-  complex_numbers<std::complex<float>>(t);
-  complex_numbers<std::complex<double>>(t);
+  integer_unary<std::uint8_t>(t);
+  integer_unary<std::uint16_t>(t);
+  integer_unary<std::uint32_t>(t);
+  integer_unary<std::uint64_t>(t);
+  integer_unary<std::int8_t>(t);
+  integer_unary<std::int16_t>(t);
+  integer_unary<std::int32_t>(t);
+  integer_unary<std::int64_t>(t);
+  complex_unary<std::complex<float>>(t);
+  complex_unary<std::complex<double>>(t);
 }
 
 }  // namespace ptutils::kernels

@@ -10,9 +10,10 @@
 extern "C" {
 const ptutils::kernels::KernelTable* ptutils_kernels_generic();
 #if defined(__x86_64__)
-const ptutils::kernels::KernelTable* ptutils_kernels_v2();
-const ptutils::kernels::KernelTable* ptutils_kernels_v3();
-const ptutils::kernels::KernelTable* ptutils_kernels_v4();
+// Null where the build leaves the level out (PTUTILS_ISA_LEVELS).
+[[gnu::weak]] const ptutils::kernels::KernelTable* ptutils_kernels_v2();
+[[gnu::weak]] const ptutils::kernels::KernelTable* ptutils_kernels_v3();
+[[gnu::weak]] const ptutils::kernels::KernelTable* ptutils_kernels_v4();
 #endif
 }
 
@@ -50,8 +51,10 @@ bool has_v4() { return __builtin_cpu_supports("x86-64-v4") != 0; }
 
 struct Level {
   const char* name;
-  bool (*supported)();
+  bool (*processor_has)();
   const KernelTable* (*make)();
+
+  bool supported() const { return make && processor_has(); }
 };
 
 const Level kLevels[] = {
