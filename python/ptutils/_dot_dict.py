@@ -282,7 +282,8 @@ class DotDict(dict[Any, Any]):
         """Takes over the content of another state, file or module, in place:
         nested states stay the same objects.
 
-        >>> s = State(net={'lr': 1}); net = s.net
+        >>> import ptutils as pt
+        >>> s = pt.State(net={'lr': 1}); net = s.net
         >>> s.assign({'net': {'lr': 2}}) is s, net.lr
         (True, 2)
         """
