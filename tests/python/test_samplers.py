@@ -15,6 +15,7 @@ import pytest
 
 import ptutils as pt
 from ptutils.data import (
+    ArrayDataset,
     BlockShuffleSampler,
     BucketBatchSampler,
     DataLoader,
@@ -314,3 +315,14 @@ def test_random_sampler_keeps_the_order_that_saved_sessions_have() -> None:
     assert RandomSampler(True, 5).order(10, 1, 2).tolist() == [6, 5, 7, 1, 8]
     several = RandomSampler(False, 13).order(5, 1, 2).tolist()
     assert several == [3, 4, 0, 2, 1, 0, 3, 1, 4, 2, 0, 3, 4]
+
+
+@pytest.mark.parametrize("wrong", [1.5, "a", None, np.float64(1), [1]])
+def test_what_is_no_index_is_named_wherever_it_stands(wrong: object) -> None:
+    data = ArrayDataset(np.arange(4))
+    with pytest.raises(TypeError, match="sampler list gives .* at place 2, not"):
+        list(DataLoader(data, sampler=[0, np.int32(1), wrong]))
+    with pytest.raises(TypeError, match="batch 1 has a .* in it, not an index"):
+        list(DataLoader(data, batch_sampler=[[0], [1, wrong]]))
+    with pytest.raises(IndexError, match=r"gives index 4 at place 1; .* 4 samples"):
+        list(DataLoader(data, sampler=[0, 4]))

@@ -3,6 +3,7 @@ batches of indices."""
 
 from __future__ import annotations
 
+import operator
 import random
 import sys
 from collections.abc import Iterable, Iterator
@@ -106,20 +107,19 @@ def _drawing(sampler: Any, seed: int, epoch: int) -> Iterator[None]:
         yield
 
 
-def _no_index(sampler: object, item: object) -> TypeError:
-    return TypeError(
-        f"[DataLoader] the sampler {type(sampler).__name__} gives a "
-        f"{type(item).__name__}, not indices"
-    )
-
-
 def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
     """The sampler's indices of an epoch."""
+    order: list[int] = []
     with _drawing(sampler, seed, epoch):
-        order = list(sampler)
-    if order and not hasattr(order[0], "__index__"):
-        raise _no_index(sampler, order[0])
-    return [int(index) for index in order]
+        for item in sampler:
+            try:
+                order.append(operator.index(item))
+            except TypeError:
+                raise WrongType(
+                    f"[DataLoader] the sampler {type(sampler).__name__} gives "
+                    f"{item!r:.80} at place {len(order)}, not an index"
+                ) from None
+    return order
 
 
 def batches(sampler: Iterable[Any], seed: int, epoch: int) -> list[list[Any]]:
@@ -140,11 +140,12 @@ def flattened(batches: Iterable[Any], who: str) -> tuple[list[int], list[int]]:
                 f"[{who}] batch {len(ends)} is {batch!r:.40}, not a list of indices"
             )
         for index in batch:
-            if not hasattr(index, "__index__"):
+            try:
+                order.append(operator.index(index))
+            except TypeError:
                 raise WrongType(
                     f"[{who}] batch {len(ends)} has a {type(index).__name__} in it, "
                     "not an index"
-                )
-            order.append(int(index))
+                ) from None
         ends.append(len(order))
     return order, ends

@@ -43,7 +43,7 @@ Order checked(Order given, std::int64_t n, const std::string& where) {
   const auto* at = order.data<std::int64_t>();
   for (std::int64_t i = 0; i < order.numel(); ++i)
     if (at[i] < 0 || at[i] >= n)
-      fail(Kind::kIndex, where, "order() gave index ", at[i], " at place ", i,
+      fail(Kind::kIndex, where, "gives index ", at[i], " at place ", i,
            "; the data set has ", n, " samples");
   return order;
 }
