@@ -6,7 +6,7 @@ from __future__ import annotations
 import operator
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -107,18 +107,27 @@ def _drawing(sampler: Any, seed: int, epoch: int) -> Iterator[None]:
         yield
 
 
+def _take(given: Iterable[Any], order: list[int], wrong: Callable[[Any], str]) -> None:
+    """Appends the indices; an error says what ``wrong`` makes of another item."""
+    for item in given:
+        try:
+            order.append(operator.index(item))
+        except TypeError:
+            raise WrongType(wrong(item)) from None
+
+
 def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
     """The sampler's indices of an epoch."""
     order: list[int] = []
     with _drawing(sampler, seed, epoch):
-        for item in sampler:
-            try:
-                order.append(operator.index(item))
-            except TypeError:
-                raise WrongType(
-                    f"[DataLoader] the sampler {type(sampler).__name__} gives "
-                    f"{item!r:.80} at place {len(order)}, not an index"
-                ) from None
+        _take(
+            sampler,
+            order,
+            lambda item: (
+                f"[DataLoader] the sampler {type(sampler).__name__} gives "
+                f"{item!r:.80} at place {len(order)}, not an index"
+            ),
+        )
     return order
 
 
@@ -139,13 +148,13 @@ def flattened(batches: Iterable[Any], who: str) -> tuple[list[int], list[int]]:
             raise WrongType(
                 f"[{who}] batch {len(ends)} is {batch!r:.40}, not a list of indices"
             )
-        for index in batch:
-            try:
-                order.append(operator.index(index))
-            except TypeError:
-                raise WrongType(
-                    f"[{who}] batch {len(ends)} has a {type(index).__name__} in it, "
-                    "not an index"
-                ) from None
+        _take(
+            batch,
+            order,
+            lambda index: (
+                f"[{who}] batch {len(ends)} has a {type(index).__name__} in it, "
+                "not an index"
+            ),
+        )
         ends.append(len(order))
     return order, ends
