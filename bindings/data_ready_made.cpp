@@ -132,10 +132,6 @@ void def_folder(Class& cls) {
 /// An array that is no tensor says why, and what to do.
 Value all_tensors(Value arrays) {
   auto check = [](const Value& item, const std::string& name) {
-    if (item.is_list())
-      fail(Kind::kType, "ArrayDataset", name, " is a ", item.type_name(),
-           ", not an array: give the arrays apart, ArrayDataset(x, y), and "
-           "numbers as np.asarray(…)");
     if (item.is_opaque())
       tensor_or_fail(bindings::to_python(item), str("ArrayDataset: ", name));
   };

@@ -73,7 +73,10 @@ ArrayDataset::ArrayDataset(Value arrays) : arrays_(std::move(arrays)) {
   each_array(arrays_, [&](const std::string& name, const Value& value) {
     if (!value.is_tensor())
       fail(Kind::kType, kWhere, name, " is a ", value.type_name(),
-           ", not an array");
+           ", not an array",
+           value.is_list() ? ": give the arrays apart, ArrayDataset(x, y), and "
+                             "numbers as np.asarray(…)"
+                           : "");
     const Tensor& t = value.as_tensor();
     if (t.dim() == 0)
       fail(Kind::kValue, kWhere, name,
