@@ -13,8 +13,6 @@
 namespace ptutils::data {
 namespace {
 
-constexpr char kLoader[] = "DataLoader";
-
 std::uint64_t seed_in(const Value& v) {
   if (!v.is_bigint()) {
     std::int64_t seed = 0;

@@ -16,7 +16,6 @@ namespace ptutils::data {
 namespace {
 
 using detail::Clock;
-constexpr char kLoader[] = "DataLoader";
 
 // A batch's way through a thread costs some 10 us, and its data are then in
 // another core's cache: what loads in less stays with the caller.

@@ -9,6 +9,9 @@
 #include "ptutils/data/loader.h"
 
 namespace ptutils::data {
+
+inline constexpr char kLoader[] = "DataLoader";  // where its errors are
+
 namespace detail {
 
 /// Where a loader is. What moves it while a thread draws counts at the next

@@ -4,17 +4,11 @@
 // A DataLoader's options, and what its samplers give, checked.
 
 namespace ptutils::data {
-namespace {
-
-constexpr char kOptions[] = "DataLoader";
-
-}  // namespace
-
 namespace detail {
 
 void check_position(std::int64_t epoch, std::int64_t batch) {
   if (epoch < 0 || batch < 0)
-    fail(Kind::kValue, kOptions, "no position at epoch ", epoch, ", batch ",
+    fail(Kind::kValue, kLoader, "no position at epoch ", epoch, ", batch ",
          batch, "; both count from 0");
 }
 
@@ -23,7 +17,7 @@ std::optional<Origin> origin_of(const std::string& output) {
   if (output == "native") return Origin::kNative;
   if (output == "numpy") return Origin::kNumpy;
   if (output == "torch") return Origin::kTorch;
-  fail(Kind::kValue, kOptions, "output='", output, "'",
+  fail(Kind::kValue, kLoader, "output='", output, "'",
        did_you_mean(output, {"native", "numpy", "torch"}));
 }
 
@@ -81,7 +75,7 @@ std::int64_t size_of(const Dataset& dataset) {
 
 void check_options(const DataLoader::Options& o) {
   auto want = [](bool fine, auto... parts) {
-    if (!fine) fail(Kind::kValue, kOptions, parts...);
+    if (!fine) fail(Kind::kValue, kLoader, parts...);
   };
   want(o.batch_size >= 1, "batch_size=", o.batch_size, "; give 1 or more");
   want(!o.num_workers || (*o.num_workers >= 0 && *o.num_workers <= 1024),
@@ -154,14 +148,14 @@ void put_options(const DataLoader::Options& o, Dict& config) {
   if (o.pin_memory) config.set("pin_memory", true);
   if (!o.device.empty()) config.set("device", o.device);
   if (o.worker_init)
-    fail(Kind::kState, kOptions,
+    fail(Kind::kState, kLoader,
          "a worker_init_fn is code, which a configuration cannot hold; do "
          "without, or build the loader in code");
 }
 
 void check_iterable(const DataLoader::Options& o, bool sampled) {
   auto refuse = [](const char* what) {
-    fail(Kind::kValue, kOptions, what,
+    fail(Kind::kValue, kLoader, what,
          " with a data set whose samples come one after another, and have no "
          "index");
   };
