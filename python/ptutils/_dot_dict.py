@@ -15,8 +15,8 @@ _Self = TypeVar("_Self", bound="DotDict")
 
 
 class DotDict(dict[Any, Any]):
-    """Methods win over keys of the same
-    name: ``s['items']`` always works, and ``s.items = …`` is an error.
+    """Methods win over keys of the same name: ``s['items']`` always works, and
+    ``s.items = …`` is an error.
 
     A plain dict in it becomes a :class:`Branch` (a :class:`Section`) when it is
     reached, in place: what is written through it, by dot or by ``[]``, is in the
