@@ -56,6 +56,19 @@ std::shared_ptr<data::Dataset> processes_of(
     return data::ProcessHooks::Started{py::cast<int>(started[0]),
                                        py::cast<std::int64_t>(started[1])};
   };
+  hooks.end = [](std::int64_t pid) -> std::string {
+    if (finalizing()) return {};  // multiprocessing ends those that are left
+    py::gil_scoped_acquire inner;
+    try {
+      return py::cast<std::string>(processes().attr("end")(pid));
+    } catch (py::error_already_set& error) {  // called by destructors
+      if (error.matches(PyExc_KeyboardInterrupt))
+        PyErr_SetInterrupt();  // once more, where it can be raised
+      else
+        error.discard_as_unraisable("DataLoader: the end of a worker process");
+      return {};
+    }
+  };
   hooks.raise = [](const std::string& error) {
     py::gil_scoped_acquire inner;
     processes().attr("raise_")(py::bytes(error));
@@ -64,9 +77,9 @@ std::shared_ptr<data::Dataset> processes_of(
 }
 
 void def_processes(py::module_& m) {
-  m.def("_serve_batches", [](int socket, const py::object& given,
-                             const py::object& collate, bool batched,
-                             const py::object& describe,
+  m.def("_serve_batches", [](int socket, std::int64_t parent,
+                             const py::object& given, const py::object& collate,
+                             bool batched, const py::object& describe,
                              const py::object& seed) {
     auto dataset = dataset_in(given, "DataLoader");
     auto make = [&](std::span<const std::int64_t> indices,
@@ -93,17 +106,19 @@ void def_processes(py::module_& m) {
       return to_value(collate.is_none() ? given : collate(given), "collate_fn");
     };
     py::gil_scoped_release release;
-    data::serve_batches(socket, make, [&] { return describe_by(describe); });
+    data::serve_batches(socket, parent, make,
+                        [&] { return describe_by(describe); });
   });
-  m.def("_refuse_batches", [](int socket, const py::bytes& error) {
-    const std::string text = error;
-    auto refuse = [](std::span<const std::int64_t>, const std::vector<Random>&,
-                     const Value&) -> Value {
-      fail(Kind::kState, "DataLoader", "the worker could not begin");
-    };
-    py::gil_scoped_release release;
-    data::serve_batches(socket, refuse, [&] { return text; });
-  });
+  m.def("_refuse_batches",
+        [](int socket, std::int64_t parent, const py::bytes& error) {
+          const std::string text = error;
+          auto refuse = [](std::span<const std::int64_t>,
+                           const std::vector<Random>&, const Value&) -> Value {
+            fail(Kind::kState, "DataLoader", "the worker could not begin");
+          };
+          py::gil_scoped_release release;
+          data::serve_batches(socket, parent, refuse, [&] { return text; });
+        });
 }
 
 }  // namespace ptutils::bindings

@@ -188,7 +188,7 @@ def test_a_killed_worker_is_an_error_and_the_next_batch_starts_another(
             got += next(loader)["i"].tolist()
         except pt.errors.WrongState as error:
             failures += 1
-            assert "killed" in str(error) and "pid" in str(error)
+            assert "killed by signal 9" in str(error) and "pid" in str(error)
     assert failures == 1 and got == list(range(50))
 
 
@@ -253,26 +253,63 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_nothing_is_left_of_loaders_that_were_dropped() -> None:
+def children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("method", "loaders"), [("fork", 10), ("forkserver", 5), ("spawn", 2)]
+)
+def test_nothing_is_left_of_loaders_that_were_closed_or_dropped(
+    method: str, loaders: int, capfd: Any
+) -> None:
     def once(stop: int) -> None:
-        loader = DataLoader(Samples(), 5, num_workers=2, workers="process")
+        loader = DataLoader(
+            Samples(),
+            5,
+            num_workers=2,
+            workers="process",
+            multiprocessing_context=method,
+        )
         for i, _ in enumerate(loader):
             if i == stop:
                 break
+        if stop % 2:
+            loader.close()
 
     once(1)
     gc.collect()
-    before = descriptors()
-    for i in range(3):
+    before, alive = descriptors(), children()
+    for i in range(loaders):
         once(i)
     until = time.monotonic() + 20
     while descriptors() > before and time.monotonic() < until:
         gc.collect()
-        multiprocessing.active_children()  # lets go of those that have ended
         time.sleep(0.05)
     assert descriptors() <= before
+    assert children() <= alive  # no zombies either
     shared = [p for p in os.listdir("/dev/shm") if "ptutils" in p]
     assert not shared
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_a_closed_loader_has_no_workers(method: str) -> None:
+    before, alive = descriptors(), children()
+    loader = DataLoader(
+        Samples(slow=5),  # longer than anyone waits
+        5,
+        num_workers=2,
+        workers="process",
+        multiprocessing_context=method,
+        timeout=0.2,
+    )
+    with pytest.raises(pt.errors.WrongState, match="timeout"):
+        next(loader)
+    loader.close()
+    server = 1 if method == "forkserver" else 0  # and the resource tracker
+    assert len(children() - alive) <= 2 * server
+    assert descriptors() <= before + 4 * server
 
 
 SCRIPT = """
@@ -297,6 +334,7 @@ if __name__ == "__main__":
         ("pass", 0, "forkserver"),
         ("os.kill(os.getpid(), 9)", -9, "forkserver"),
         ("os.kill(os.getpid(), 9)", -9, "fork"),
+        ("os.kill(os.getpid(), 9)", -9, "spawn"),
     ],
 )
 def test_workers_end_with_the_process(
@@ -315,6 +353,49 @@ def test_workers_end_with_the_process(
     while any(Path(f"/proc/{p}").exists() for p in pids) and time.monotonic() < until:
         time.sleep(0.05)
     assert not [p for p in pids if Path(f"/proc/{p}").exists()]
+
+
+class SlowToCome(Samples):
+    """Its process's id goes to a file while it is unpickled."""
+
+    def __getstate__(self) -> Any:
+        return dict(vars(self))
+
+    def __setstate__(self, state: Any) -> None:
+        vars(self).update(state)
+        Path(self.marker + ".new").write_text(str(os.getpid()))  # type: ignore[attr-defined]
+        os.rename(self.marker + ".new", self.marker)  # type: ignore[attr-defined]
+        time.sleep(1)
+
+
+KILLED_EARLY = """
+import os, sys, threading, time
+sys.path.insert(0, {tests!r})
+from test_process_workers import SlowToCome
+from ptutils.data import DataLoader
+if __name__ == "__main__":
+    data = SlowToCome()
+    data.marker = {marker!r}
+    loader = DataLoader(data, 5, num_workers=1, workers="process",
+                        multiprocessing_context="fork")
+    threading.Thread(target=next, args=(loader,), daemon=True).start()
+    while not os.path.exists(data.marker):
+        time.sleep(0.01)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_worker_that_starts_as_its_parent_dies_ends(tmp_path: Path) -> None:
+    script, marker = tmp_path / "run.py", tmp_path / "pid"
+    tests = str(Path(__file__).parent)
+    script.write_text(KILLED_EARLY.format(tests=tests, marker=str(marker)))
+    with open(tmp_path / "out", "w") as out:
+        subprocess.run([sys.executable, str(script)], stdout=out, stderr=out)
+    worker = Path("/proc") / marker.read_text()
+    until = time.monotonic() + 10
+    while worker.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not worker.exists()
 
 
 def test_ctrl_c_while_waiting_is_noticed_at_once() -> None:

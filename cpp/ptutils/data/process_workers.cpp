@@ -100,6 +100,7 @@ class ProcessDataset final : public Dataset {
     if (generation_ != fork_generation()) return;  // the workers are another's
     for (Worker& worker : workers_)
       if (worker.socket) worker.socket->shut();
+    for (Worker& worker : workers_) end(worker);
   }
 
   std::string class_name() const override { return like_->class_name(); }
@@ -133,13 +134,16 @@ class ProcessDataset final : public Dataset {
       Value batch;
       if (ask(worker, indices, random, batch, error)) return batch;
     } catch (const Error& gone) {
-      const std::int64_t pid = worker.pid;
-      worker.socket = nullptr;  // the next batch starts another
-      if (gone.kind() == Kind::kInterrupted) throw;
-      throw Error(gone.kind(), str(gone.what(), " (worker ", mine, ", pid ",
-                                   pid, "); the next batch starts it again"));
+      if (gone.kind() != Kind::kState) {
+        end(worker);
+        throw;
+      }
+      const std::string how = end(worker);  // the next batch starts another
+      throw Error(gone.kind(), str(gone.what(), how.empty() ? "" : ": ", how,
+                                   " (worker ", mine, ", pid ", worker.pid,
+                                   "); the next batch starts it again"));
     } catch (...) {
-      worker.socket = nullptr;  // in the middle of an answer
+      end(worker);  // in the middle of an answer
       throw;
     }
     hooks_.raise(error);
@@ -174,6 +178,13 @@ class ProcessDataset final : public Dataset {
     worker.socket = std::make_unique<BatchSocket>(started.socket);
     worker.blocks = std::make_shared<Blocks>();
     worker.pid = started.pid;
+  }
+
+  std::string end(Worker& worker) {
+    if (!worker.socket) return {};
+    worker.socket->shut();
+    worker.socket = nullptr;
+    return hooks_.end(worker.pid);
   }
 
   /// False where the worker says that it failed.
@@ -269,31 +280,10 @@ void send_batch(BatchSocket& socket, OwnBlocks& blocks, const Value& batch) {
   socket.send(std::as_bytes(std::span(layout.text)));
 }
 
-}  // namespace
-
-std::shared_ptr<Dataset> process_dataset(std::shared_ptr<Dataset> like,
-                                         int count, ProcessHooks hooks) {
-  return std::make_shared<ProcessDataset>(std::move(like), count,
-                                          std::move(hooks));
-}
-
-void serve_batches(int fd, const MakeBatch& make,
-                   const std::function<std::string()>& describe) {
-  BatchSocket socket(fd);
-  socket.end_with_parent();
-  std::atomic<bool> over{false};
-  std::thread watch([&] {
-    socket.wait_over();
-    over = true;
-  });
-  struct Join {
-    BatchSocket& socket;
-    std::thread& watch;
-    ~Join() {
-      socket.shut();
-      watch.join();
-    }
-  } join{socket, watch};
+/// Answers requests until there are no more.
+void answer(BatchSocket& socket, const MakeBatch& make,
+            const std::function<std::string()>& describe,
+            const std::atomic<bool>& over) {
   OwnBlocks blocks;
   Request request;
   Value reuse;
@@ -307,12 +297,44 @@ void serve_batches(int fd, const MakeBatch& make,
       reuse = batch;
       continue;
     } catch (...) {
-      if (over) return;
+      if (socket.is_over()) return;
       error = describe();
     }
     const ReplyHead head{1, error.size(), 0, 0};
     socket.send(std::as_bytes(std::span(&head, 1)));
     socket.send(std::as_bytes(std::span(error)));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Dataset> process_dataset(std::shared_ptr<Dataset> like,
+                                         int count, ProcessHooks hooks) {
+  return std::make_shared<ProcessDataset>(std::move(like), count,
+                                          std::move(hooks));
+}
+
+void serve_batches(int fd, std::int64_t parent, const MakeBatch& make,
+                   const std::function<std::string()>& describe) {
+  BatchSocket socket(fd);
+  if (parent) socket.end_with_parent(parent);
+  std::atomic<bool> over{false};
+  std::thread watch([&] {
+    socket.wait_over();
+    over = true;
+  });
+  struct Join {
+    BatchSocket& socket;
+    std::thread& watch;
+    ~Join() {
+      socket.shut();
+      watch.join();
+    }
+  } join{socket, watch};
+  try {
+    answer(socket, make, describe, over);
+  } catch (const Error&) {
+    if (!socket.is_over()) throw;  // else nobody is left to tell
   }
 }
 

@@ -30,6 +30,9 @@ struct ProcessHooks {
     std::int64_t pid = 0;
   };
   std::function<Started(int id)> start;
+  /// Waits for the end of a process whose socket was shut, and ends it where it
+  /// is too busy to see that; tells how it ended, "" where it was told to.
+  std::function<std::string(std::int64_t pid)> end;
   /// Throws what the worker sent of an error.
   std::function<void(const std::string& error)> raise;
 };
@@ -39,10 +42,12 @@ struct ProcessHooks {
 PTUTILS_API std::shared_ptr<Dataset> process_dataset(
     std::shared_ptr<Dataset> like, int count, ProcessHooks hooks);
 
-/// In the worker: answers on the socket until the other end closes it.
-/// `describe` turns the exception that is being handled into the text for
-/// ProcessHooks::raise.
-PTUTILS_API void serve_batches(int socket, const MakeBatch& make,
+/// In the worker: answers on the socket until the other end shuts it, or, where
+/// others may hold that end too (after a fork), until `parent` has gone; 0:
+/// nobody does. `describe` turns the exception that is being handled into the
+/// text for ProcessHooks::raise.
+PTUTILS_API void serve_batches(int socket, std::int64_t parent,
+                               const MakeBatch& make,
                                const std::function<std::string()>& describe);
 
 }  // namespace ptutils::data

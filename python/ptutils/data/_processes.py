@@ -16,6 +16,9 @@ from typing import Any
 from .. import _core
 from ..errors import WrongState, WrongType
 
+_PATIENCE = 1.0  # s
+_started: dict[int, Any] = {}  # workers' processes by their ids
+
 _NOTE = "in worker process {id} (pid {pid}):\n{text}"
 
 
@@ -37,10 +40,12 @@ def start(content: bytes, worker_id: int, method: str | None) -> tuple[int, int]
     context: Any = multiprocessing.get_context(method or "forkserver")
     if context.get_start_method() == "forkserver":
         _preload(context)
+    # The server's forks have no copy of our end; other workers may have.
+    parent = 0 if context.get_start_method() == "forkserver" else os.getpid()
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with its:
         process = context.Process(
-            target=_run, args=(its, content, worker_id), daemon=True
+            target=_run, args=(its, parent, content, worker_id), daemon=True
         )
         try:
             process.start()
@@ -49,7 +54,27 @@ def start(content: bytes, worker_id: int, method: str | None) -> tuple[int, int]
             raise WrongState(
                 f"[DataLoader] cannot start a worker process: {error}"
             ) from error
-    return mine.detach(), process.pid or 0
+    pid = process.pid or 0
+    _started[pid] = process
+    return mine.detach(), pid
+
+
+def end(pid: int) -> str:
+    """Waits for a worker that was told that it is over; one that is busy for longer
+    than a moment is ended. How it ended, where not by itself."""
+    process = _started.pop(pid)
+    process.join(_PATIENCE)
+    if process.exitcode is None:
+        process.terminate()
+        process.join(_PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return ""
+    if process.exitcode < 0:
+        number = -process.exitcode
+        return f"killed by signal {number} ({signal.strsignal(number)})"
+    return f"exit code {process.exitcode}" if process.exitcode else ""
 
 
 def _preload(context: Any) -> None:
@@ -64,7 +89,7 @@ def _preload(context: Any) -> None:
         context.set_forkserver_preload(["__main__", "ptutils.data", *slow])
 
 
-def _run(its: socket.socket, content: bytes, worker_id: int) -> None:
+def _run(its: socket.socket, parent: int, content: bytes, worker_id: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the loader's
     descriptor = its.detach()
 
@@ -85,9 +110,11 @@ def _run(its: socket.socket, content: bytes, worker_id: int) -> None:
         if worker_init_fn is not None:
             worker_init_fn(worker_id)
     except BaseException as error:
-        _core._refuse_batches(descriptor, describe(error))
+        _core._refuse_batches(descriptor, parent, describe(error))
         return
-    _core._serve_batches(descriptor, dataset, collate_fn, batched, describe, _seed)
+    _core._serve_batches(
+        descriptor, parent, dataset, collate_fn, batched, describe, _seed
+    )
 
 
 def _seed(key: int) -> None:

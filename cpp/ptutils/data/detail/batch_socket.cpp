@@ -41,11 +41,13 @@ std::size_t aligned(std::size_t n) {
 
 BatchSocket::~BatchSocket() { ::close(fd_); }
 
-void BatchSocket::end_with_parent() {
+void BatchSocket::end_with_parent(std::int64_t parent) {
   const ::timeval often{1, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &often, sizeof often);
-  parent_ = ::getppid();
+  parent_ = parent;
 }
+
+bool BatchSocket::orphaned() const { return parent_ && parent_ != ::getppid(); }
 
 void BatchSocket::shut() { ::shutdown(fd_, SHUT_RDWR); }
 
@@ -59,7 +61,12 @@ void BatchSocket::wait_over() {
   constexpr int kOften = 1000;  // ms
   ::pollfd one{fd_, POLLRDHUP, 0};
   while (::poll(&one, 1, kOften) <= 0)
-    if (parent_ && parent_ != ::getppid()) return;
+    if (orphaned()) return;
+}
+
+bool BatchSocket::is_over() const {
+  ::pollfd one{fd_, POLLRDHUP, 0};
+  return orphaned() || ::poll(&one, 1, 0) > 0;
 }
 
 void BatchSocket::send(std::span<const std::byte> bytes) {
@@ -97,7 +104,7 @@ bool BatchSocket::receive_or_end(std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const ::ssize_t n = ::recv(fd_, bytes.data(), bytes.size(), 0);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN && parent_ == ::getppid()) continue;
+    if (n < 0 && errno == EAGAIN && !orphaned()) continue;
     if (n <= 0 && !any) return false;
     if (n <= 0) gone("ended in the middle of its answer");
     any = true;

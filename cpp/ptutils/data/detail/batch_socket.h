@@ -19,9 +19,9 @@ namespace ptutils::data::detail {
 class BatchSocket {
  public:
   explicit BatchSocket(int fd) : fd_(fd) {}
-  /// From now on what is received also ends with this process's parent: where
-  /// that was forked, others may hold the other end open.
-  void end_with_parent();
+  /// From now on what is received also ends once `parent` is no more this
+  /// process's parent: others may hold the other end open.
+  void end_with_parent(std::int64_t parent);
   ~BatchSocket();
   BatchSocket(const BatchSocket&) = delete;
   BatchSocket& operator=(const BatchSocket&) = delete;
@@ -41,6 +41,7 @@ class BatchSocket {
   void shut();
   /// From any thread: waits until either end has said so, or gone.
   void wait_over();
+  bool is_over() const;
 
   template <class T>
   void send_items(std::span<const T> items) {
@@ -55,7 +56,9 @@ class BatchSocket {
 
  private:
   int fd_;
-  int parent_ = 0;  // 0: not watched
+  std::int64_t parent_ = 0;  // 0: not watched
+
+  bool orphaned() const;
 };
 
 struct Request {
