@@ -108,41 +108,76 @@ py::object native_base(py::handle type) {
   return py::none();
 }
 
-/// An instance with its C++ part and nothing else; __init__ of the user's class
-/// does not run.
-py::object rebuild(py::handle type, py::handle arguments) {
-  py::object self = type.attr("__new__")(type);
-  py::object base = native_base(type);
-  base.attr("__init__")(self, **py::cast<py::dict>(arguments));
-  return self;
+/// What a user's class defines of pickle's two methods, else None.
+py::object own_method(py::handle type, const char* name, py::handle base) {
+  py::object none = py::none();
+  py::object found = py::getattr(type, name, none);
+  return found.is(py::getattr(base, name, none)) ? none : found;
 }
 
-py::object reduce(py::handle self) {
+/// The part of the state that is not Python's attributes.
+py::tuple native_state(py::handle self) {
   auto& module = py::cast<Module&>(self);
   FieldReader reader;
   module.fields(reader);
-  py::object arguments = py::hasattr(self, "_constructor")
-                             ? self.attr("_constructor")()
-                             : py::object(py::dict());
-  py::object type = py::type::of(self);
   py::object extra = py::getattr(self, "_extra_state", py::none());
   if (!extra.is_none()) extra = extra();
-  return py::make_tuple(py::module_::import("ptutils.module").attr("rebuild"),
-                        py::make_tuple(type, arguments),
-                        py::make_tuple(reader.out, attributes_of(self), extra,
-                                       module.training()));
+  return py::make_tuple(reader.out, extra, module.training());
 }
 
-void set_state(py::handle self, py::handle state) {
+void set_native_state(py::handle self, py::handle state) {
   auto parts = py::cast<py::tuple>(state);
-  if (parts.size() != 4)
-    fail(Kind::kFormat, "pickle", "not the state of a ptutils.Module");
   auto& module = py::cast<Module&>(self);
   FieldWriter writer{py::cast<py::dict>(parts[0])};
   module.fields(writer);
+  if (!parts[1].is_none()) self.attr("_set_extra_state")(parts[1]);
+  module.set_training(py::cast<bool>(parts[2]));
+}
+
+/// An instance with its C++ part and nothing else; __init__ of the user's class
+/// does not run.
+py::object rebuild(py::handle type, py::handle arguments, py::handle native) {
+  py::object self = type.attr("__new__")(type);
+  py::object base = native_base(type);
+  base.attr("__init__")(self, **py::cast<py::dict>(arguments));
+  if (!native.is_none()) set_native_state(self, native);
+  return self;
+}
+
+/// A class's own __getstate__ says what its attributes are; where it has
+/// __setstate__ too, that gets them as pickle would give them.
+py::object reduce(py::handle self) {
+  py::object type = py::type::of(self);
+  py::object arguments = py::hasattr(self, "_constructor")
+                             ? self.attr("_constructor")()
+                             : py::object(py::dict());
+  py::object object = py::module_::import("builtins").attr("object");
+  const bool gives = !own_method(type, "__getstate__", object).is_none();
+  const bool takes =
+      !own_method(type, "__setstate__", py::type::of<Module>()).is_none();
+  py::object attributes =
+      gives ? self.attr("__getstate__")() : attributes_of(self);
+  py::tuple native = native_state(self);
+  py::object of = py::module_::import("ptutils.module").attr("rebuild");
+  if (takes)
+    return py::make_tuple(of, py::make_tuple(type, arguments, native),
+                          attributes);
+  if (!PyDict_Check(attributes.ptr()))
+    fail(Kind::kType, py::cast<std::string>(type.attr("__name__")),
+         "__getstate__ gives ", with_article(attributes),
+         ", which takes a __setstate__ too; give a dict of attributes");
+  return py::make_tuple(of, py::make_tuple(type, arguments),
+                        py::make_tuple(native, attributes));
+}
+
+void set_state(py::handle self, py::handle state) {
+  if (PyDict_Check(state.ptr()))  // super().__setstate__ of a user's class
+    return set_attributes(self, py::cast<py::dict>(state));
+  if (!PyTuple_Check(state.ptr()) || py::len(state) != 2)
+    fail(Kind::kFormat, "pickle", "not the state of a ptutils.Module");
+  auto parts = py::cast<py::tuple>(state);
   set_attributes(self, parts[1]);
-  if (!parts[2].is_none()) self.attr("_set_extra_state")(parts[2]);
-  module.set_training(py::cast<bool>(parts[3]));
+  set_native_state(self, parts[0]);
 }
 
 py::object arguments_of(const py::args& args, const py::kwargs& kwargs) {
@@ -266,7 +301,8 @@ void def_module_class(py::module_& m) {
   cls.def("__reduce_ex__", [](py::handle self, int) { return reduce(self); });
   // pybind11 takes a def of __setstate__ for a constructor.
   cls.attr("__setstate__") = py::cpp_function(set_state, py::is_method(cls));
-  m.def("_rebuild", &rebuild);
+  m.def("_rebuild", &rebuild, py::arg("type"), py::arg("arguments"),
+        py::arg("native"));
   m.def("_set_dict_types", &set_dict_types);
   m.def("_is_child", [](py::handle object) { return is_child(object); });
   m.def(

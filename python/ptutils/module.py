@@ -25,9 +25,9 @@ class Loaded(NamedTuple):
     unexpected_keys: list[str]
 
 
-def rebuild(cls: type, arguments: dict[str, Any]) -> Any:
+def rebuild(cls: type, arguments: dict[str, Any], native: Any = None) -> Any:
     """What pickles call: an instance with its C++ part and nothing else."""
-    return _core._rebuild(cls, arguments)
+    return _core._rebuild(cls, arguments, native)
 
 
 def children(self: Module) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -288,6 +289,45 @@ def test_copies_keep_types_cycles_and_sharing(duplicate):
     assert other.child.value == [1, (2, "x")]
     other.weights[0] = 42
     assert outer.weights[0] == 0
+
+
+class Handle(pt.Module):
+    """What it has open is left out of copies."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.child = threading.Lock(), Inner(2)
+
+    def __getstate__(self):
+        return {**vars(self), "open": None}
+
+
+class Reopened(Handle):
+    def __getstate__(self):
+        return ("child", self.child)
+
+    def __setstate__(self, state):
+        super().__setstate__({"child": state[1]})
+        self.open = "again"
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+def test_a_class_says_itself_what_is_pickled(duplicate):
+    for cls, opened in ((Handle, None), (Reopened, "again")):
+        before = cls().eval()
+        after = duplicate(before)
+        assert type(after) is cls and after.open == opened and not after.training
+        assert after.child.weights.tolist() == before.child.weights.tolist()
+        assert [name for name, _ in after.named_children()] == ["child"]
+
+    class Odd(Handle):
+        def __getstate__(self):
+            return 5
+
+    with pytest.raises(TypeError, match="give a dict of attributes"):
+        copy.copy(Odd())
 
 
 def test_a_shallow_copy_shares_attributes():
