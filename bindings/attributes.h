@@ -24,4 +24,9 @@ void set_attributes(py::handle self, const py::dict& attributes);
 /// A list, tuple or dict with a child in it, at any depth up to 8.
 bool holds_child(py::handle object, int depth = 0);
 
+/// What pickle and copy make again: the class's constructor with these keyword
+/// arguments, then __dict__, then (when not None) _set_extra_state(extra).
+py::tuple reduced(py::handle self, const py::dict& arguments,
+                  const py::object& extra = py::none());
+
 }  // namespace ptutils::bindings

@@ -155,6 +155,16 @@ struct SampleIteration {
   }
 };
 
+/// The batch that the thread that asks makes; where it makes none, the last one
+/// that was told.
+struct BatchNow {
+  data::BatchInfo last;
+  const data::BatchInfo& now() {
+    if (const data::BatchInfo* info = data::batch_info()) last = *info;
+    return last;
+  }
+};
+
 const char* const kDoc =
     "Samples that come one after another, and have no index: a subclass's "
     "__iter__, begun anew each epoch, or those of data_source (files, data "
@@ -199,30 +209,35 @@ std::shared_ptr<Dataset> iterable_in(py::handle object) {
 }
 
 void def_iterable(py::module_& m) {
-  py::class_<data::BatchInfo>(
+  py::class_<BatchNow>(
       m, "BatchInfo",
       "What a loader is making: seed, epoch, batch, and the request that it "
-      "answers (None: none was made).")
-      .def_readonly("seed", &data::BatchInfo::seed)
-      .def_readonly("epoch", &data::BatchInfo::epoch)
-      .def_readonly("batch", &data::BatchInfo::batch)
+      "answers (None: none was made). A generator may keep it: it tells of the "
+      "batch that is made when it is asked.")
+      .def_property_readonly("seed",
+                             [](BatchNow& self) { return self.now().seed; })
+      .def_property_readonly("epoch",
+                             [](BatchNow& self) { return self.now().epoch; })
+      .def_property_readonly("batch",
+                             [](BatchNow& self) { return self.now().batch; })
       .def_property_readonly("request",
-                             [](const data::BatchInfo& self) {
-                               return bindings::to_python(self.request);
+                             [](BatchNow& self) {
+                               return bindings::to_python(self.now().request);
                              })
       .def("__repr__",
-           [](const data::BatchInfo& self) {
-             return str("BatchInfo(seed=", self.seed, ", epoch=", self.epoch,
-                        ", batch=", self.batch,
-                        ", request=", self.request.repr(60), ")");
+           [](BatchNow& self) {
+             const data::BatchInfo& now = self.now();
+             return str("BatchInfo(seed=", now.seed, ", epoch=", now.epoch,
+                        ", batch=", now.batch,
+                        ", request=", now.request.repr(60), ")");
            })
       .attr("__module__") = "ptutils.data";
   m.def(
       "batch_info",
-      []() -> std::optional<data::BatchInfo> {
+      []() -> std::optional<BatchNow> {
         const data::BatchInfo* info = data::batch_info();
         if (!info) return {};
-        return *info;
+        return BatchNow{*info};
       },
       "Of the batch that this thread makes, for data sets, transforms and "
       "collate functions; None outside of a loader.");

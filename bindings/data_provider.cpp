@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "attributes.h"
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
@@ -82,6 +83,16 @@ bool gives_samples(py::handle object) {
          is_instance_of(object, "torch.utils.data", "IterableDataset");
 }
 
+/// Data under the name of a loader's option: values by phase were meant.
+void refuse_option(const std::string& name) {
+  const py::dict options = options_to_python(DataLoader::Options());
+  if (options.contains(name.c_str()))
+    fail(Kind::kType, "DataProvider", name,
+         "= is one for all phases; a phase with its own: {phase}=DataLoader("
+         "data, ",
+         name, "=…)");
+}
+
 /// An option's name with a slip, and a value that could be data.
 void refuse_misspelt(const std::string& name, py::handle value) {
   const bool plain = PyList_Check(value.ptr()) || PyDict_Check(value.ptr()) ||
@@ -120,6 +131,7 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
         (py::hasattr(value, "__getitem__") && py::hasattr(value, "__len__") &&
          !PyUnicode_Check(value.ptr()));
     if (!data) continue;
+    refuse_option(name);
     refuse_misspelt(name, value);
     if (out.contains(key))
       fail(Kind::kValue, "DataProvider", "the phase '", name,

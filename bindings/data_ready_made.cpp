@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include "attributes.h"
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "data.h"

@@ -178,8 +178,7 @@ void def_random_samplers(py::module_& m) {
       "A permutation of all samples, or num_samples of them (None: as "
       "many as there are), with or without replacement.")
       .def(py::init([](bool replacement, std::optional<std::int64_t> count) {
-             return new PySampler<RandomSampler>(replacement,
-                                                 count.value_or(0));
+             return new PySampler<RandomSampler>(replacement, count);
            }),
            py::arg("replacement") = false, py::arg("num_samples") = py::none());
   using data::SubsetRandomSampler;

@@ -93,7 +93,7 @@ void def_wrappers(py::module_& m) {
   cached.def(py::init([](const py::object& dataset,
                          std::optional<std::size_t> max_bytes) {
                return new PyDataset<CachedDataset>(
-                   dataset_in(dataset, "CachedDataset"), max_bytes.value_or(0));
+                   dataset_in(dataset, "CachedDataset"), max_bytes);
              }),
              py::arg("dataset"), py::arg("max_bytes") = py::none());
   cached.def_property_readonly("cached_bytes", &CachedDataset::cached_bytes,
@@ -101,7 +101,7 @@ void def_wrappers(py::module_& m) {
   cached.def("_constructor", [](CachedDataset& self) {
     py::dict out;
     out["dataset"] = child_out(self.dataset());
-    if (self.max_bytes() > 0) out["max_bytes"] = self.max_bytes();
+    if (self.max_bytes()) out["max_bytes"] = *self.max_bytes();
     return out;
   });
 

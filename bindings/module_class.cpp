@@ -146,18 +146,15 @@ py::object rebuild(py::handle type, py::handle arguments, py::handle native) {
 
 /// A class's own __getstate__ says what its attributes are; where it has
 /// __setstate__ too, that gets them as pickle would give them.
-py::object reduce(py::handle self) {
+py::tuple reduced_with(py::handle self, const py::object& arguments,
+                       const py::tuple& native) {
   py::object type = py::type::of(self);
-  py::object arguments = py::hasattr(self, "_constructor")
-                             ? self.attr("_constructor")()
-                             : py::object(py::dict());
   py::object object = py::module_::import("builtins").attr("object");
   const bool gives = !own_method(type, "__getstate__", object).is_none();
   const bool takes =
       !own_method(type, "__setstate__", py::type::of<Module>()).is_none();
   py::object attributes =
       gives ? self.attr("__getstate__")() : attributes_of(self);
-  py::tuple native = native_state(self);
   py::object of = py::module_::import("ptutils.module").attr("rebuild");
   if (takes)
     return py::make_tuple(of, py::make_tuple(type, arguments, native),
@@ -168,6 +165,13 @@ py::object reduce(py::handle self) {
          ", which takes a __setstate__ too; give a dict of attributes");
   return py::make_tuple(of, py::make_tuple(type, arguments),
                         py::make_tuple(native, attributes));
+}
+
+py::tuple reduce(py::handle self) {
+  const py::object arguments = py::hasattr(self, "_constructor")
+                                   ? self.attr("_constructor")()
+                                   : py::object(py::dict());
+  return reduced_with(self, arguments, native_state(self));
 }
 
 void set_state(py::handle self, py::handle state) {
@@ -283,6 +287,13 @@ void def_tree(py::classh<Module, PyModule<Module>>& cls) {
 }
 
 }  // namespace
+
+py::tuple reduced(py::handle self, const py::dict& arguments,
+                  const py::object& extra) {
+  const bool training = py::cast<Module&>(self).training();
+  return reduced_with(self, arguments,
+                      py::make_tuple(py::dict(), extra, training));
+}
 
 void def_module_class(py::module_& m) {
   auto cls = bind_module<Module, void, PyModule<Module>, true>(

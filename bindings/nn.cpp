@@ -354,14 +354,6 @@ nn::CrossEntropyOptions cross_entropy_options(const py::object& weight,
 InsideForward::InsideForward() { ++inside_forward; }
 InsideForward::~InsideForward() { --inside_forward; }
 
-py::tuple reduced(py::handle self, const py::dict& arguments,
-                  const py::object& extra) {
-  return py::make_tuple(py::module_::import("ptutils.module").attr("rebuild"),
-                        py::make_tuple(py::type::of(self), arguments),
-                        py::make_tuple(py::dict(), attributes_of(self), extra,
-                                       py::cast<Module&>(self).training()));
-}
-
 std::vector<nn::Variable> variables_of(py::handle iterable,
                                        std::string_view where) {
   if (py::isinstance<Node>(iterable))

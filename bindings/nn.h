@@ -29,16 +29,11 @@ class InsideForward {
   InsideForward& operator=(const InsideForward&) = delete;
 };
 
-/// What pickle and copy make again: the class's constructor with these keyword
 /// What CrossEntropyLoss and cross_entropy take, as the core has it.
 nn::CrossEntropyOptions cross_entropy_options(const py::object& weight,
                                               std::int64_t ignore_index,
                                               const std::string& reduction,
                                               double label_smoothing);
-
-/// arguments, then __dict__, then (when not None) _set_extra_state(extra).
-py::tuple reduced(py::handle self, const py::dict& arguments,
-                  const py::object& extra = py::none());
 
 /// Variables out of any iterable of them (or of (name, Variable) pairs).
 std::vector<nn::Variable> variables_of(py::handle iterable,

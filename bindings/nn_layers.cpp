@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include "attributes.h"
 #include "casters/child.h"
 #include "casters/tensor.h"
 #include "lifetime.h"

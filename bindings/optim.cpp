@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include "attributes.h"
 #include "casters/value.h"
 #include "lifetime.h"
 #include "nn.h"

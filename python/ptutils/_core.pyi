@@ -597,7 +597,7 @@ class Module:
         """
         The attribute, child or item at a dotted path: ``net['layers.0']``.
         """
-    def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple:
         ...
     def __repr__(self: ptutils.Module) -> str:
         ...
@@ -1808,7 +1808,7 @@ class Dataset(Module):
         """
 class BatchInfo:
     """
-    What a loader is making: seed, epoch, batch, and the request that it answers (None: none was made).
+    What a loader is making: seed, epoch, batch, and the request that it answers (None: none was made). A generator may keep it: it tells of the batch that is made when it is asked.
     """
     def __repr__(self) -> str:
         ...

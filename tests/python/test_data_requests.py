@@ -40,9 +40,9 @@ class Answers(Dataset):
 
 
 def stream() -> Iterator[int]:
+    info = batch_info()  # follows the loader
+    assert info is not None
     while True:
-        info = batch_info()
-        assert info is not None
         yield 0 if info.request is None else int(info.request["level"])
 
 
@@ -375,6 +375,12 @@ def test_what_is_copied_comes_back(tmp_path: Path) -> None:
     built = pt.Configuration(splits.to_config()).configure()
     assert built.phases == ["train", "val"]
     assert built.provide("val").batch_size == 3
+
+
+def test_options_by_phase_are_no_phases() -> None:
+    for name, value in (("batch_size", {"train": 8}), ("num_workers", [1, 2])):
+        with pytest.raises(TypeError, match=f"{name}= is one for all phases"):
+            DataProvider(train=range(4), **{name: value})
 
 
 def test_misspelt_arguments_and_fields_are_told() -> None:

@@ -153,6 +153,13 @@ def test_shards_and_patterns_are_one_data_set(tmp_path: Path) -> None:
         np.testing.assert_array_equal(x, IMAGES)
         np.testing.assert_array_equal(y, LABELS)
         np.testing.assert_array_equal(data[40][0], IMAGES[40])
+    pt.save(tmp_path / "part-4.npz", {"x": IMAGES[:2], "y": LABELS[:2] * 0.5})
+    with pytest.raises(
+        ValueError, match=r"part-4.npz: 'y' is f64, in the first .* i64"
+    ):
+        Dataset(tmp_path / "part-*.npz", reader)
+    cast = Dataset(tmp_path / "part-*.npz", reader, {"y": [T.Cast("float32")]})
+    assert len(cast) == N + 2 and cast[N][1] == LABELS[0] * 0.5
     with pytest.raises(pt.errors.IOFailed, match="no file matches"):
         Dataset(tmp_path / "none-*.npz")
     with pytest.raises(pt.errors.IOFailed, match="no such file"):

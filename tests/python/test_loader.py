@@ -478,3 +478,14 @@ def test_two_python_threads_may_each_have_a_loader() -> None:
     for worker in workers:
         worker.join()
     assert seen == [sum(range(200))] * 4
+
+
+def test_a_state_of_another_order_is_told(caplog) -> None:
+    state = DataLoader(range(9), shuffle=True).state_dict()
+    DataLoader(range(9), shuffle=True).load_state_dict(state)
+    assert not caplog.records
+    DataLoader(range(9)).load_state_dict(state)
+    said = caplog.text
+    assert "order of a ptutils.data.RandomSampler" in said and "Sequential" in said
+    with pytest.raises(ValueError, match="seed -1 is not within"):
+        DataLoader(range(9)).load_state_dict({**state, "seed": -1})

@@ -323,7 +323,7 @@ def chunked(tmp_path) -> Dataset:
     return Dataset(
         tmp_path / "x.h5",
         HDF5Reader("x", cache_bytes=1 << 18),
-        preprocessor=[T.CenterCrop(8), T.ToCHW()],
+        preprocessor=[T.ToCHW(), T.CenterCrop(8)],
     )
 
 

@@ -250,6 +250,7 @@ def test_a_bucket_s_samples_are_of_similar_length() -> None:
         (lambda: WeightedRandomSampler([1, -1], 1), r"weights\[1\] is -1"),
         (lambda: WeightedRandomSampler([1, np.nan], 1), r"weights\[1\] is nan"),
         (lambda: WeightedRandomSampler([1, 2], 0), "num_samples=0"),
+        (lambda: RandomSampler(num_samples=0), "num_samples=0; give 1 or more"),
         (lambda: WeightedRandomSampler([0, 0], 1), "of 0 samples with a weight"),
         (lambda: WeightedRandomSampler([1, 0], 2, False), "of 1 samples.*replacement"),
         (lambda: WeightedRandomSampler("ab", 2), "no list of numbers"),
@@ -284,13 +285,18 @@ def test_nonsense_is_refused(make, said: str) -> None:
 
 MEMORY = """
 import time
-from ptutils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
+from ptutils.data import DataLoader, DistributedSampler
+from ptutils.data import RandomSampler, SequentialSampler
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
 
 list(DataLoader([1, 2]))
-for sampler in (None, SequentialSampler(), DistributedSampler(4, 1, shuffle=False)):
+seen = []
+for sampler in (None, SequentialSampler(), DistributedSampler(4, 1, shuffle=False),
+                RandomSampler(), DistributedSampler(4, 1, seed=5)):
+    shuffles = type(sampler) is RandomSampler or (
+        type(sampler) is DistributedSampler and sampler.to_config()["shuffle"])
     for workers in (0, 2):
         before, begin = resident(), time.perf_counter()
         loader = DataLoader(range(10**9), 64, sampler=sampler, num_workers=workers)
@@ -299,15 +305,50 @@ for sampler in (None, SequentialSampler(), DistributedSampler(4, 1, shuffle=Fals
         step = first[1] - first[0]
         begin = time.perf_counter()
         loader.set_position(0, 10**9 // 8 // 64)
-        assert next(iter(loader))[0] == first[0] + 10**9 // 8 // 64 * 64 * step
+        there = next(iter(loader)).tolist()
+        if shuffles:
+            seen += first + there
+        else:
+            assert there[0] == first[0] + 10**9 // 8 // 64 * 64 * step
         assert time.perf_counter() - begin < 0.1, time.perf_counter() - begin
         assert resident() - before < 50, resident() - before
         loader.close()
+# 0 and 2 workers give the same, else an index comes once; and from everywhere
+# (the shares of two samplers may have one in common by chance).
+assert 250 <= len(set(seen)) <= 256 and 4e8 < sum(seen) / len(seen) < 6e8
 """
 
 
 def test_a_billion_samples_in_order_take_no_memory() -> None:
     subprocess.run([sys.executable, "-c", MEMORY], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("n", [2**20 + 1, 3 * 2**20 // 2, 2**21, 2**21 + 7])
+def test_a_computed_shuffle_has_every_sample_once(n: int) -> None:
+    order = RandomSampler().order(n, 3, 1)
+    assert np.array_equal(np.sort(order), np.arange(n))
+    assert not np.array_equal(order, RandomSampler().order(n, 3, 2))
+    assert np.array_equal(RandomSampler(num_samples=100).order(n, 3, 1), order[:100])
+    shares = [DistributedSampler(2, rank, seed=3).order(n, 9, 1) for rank in (0, 1)]
+    np.testing.assert_array_equal(shares[0][:50], order[:100:2])
+    np.testing.assert_array_equal(shares[1][:50], order[1:100:2])
+    # As of a uniform shuffle: no place keeps its sample's neighbourhood, and
+    # neighbours' distances are those of any two.
+    assert abs(np.corrcoef(order, np.arange(n))[0, 1]) < 5 / np.sqrt(n)
+    steps = np.abs(np.diff(order)) / n
+    assert abs(steps.mean() - 1 / 3) < 0.002
+    counts = np.histogram(order[: n // 2], bins=64, range=(0, n))[0]
+    assert np.abs(counts - n / 128).max() < 6 * np.sqrt(n / 256)
+
+
+def test_weights_of_any_size_are_kept_to() -> None:
+    for weights in ([1e308] * 4, [5e-324] * 4, [1e-300] * 4):
+        for replacement in (True, False):
+            sampler = WeightedRandomSampler(weights, 1, replacement)
+            drawn = Counter(int(sampler.order(4, seed)[0]) for seed in range(400))
+            assert set(drawn) == {0, 1, 2, 3} and min(drawn.values()) > 60
+    rare = Counter(WeightedRandomSampler([1, 1, 1.7e308], 100).order(3).tolist())
+    assert rare == {2: 100}
 
 
 def test_random_sampler_keeps_the_order_that_saved_sessions_have() -> None:

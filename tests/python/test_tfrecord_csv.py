@@ -134,11 +134,26 @@ def test_what_a_csv_cannot_give_back_is_refused(value, said, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+def test_numbers_are_names_where_they_count_or_are_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    for text, names in (("0,1\n5,6\n", ["0", "1"]), ('"1.5","7"\n5,6\n', ["1.5", "7"])):
+        path.write_text(text)
+        assert list(pt.read(path)) == names
+    path.write_text("a,b\n1e999,1\n-1e999,1e-999\n")
+    columns = pt.read(path)
+    assert columns["a"].tolist() == [np.inf, -np.inf] and columns["b"].tolist() == [
+        1,
+        0,
+    ]
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
         ("a,b\n1\n", "line 2 has 1 fields, the first line 2"),
         ("a,a\n1,2\n", "'a' is there twice"),
+        ("5.1,3.5\n4.9,3\n", "line 1 is of numbers \\(5.1, …\\), .* a line of names"),
+        ("7,2,1\n3,2,0\n", "line 1 is of numbers"),
         ('a\n"x', "line 2: a quote that never ends"),
         ('a\n"x"y\n', "behind a closing quote"),
         ("a\n\xff\n", "not UTF-8"),

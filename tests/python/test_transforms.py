@@ -13,7 +13,13 @@ from pictures import folder, save, scene
 from PIL import Image
 
 import ptutils as pt
-from ptutils.data import ArrayDataset, DataLoader, Dataset, ImageFolder
+from ptutils.data import (
+    ArrayDataset,
+    DataLoader,
+    Dataset,
+    ImageFolder,
+    WeightedRandomSampler,
+)
 from ptutils.data import transforms as T
 
 torch = pytest.importorskip("torch")
@@ -266,6 +272,24 @@ def test_streams_belong_to_the_sample_not_to_the_worker() -> None:
     assert not np.array_equal(runs[0][0], runs[0][10])
 
 
+def test_a_sample_that_is_drawn_twice_is_two() -> None:
+    def noisy(value: Any, random: Any) -> Any:
+        return value + random.random()
+
+    data = Dataset((np.arange(20.0),), preprocessor=[noisy])
+    for sampler in ([3, 3, 3, 1], WeightedRandomSampler(np.ones(20), 60)):
+        runs = []
+        for options in ({"num_workers": 0}, {"num_workers": 2}, {"batch_size": 1}):
+            loader = DataLoader(data, **{"batch_size": 4, **options}, sampler=sampler)
+            runs.append(np.concatenate([b[0] for b in loader]))
+        assert len(set(runs[0].tolist())) == len(runs[0])
+        assert all(np.array_equal(runs[0], other) for other in runs)
+    loader = DataLoader(data, 4, batch_sampler=None, sampler=[5, 5, 6, 6, 5], seed=1)
+    whole = np.concatenate([b[0] for b in loader])
+    loader.set_position(0, 1)
+    assert next(loader)[0][0] == whole[4]
+
+
 def test_a_mask_is_cropped_where_its_image_is() -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 1, 16, 16), dtype=np.uint8)
     data = Dataset(
@@ -325,6 +349,8 @@ def test_transforms_come_back_from_configurations_and_pickles(make: Any) -> None
         (lambda: T.ToCHW()(np.zeros((1, 2, 3, 4))), "has not 3 dimensions"),
         (lambda: T.Normalize([1, 2, 3], 1)(np.zeros((4, 4, 3))), "ToCHW before"),
         (lambda: T.ColorJitter(1)(np.zeros((1, 4, 4), np.uint8)), r"wants \(3, H, W\)"),
+        (lambda: T.Resize(3)(np.zeros((9, 8, 3), np.uint8)), r"\(H, W, C\).*ToCHW"),
+        (lambda: T.RandomHorizontalFlip(1)(np.zeros((9, 8, 1))), "put ToCHW before"),
         (lambda: T.ToFloat()(np.zeros(3, np.complex64)), "complex"),
         (lambda: T.ToFloat()("x"), "an array is wanted"),
     ],

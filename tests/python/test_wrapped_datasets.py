@@ -126,6 +126,8 @@ def test_kept_samples_are_made_once_and_cannot_be_spoilt() -> None:
     for _ in range(2):
         assert [str(s[0][0]) for s in small] == [s[1] for s in small]
     assert 0 < small.cached_bytes <= 500
+    with pytest.raises(ValueError, match="max_bytes=0 keeps nothing"):
+        CachedDataset(Counted(), max_bytes=0)
     changed = [lambda v: np.negative(v, out=v)]
     spoilt = Dataset(CachedDataset(Counted()), preprocessor=changed)
     for _ in range(3):

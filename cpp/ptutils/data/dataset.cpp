@@ -46,19 +46,42 @@ bool is_stream(const std::shared_ptr<Dataset>& part) {
   return part->is_iterable();
 }
 
+/// Equal dtypes, of the fields that no transform changes: else they would be
+/// those of the shard that a batch's first sample is from.
+void check_dtypes(const Dataset& part, const std::string& path,
+                  const Dataset& first, const Preprocessor& preprocessor) {
+  const auto names = part.field_names();
+  const auto mine = part.field_dtypes(), wanted = first.field_dtypes();
+  for (std::size_t f = 0; f < std::min(mine.size(), wanted.size()); ++f) {
+    const bool changed = std::any_of(
+        preprocessor.begin(), preprocessor.end(), [&](const auto& chain) {
+          return chain.first == names[f] || (chain.first.empty() && f == 0);
+        });
+    if (mine[f] != wanted[f] && !changed)
+      fail(Kind::kValue, "Dataset", path, ": '", names[f], "' is ",
+           name(mine[f]), ", in the first file ", name(wanted[f]),
+           "; cast it: preprocessor={'", names[f], "': [T.Cast('",
+           name(wanted[f]), "')]}");
+  }
+}
+
 /// Equal fields; an empty shard has none, and gives nothing.
 void check_shards(std::vector<std::shared_ptr<Dataset>>& parts,
-                  const std::vector<std::string>& paths) {
+                  const std::vector<std::string>& paths,
+                  const Preprocessor& preprocessor) {
   const auto empty = [](const std::shared_ptr<Dataset>& part) {
     return !part->is_iterable() && part->size() == 0;
   };
   const auto first = std::find_if_not(parts.begin(), parts.end(), empty);
   if (first == parts.end()) return;
   const std::vector<std::string> fields = (*first)->field_names();
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    if (!empty(parts[i]) && parts[i]->field_names() != fields)
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (empty(parts[i])) continue;
+    if (parts[i]->field_names() != fields)
       fail(Kind::kValue, "Dataset", paths[i], " has the fields ",
            join(parts[i]->field_names()), ", the first file ", join(fields));
+    check_dtypes(*parts[i], paths[i], **first, preprocessor);
+  }
   std::erase_if(parts, empty);
 }
 
@@ -81,7 +104,7 @@ void Dataset::open(Options options) {
              "') gave no data set");
       named.push_back(path);
     }
-    check_shards(parts, named);
+    check_shards(parts, named, options.preprocessor);
   } else {
     parts = std::move(options.datasets);
   }
@@ -259,6 +282,8 @@ std::vector<std::string> Dataset::field_names() const {
   return source_ ? source_->parts[0]->field_names()
                  : std::vector<std::string>();
 }
+
+std::vector<DType> Dataset::field_dtypes() const { return {}; }
 
 bool Dataset::shares_batches() const { return source_ && !is_python(); }
 

@@ -17,6 +17,8 @@ std::uint64_t seed_in(const Value& v) {
   if (!v.is_bigint()) {
     std::int64_t seed = 0;
     ptutils::detail::load(seed, v, "seed");
+    if (seed < 0)
+      fail(Kind::kValue, kLoader, "seed ", seed, " is not within 0 … 2^64 - 1");
     return static_cast<std::uint64_t>(seed);
   }
   const std::string& digits = v.as_bigint().digits;
@@ -44,7 +46,7 @@ Value completed(const Value& state, const DataLoader::Options& options) {
   Dict& d = out.as_dict();
   if (!d.contains("given"))
     d.set("given", batch->as_int() * options.batch_size);
-  for (const char* later : {"samples", "stream", "requests"})
+  for (const char* later : {"samples", "order", "stream", "requests"})
     if (!d.contains(later)) d.set(later, Value());
   return out;
 }
@@ -139,6 +141,13 @@ void DataLoader::fields(Fields& f) {
       [this](const Value& v) {
         if (v.is_int()) impl_->samples_before = v.as_int();
       });
+  f(
+      "order",
+      [this] {
+        const Module* source = impl_->order_source();
+        return source ? Value(source->class_name()) : Value();
+      },
+      [this](const Value& v) { impl_->check_order(v); });
   f(
       "stream", [now] { return now.stream; },
       [this](const Value& v) {

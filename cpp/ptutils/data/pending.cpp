@@ -100,7 +100,19 @@ bool Pending::is_image() const {
   return encoded_ || (tensor_ && (image_.dim() == 2 || image_.dim() == 3));
 }
 
+/// Colours last, and no channels first: what a crop or resize would cut is
+/// rows and colours.
+bool Pending::is_upright() const {
+  if (encoded_ || image_.dim() < 3) return true;
+  const std::int64_t last = image_.size(2);
+  return image_.size(0) <= 4 || image_.size(1) <= 4 ||
+         (last != 1 && last != 3 && last != 4);
+}
+
 void Pending::want_image() const {
+  if (is_image() && !is_upright())
+    fail(Kind::kValue, kPendingWhere, "an image of shape ", image_.shape_str(),
+         " looks like (H, W, C), and (C, H, W) is wanted; put ToCHW before");
   if (is_image()) return;
   fail(Kind::kType, kPendingWhere,
        "an image (C, H, W) or (H, W) is wanted, not ",

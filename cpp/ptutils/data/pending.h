@@ -71,6 +71,7 @@ class PTUTILS_API Pending {
  private:
   Pending() = default;
   bool geometry() const { return encoded_ || resized_ || flipped_; }
+  bool is_upright() const;
   void want_image() const;
   void want_tensor() const;
   void settle_geometry();

@@ -29,12 +29,14 @@ ModulePtr make_zip(const Arguments& args) {
 }
 
 ModulePtr make_cached(const Arguments& args) {
-  std::int64_t limit = 0;
-  if (!args.get("max_bytes").is_null()) limit = args.integer("max_bytes");
-  if (limit < 0)
-    fail(Kind::kValue, args.where(), "max_bytes is 0 or more, not ", limit);
-  return std::make_shared<CachedDataset>(dataset_argument(args),
-                                         static_cast<std::size_t>(limit));
+  std::optional<std::size_t> limit;
+  if (!args.get("max_bytes").is_null()) {
+    const std::int64_t given = args.integer("max_bytes");
+    if (given < 0)
+      fail(Kind::kValue, args.where(), "max_bytes is 1 or more, not ", given);
+    limit = static_cast<std::size_t>(given);
+  }
+  return std::make_shared<CachedDataset>(dataset_argument(args), limit);
 }
 
 }  // namespace

@@ -31,12 +31,19 @@ class PTUTILS_API Order {
   /// The list; null where a function gives the indices.
   const std::optional<Tensor>& indices() const { return indices_; }
   Tensor tensor() const;  ///< all of them, i64 (size())
+  /// Whether an index is there twice; a function's are all different.
+  bool repeats() const { return repeats_; }
+  void set_repeats(bool repeats) { repeats_ = repeats; }
 
  private:
   std::optional<Tensor> indices_;
   std::int64_t size_ = 0;
   Fill fill_;
+  bool repeats_ = false;
 };
+
+/// 0 … n - 1 shuffled: a list, or, of more than 2^20, a function of the place.
+PTUTILS_API Order shuffled(std::int64_t n, Random stream);
 
 /// The order of samples of an epoch: a function of (seed, epoch) alone, so its
 /// position is part of the loader's three integers.
@@ -63,11 +70,12 @@ class PTUTILS_API SequentialSampler : public Sampler {
   Value to_config() override;
 };
 
-/// A permutation, or draws with replacement; num_samples: how many (0: all).
+/// A permutation, or draws with replacement; num_samples: how many (empty:
+/// all).
 class PTUTILS_API RandomSampler : public Sampler {
  public:
   explicit RandomSampler(bool replacement = false,
-                         std::int64_t num_samples = 0);
+                         std::optional<std::int64_t> num_samples = {});
   std::string class_name() const override {
     return "ptutils.data.RandomSampler";
   }
@@ -77,7 +85,7 @@ class PTUTILS_API RandomSampler : public Sampler {
 
  private:
   bool replacement_;
-  std::int64_t num_samples_;
+  std::optional<std::int64_t> num_samples_;
 };
 
 /// The given samples, in a new order each epoch.

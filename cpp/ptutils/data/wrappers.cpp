@@ -191,9 +191,13 @@ bool ZipDataset::is_python() const {
 }
 
 CachedDataset::CachedDataset(std::shared_ptr<Dataset> dataset,
-                             std::size_t max_bytes)
+                             std::optional<std::size_t> max_bytes)
     : dataset_(std::move(dataset)), max_bytes_(max_bytes) {
   want_dataset(dataset_, "CachedDataset");
+  if (max_bytes_ == 0)
+    fail(Kind::kValue, "CachedDataset",
+         "max_bytes=0 keeps nothing; give a number of bytes, or None for no "
+         "limit");
   samples_.resize(static_cast<std::size_t>(dataset_->size()));
 }
 
@@ -201,8 +205,8 @@ void CachedDataset::fields(Fields& f) { f("dataset", dataset_); }
 Meta CachedDataset::meta() const { return without({"dataset"}); }
 Value CachedDataset::to_config() {
   Dict config{{"func", class_name()}, {"dataset", dataset_->to_config()}};
-  if (max_bytes_ > 0)
-    config.set("max_bytes", static_cast<std::int64_t>(max_bytes_));
+  if (max_bytes_)
+    config.set("max_bytes", static_cast<std::int64_t>(*max_bytes_));
   return config;
 }
 
@@ -226,7 +230,7 @@ Value CachedDataset::get(std::int64_t index, Random random) {
   const std::size_t bytes = bytes_of(kept);
   std::lock_guard lock(mutex_);
   if (samples_[at].is_null() &&
-      (max_bytes_ == 0 || bytes_ + bytes <= max_bytes_)) {
+      (!max_bytes_ || bytes_ + bytes <= *max_bytes_)) {
     samples_[at] = std::move(kept);
     bytes_ += bytes;
   }

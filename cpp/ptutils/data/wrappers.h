@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,12 +73,13 @@ class PTUTILS_API ZipDataset : public Dataset {
 };
 
 /// Keeps the samples that were asked for, as they came (encoded pictures stay
-/// encoded), up to `max_bytes` (0: no limit); those beyond are made each time.
-/// What they draw at random is drawn once: put random transforms after it.
+/// encoded), up to `max_bytes` (empty: no limit); those beyond are made each
+/// time. What they draw at random is drawn once: put random transforms after
+/// it.
 class PTUTILS_API CachedDataset : public Dataset {
  public:
   explicit CachedDataset(std::shared_ptr<Dataset> dataset,
-                         std::size_t max_bytes = 0);
+                         std::optional<std::size_t> max_bytes = {});
   std::string class_name() const override {
     return "ptutils.data.CachedDataset";
   }
@@ -96,12 +98,12 @@ class PTUTILS_API CachedDataset : public Dataset {
     return dataset_->field_names();
   }
   const std::shared_ptr<Dataset>& dataset() const { return dataset_; }
-  std::size_t max_bytes() const { return max_bytes_; }
+  std::optional<std::size_t> max_bytes() const { return max_bytes_; }
   std::size_t cached_bytes() const;
 
  private:
   std::shared_ptr<Dataset> dataset_;
-  std::size_t max_bytes_;
+  std::optional<std::size_t> max_bytes_;
   mutable std::mutex mutex_;
   std::vector<Value> samples_;  // null: not there
   std::size_t bytes_ = 0;

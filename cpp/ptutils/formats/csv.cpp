@@ -1,6 +1,7 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "ptutils/common/file.h"
@@ -82,7 +83,11 @@ bool parse_number(const Field& field, T& out) {
   if (text.starts_with('+')) text.remove_prefix(1);
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc() && end == text.data() + text.size();
+  if (end != text.data() + text.size()) return false;
+  if constexpr (std::is_same_v<T, double>)
+    if (error == std::errc::result_out_of_range)
+      out = std::strtod(field.text.c_str(), nullptr);  // infinite, or 0
+  return error == std::errc() || std::is_same_v<T, double>;
 }
 
 /// A missing number is NaN, as pandas has it.
@@ -118,6 +123,23 @@ bool as_array(const std::vector<Field>& column, Parse parse, Value& out) {
   array.origin = Origin::kNumpy;
   out = std::move(array);
   return true;
+}
+
+/// A file without a line of names loses its first row else: numbers are names
+/// only where they are quoted, or count the columns (0, 1, 2, …).
+void check_names(const Row& names, std::string_view where) {
+  double number = 0;
+  std::int64_t counted = 0;
+  bool count = true;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i].text.empty() || !parse_float(names[i], number)) return;
+    count = count && parse_number(names[i], counted) &&
+            counted == static_cast<std::int64_t>(i);
+  }
+  if (!count)
+    malformed(where, "line 1 is of numbers (", names[0].text,
+              ", …), where the names of the columns are wanted; put a line of "
+              "names before it, or quote them");
 }
 
 Value typed(std::vector<Field>& column) {
@@ -235,6 +257,7 @@ class CsvCodec : public Codec {
     Row names, row;
     Dict out;
     if (!rows.next(names)) return out;
+    check_names(names, where);
     std::vector<std::vector<Field>> columns(names.size());
     while (rows.next(row)) {
       const bool blank = row.size() == 1 && row[0].text.empty();

@@ -95,7 +95,7 @@ TEST_CASE("a loader saved at any batch of two epochs goes on with the next") {
       Value state = running.state_dict();
       CHECK(state.as_dict().keys() ==
             std::vector<std::string>{"seed", "epoch", "batch", "given",
-                                     "samples", "stream", "requests"});
+                                     "samples", "order", "stream", "requests"});
       DataLoader fresh(std::make_shared<Numbers>(50), options(8, true, 1));
       for (DataLoader* loader : {&fresh, &kept}) {
         loader->load_state_dict(state);

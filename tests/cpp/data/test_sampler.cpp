@@ -36,7 +36,7 @@ TEST_CASE("num_samples takes fewer, or all several times") {
   for (std::int64_t i : all) ++counts[static_cast<std::size_t>(i)];
   CHECK(*std::min_element(counts.begin(), counts.end()) == 2);
   CHECK(*std::max_element(counts.begin(), counts.end()) == 3);
-  CHECK_FAILS(RandomSampler(false, -1), Kind::kValue, "num_samples=-1");
+  CHECK_FAILS(RandomSampler(false, 0), Kind::kValue, "num_samples=0");
   CHECK_FAILS(few.order(0, 1, 0), Kind::kValue, "without samples");
 }
 

@@ -12,14 +12,17 @@
 namespace ptutils::data {
 namespace detail {
 
-std::vector<std::int64_t> Plan::indices(std::int64_t batch) const {
-  std::int64_t begin = first + batch * batch_size;
-  std::int64_t end = std::min(begin + batch_size, order.size());
+std::pair<std::int64_t, std::int64_t> Plan::places(std::int64_t batch) const {
   if (!ends.empty()) {
     const auto at = static_cast<std::size_t>(batch);
-    begin = at == 0 ? 0 : ends[at - 1];
-    end = ends[at];
+    return {at == 0 ? 0 : ends[at - 1], ends[at]};
   }
+  const std::int64_t begin = first + batch * batch_size;
+  return {begin, std::min(begin + batch_size, order.size())};
+}
+
+std::vector<std::int64_t> Plan::indices(std::int64_t batch) const {
+  const auto [begin, end] = places(batch);
   std::vector<std::int64_t> out(static_cast<std::size_t>(end - begin));
   order.fill(begin, out);
   return out;
@@ -56,9 +59,14 @@ BatchJob::Draw BatchJob::drawn(const Plan& plan, std::int64_t batch) const {
   Draw out{plan.indices(batch), {}};
   if (!draws_random) return out;
   out.random.reserve(out.indices.size());
-  for (std::int64_t index : out.indices)
-    out.random.push_back(plan.stream.at(static_cast<std::uint64_t>(plan.epoch),
-                                        static_cast<std::uint64_t>(index)));
+  auto place = static_cast<std::uint64_t>(plan.places(batch).first);
+  for (std::int64_t index : out.indices) {
+    Random mine = plan.stream.at(static_cast<std::uint64_t>(plan.epoch),
+                                 static_cast<std::uint64_t>(index));
+    // Drawn twice, it is to be two: with draws of its place, too.
+    if (plan.order.repeats()) mine = mine.at(place++);
+    out.random.push_back(mine);
+  }
   return out;
 }
 

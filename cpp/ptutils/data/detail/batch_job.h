@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ptutils/data/dataset.h"
@@ -28,6 +29,8 @@ struct Plan {
   std::shared_ptr<Feed> feed;  ///< of an iterable data set; else null
   Requests requests;
 
+  /// The places [first, second) of a batch in the order.
+  std::pair<std::int64_t, std::int64_t> places(std::int64_t batch) const;
   std::vector<std::int64_t> indices(std::int64_t batch) const;
 };
 

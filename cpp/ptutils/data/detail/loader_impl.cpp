@@ -150,6 +150,16 @@ void DataLoader::Impl::check_samples() {
   if (begun) set_position(here.epoch, 0);
 }
 
+/// After a load: another sampler gives other samples at the same place.
+void DataLoader::Impl::check_order(const Value& before) const {
+  const Module* source = order_source();
+  if (!before.is_string() || !source) return;
+  if (before.as_string() == source->class_name()) return;
+  log::warning(label, ": the state is of samples in the order of a ",
+               before.as_string(), ", here it is a ", source->class_name(),
+               "'s: other samples follow than would have");
+}
+
 /// What was loaded ahead is of no use any more.
 void DataLoader::Impl::invalidate() {
   plan = nullptr;

@@ -63,6 +63,7 @@ struct DataLoader::Impl {
   std::int64_t given(const Position& position) const;
   void set_given(std::int64_t count);
   void check_samples();
+  void check_order(const Value& before) const;
   std::shared_ptr<detail::Workers> current() const;
   void stop_workers(std::chrono::milliseconds grace);
   std::shared_ptr<const detail::BatchJob> worker_job() const;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ptutils/common/names.h"
 #include "ptutils/data/detail/loader_impl.h"
 
@@ -23,6 +25,24 @@ std::optional<Origin> origin_of(const std::string& output) {
 
 namespace {
 
+/// Whether one of the indices, of [0, n), is there twice.
+bool repeats(std::span<const std::int64_t> indices, std::int64_t n) {
+  if (static_cast<std::int64_t>(indices.size()) > n) return true;
+  constexpr std::size_t kFew = 64;  // of n, that make a bit each a waste
+  if (indices.size() < static_cast<std::size_t>(n) / kFew) {
+    std::vector<std::int64_t> sorted(indices.begin(), indices.end());
+    std::sort(sorted.begin(), sorted.end());
+    return std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  }
+  std::vector<bool> seen(static_cast<std::size_t>(n));
+  for (std::int64_t index : indices) {
+    const auto at = static_cast<std::size_t>(index);
+    if (seen[at]) return true;
+    seen[at] = true;
+  }
+  return false;
+}
+
 Order checked(Order given, std::int64_t n, const std::string& where) {
   if (!given.indices()) return given;
   Tensor order = *given.indices();
@@ -39,7 +59,9 @@ Order checked(Order given, std::int64_t n, const std::string& where) {
     if (at[i] < 0 || at[i] >= n)
       fail(Kind::kIndex, where, "gives index ", at[i], " at place ", i,
            "; the data set has ", n, " samples");
-  return order;
+  Order out = order;
+  out.set_repeats(repeats({at, static_cast<std::size_t>(order.numel())}, n));
+  return out;
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ class RowsDataset final : public Dataset {
   bool draws_random() const override { return false; }
   Origin origin() const override { return Origin::kNumpy; }
   std::vector<std::string> field_names() const override { return names_; }
+  std::vector<DType> field_dtypes() const override;
   std::vector<std::int64_t> blocks() const override;
 
  private:

@@ -72,6 +72,12 @@ Value RowsDataset::get(std::int64_t index, Random) {
   return sample_of(choice_, names_, std::move(fields));
 }
 
+std::vector<DType> RowsDataset::field_dtypes() const {
+  std::vector<DType> out;
+  for (const auto& [name, rows] : rows_) out.push_back(rows->dtype());
+  return out;
+}
+
 std::vector<std::int64_t> RowsDataset::blocks() const {
   std::int64_t block = 1;
   for (const auto& [name, rows] : rows_) block = std::max(block, rows->block());

@@ -57,20 +57,16 @@ std::int64_t DistributedSampler::count(std::int64_t n) const {
 
 Order DistributedSampler::order(std::int64_t n, std::uint64_t seed,
                                 std::int64_t epoch) {
+  const auto all =
+      options_.shuffle
+          ? shuffled(n, Random::named(options_.seed.value_or(seed), "sampler")
+                            .at(static_cast<std::uint64_t>(epoch)))
+          : SequentialSampler().order(n, seed, epoch);
   const std::int64_t step = num_replicas_, first = rank_;
-  if (!options_.shuffle)
-    return {count(n), [=](std::int64_t begin, std::span<std::int64_t> out) {
-              for (std::int64_t& index : out)
-                index = (first + begin++ * step) % n;
-            }};
-  const Tensor all = Random::named(options_.seed.value_or(seed), "sampler")
-                         .at(static_cast<std::uint64_t>(epoch))
-                         .permutation(n);
-  Tensor out = Tensor::empty({count(n)}, DType::kI64);
-  for (std::int64_t i = 0; i < out.numel(); ++i)
-    out.data<std::int64_t>()[i] =
-        all.data<std::int64_t>()[(first + i * step) % n];
-  return out;
+  return {count(n), [=](std::int64_t begin, std::span<std::int64_t> out) {
+            for (std::int64_t& index : out)
+              all.fill((first + begin++ * step) % n, {&index, 1});
+          }};
 }
 
 Value DistributedSampler::to_config() {

@@ -14,15 +14,16 @@ Order SequentialSampler::order(std::int64_t n, std::uint64_t, std::int64_t) {
 
 Value SequentialSampler::to_config() { return Dict{{"func", class_name()}}; }
 
-RandomSampler::RandomSampler(bool replacement, std::int64_t num_samples)
+RandomSampler::RandomSampler(bool replacement,
+                             std::optional<std::int64_t> num_samples)
     : replacement_(replacement), num_samples_(num_samples) {
-  if (num_samples < 0)
-    fail(Kind::kValue, "RandomSampler", "num_samples=", num_samples,
-         "; give 0 (all) or more");
+  if (num_samples && *num_samples < 1)
+    fail(Kind::kValue, "RandomSampler", "num_samples=", *num_samples,
+         "; give 1 or more, or None for as many as there are");
 }
 
 std::int64_t RandomSampler::count(std::int64_t n) const {
-  return num_samples_ ? num_samples_ : n;
+  return num_samples_.value_or(n);
 }
 
 Order RandomSampler::order(std::int64_t n, std::uint64_t seed,
@@ -34,22 +35,20 @@ Order RandomSampler::order(std::int64_t n, std::uint64_t seed,
   Random stream = Random::named(seed, "sampler");
   auto at = static_cast<std::uint64_t>(epoch);
   if (replacement_ && n > 0) return stream.at(at).randint(0, n, {wanted});
-  if (wanted == n) return stream.at(at).permutation(n);
+  if (wanted == n) return shuffled(n, stream.at(at));
   // More than there are: one permutation after another.
   Tensor out = Tensor::empty({wanted}, DType::kI64);
-  for (std::int64_t done = 0, round = 0; done < wanted; done += n, ++round) {
-    Tensor part =
-        stream.at(at, static_cast<std::uint64_t>(round)).permutation(n);
-    std::copy_n(part.data<std::int64_t>(), std::min(n, wanted - done),
-                out.data<std::int64_t>() + done);
-  }
+  for (std::int64_t done = 0, round = 0; done < wanted; done += n, ++round)
+    shuffled(n, stream.at(at, static_cast<std::uint64_t>(round)))
+        .fill(0, {out.data<std::int64_t>() + done,
+                  static_cast<std::size_t>(std::min(n, wanted - done))});
   return out;
 }
 
 Value RandomSampler::to_config() {
   return Dict{{"func", class_name()},
               {"replacement", replacement_},
-              {"num_samples", num_samples_}};
+              {"num_samples", num_samples_ ? Value(*num_samples_) : Value()}};
 }
 
 SubsetRandomSampler::SubsetRandomSampler(Tensor indices)

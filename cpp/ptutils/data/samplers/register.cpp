@@ -7,11 +7,16 @@ void register_samplers(Registry& registry);
 
 namespace {
 
+std::optional<std::int64_t> integer_or_none(const Arguments& args,
+                                            const char* name) {
+  if (args.get(name).is_null()) return {};
+  return args.integer(name);
+}
+
 ModulePtr make_distributed(const Arguments& args) {
   DistributedSampler::Options o;
-  if (!args.get("num_replicas").is_null())
-    o.num_replicas = args.integer("num_replicas");
-  if (!args.get("rank").is_null()) o.rank = args.integer("rank");
+  o.num_replicas = integer_or_none(args, "num_replicas");
+  o.rank = integer_or_none(args, "rank");
   o.shuffle = args.flag("shuffle", o.shuffle);
   o.drop_last = args.flag("drop_last", o.drop_last);
   if (!args.get("seed").is_null())
@@ -41,7 +46,7 @@ void register_samplers(Registry& registry) {
                 [](const Arguments& args) -> ModulePtr {
                   return std::make_shared<RandomSampler>(
                       args.flag("replacement", false),
-                      args.integer("num_samples", 0));
+                      integer_or_none(args, "num_samples"));
                 }});
   registry.add({"ptutils.data.SubsetRandomSampler",
                 {"indices"},

@@ -10,6 +10,19 @@ namespace {
 
 constexpr char kWeighted[] = "WeightedRandomSampler";
 
+/// By a power of two, which changes no digit: the largest becomes one in
+/// [0.5, 1), so that sums and quotients stay finite.
+Tensor scaled(const Tensor& weights) {
+  const std::span given(weights.data<double>(),
+                        static_cast<std::size_t>(weights.numel()));
+  int exponent = 0;
+  std::frexp(*std::max_element(given.begin(), given.end()), &exponent);
+  Tensor out = Tensor::empty(weights.shape(), DType::kF64);
+  std::transform(given.begin(), given.end(), out.data<double>(),
+                 [&](double w) { return std::ldexp(w, -exponent); });
+  return out;
+}
+
 /// Each place: where a uniform number falls among the sums of the weights.
 Tensor draw_with_replacement(const Tensor& weights, std::int64_t wanted,
                              Random stream) {
@@ -82,9 +95,9 @@ Order WeightedRandomSampler::order(std::int64_t n, std::uint64_t seed,
   detail::check_count(weights_, n, kWeighted, "weights");
   const Random stream =
       Random::named(seed, "sampler").at(static_cast<std::uint64_t>(epoch));
-  return replacement_
-             ? draw_with_replacement(weights_, num_samples_, stream)
-             : draw_without_replacement(weights_, num_samples_, stream);
+  const Tensor weights = scaled(weights_);
+  return replacement_ ? draw_with_replacement(weights, num_samples_, stream)
+                      : draw_without_replacement(weights, num_samples_, stream);
 }
 
 Value WeightedRandomSampler::to_config() {
