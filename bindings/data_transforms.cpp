@@ -155,10 +155,28 @@ auto def_transform(py::module_& m, const char* name, const char* doc) {
 
 void def_pixels(py::module_& m) {
   using transforms::Cast;
+  using transforms::DecodeImage;
   using transforms::Normalize;
   using transforms::OneHot;
   using transforms::ToCHW;
   using transforms::ToFloat;
+  def_transform<DecodeImage>(
+      m, "DecodeImage",
+      "The bytes of a picture file (bytes, or a uint8 array of one dimension: "
+      "HDF5's lists of varying length) to the picture, uint8 (3, H, W), "
+      "decoded no further than the transforms after it want. dct_scaling: as "
+      "of ImageFolder.\n\n"
+      ">>> import io\n"
+      ">>> from PIL import Image\n"
+      ">>> from ptutils.data import transforms as T\n"
+      ">>> file = io.BytesIO()\n"
+      ">>> Image.new('RGB', (8, 6)).save(file, 'PNG')\n"
+      ">>> T.DecodeImage()(file.getvalue()).shape\n"
+      "(3, 6, 8)")
+      .def(py::init([](bool dct_scaling) {
+             return new PyTransform<DecodeImage>(dct_scaling);
+           }),
+           py::arg("dct_scaling") = false);
   def_transform<ToCHW>(
       m, "ToCHW", "(H, W, C) to torch's (C, H, W): a view, without a copy.")
       .def(py::init([] { return new PyTransform<ToCHW>(); }));

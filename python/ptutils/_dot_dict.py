@@ -266,9 +266,12 @@ class DotDict(dict[Any, Any]):
         out.update(other)
         return out
 
-    def __reduce_ex__(self, _protocol: Any) -> Any:
-        # Protocol 2's form in every protocol: a class, then its items.
-        if not any(owner(self, key)[0] is not MISSING for key in self._dotted()):
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A class, then its items. Not where keys are dotted, nor in protocol 2,
+        # which is torch.save's: torch.load takes no such class, but a function.
+        if protocol != 2 and not any(
+            owner(self, key)[0] is not MISSING for key in self._dotted()
+        ):
             return super().__reduce_ex__(2)
         from . import _rebuild
 

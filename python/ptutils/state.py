@@ -13,12 +13,14 @@ State
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from . import _core
 from ._dot_dict import DotDict
 from ._dotted import set_path
+from ._late import after_import
 from .errors import WrongState, WrongValue
 
 
@@ -220,3 +222,19 @@ def _copied(value: Any) -> Any:
 
 
 _core._set_dict_types(State, Configuration, (Branch, Section, Gathered))
+
+
+def _torch_loads_them() -> None:
+    """torch.load, which by default builds what it knows alone, may build these."""
+    from ._rebuild import dotted
+
+    serialization = sys.modules["torch"].serialization
+    if hasattr(serialization, "add_safe_globals"):
+        kinds = [State, Configuration, Branch, Section, Gathered]
+        serialization.add_safe_globals([dotted, *kinds])
+
+
+if hasattr(sys.modules.get("torch"), "serialization"):
+    _torch_loads_them()
+else:
+    after_import("torch", "states", _torch_loads_them)

@@ -4,47 +4,10 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from . import _core
-
-# Libraries that are imported after a seed was given, and how they are seeded.
-_late: dict[str, Callable[[], None]] = {}
-
-
-class _Seeder:
-    """Seeds a library as soon as it is imported."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in _late:
-            return None
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find and finder is not self else None
-            if spec is not None:
-                break
-        else:
-            return None
-        run = getattr(spec.loader, "exec_module", None)
-        if run is not None:
-
-            def run_and_seed(module: Any) -> None:
-                run(module)
-                if seed := _late.pop(name, None):
-                    seed()
-
-            spec.loader.exec_module = run_and_seed
-        return spec
-
-
-_seeder = _Seeder()
-
-
-def _seed_later(module: str, seed: Callable[[], None]) -> None:
-    _late[module] = seed
-    if _seeder not in sys.meta_path:
-        sys.meta_path.insert(0, _seeder)
+from ._late import after_import
 
 
 def global_state() -> int:
@@ -91,7 +54,7 @@ def _seed_numpy(seed: int) -> None:
     if numpy is not None and hasattr(numpy, "seed"):
         numpy.seed(seed % 2**32)
     else:
-        _seed_later("numpy.random", lambda: _seed_numpy(seed))
+        after_import("numpy.random", "seed", lambda: _seed_numpy(seed))
 
 
 def _torch() -> Any:
@@ -122,7 +85,7 @@ def _seed_torch(seed: int) -> None:
     if torch is not None:
         torch.manual_seed(seed)
     else:
-        _seed_later("torch", lambda: _seed_torch(seed))
+        after_import("torch", "seed", lambda: _seed_torch(seed))
 
 
 def install() -> None:

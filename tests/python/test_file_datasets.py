@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import gc
+import io
+import os
 import pickle
 import weakref
 from pathlib import Path
@@ -14,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 from pictures import folder, scene
+from PIL import Image
 
 import ptutils as pt
 from ptutils.data import (
@@ -440,3 +443,61 @@ def test_random_transforms_differ_in_torchs_epochs_and_workers() -> None:
     assert not torch.equal(epochs[0], epochs[1])
     torch.manual_seed(0)
     assert torch.equal(epochs[0], next(iter(loader))[0])
+
+
+def test_fields_without_rows_of_numbers_are_left_out(
+    tmp_path: Path, caplog: Any
+) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.arange(4)
+        file["table"] = np.zeros(4, [("a", "i4"), ("b", "f4")])
+    data = Dataset(tmp_path / "x.h5")
+    assert data[3] == {"x": 3} and "'/table': holds a compound" in caplog.text
+    with pytest.raises(pt.errors.Malformed, match="'/table': holds a compound"):
+        Dataset(tmp_path / "x.h5", HDF5Reader(["x", "table"]))
+
+
+def test_a_shortened_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(1_000_000).reshape(10, -1)
+    data = Dataset(path, HDF5Reader("x"))
+    assert data[9][-1] == 999_999
+    os.truncate(path, 4_000_000)
+    assert data[0][3] == 3
+    with pytest.raises(ValueError, match="'/x': ends before byte .* become shorter"):
+        data[9]
+
+
+def test_picture_files_in_hdf5_are_decoded(tmp_path: Path) -> None:
+    pictures = []
+    for i in range(5):
+        file = io.BytesIO()
+        Image.fromarray(IMAGES[i].repeat(4, 0).repeat(4, 1)).save(file, "JPEG")
+        pictures.append(file.getvalue())
+    pictures[3] = pictures[3][:100]
+    with h5py.File(tmp_path / "x.h5", "w") as h5:
+        it = h5.create_dataset("jpeg", (5,), h5py.vlen_dtype("u1"))
+        for i, one in enumerate(pictures):
+            it[i] = np.frombuffer(one, np.uint8)
+    chain = [T.DecodeImage(), T.Resize(4), T.ToFloat(1 / 255)]
+    data = Dataset(tmp_path / "x.h5", HDF5Reader("jpeg"), chain)
+    with Image.open(io.BytesIO(pictures[1])) as image:
+        whole = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_allclose(
+        data[1], T.Resize(4)(np.ascontiguousarray(whole)) / 255, atol=1e-6
+    )
+    loader = DataLoader(data, 5, num_workers=2, on_error="skip")
+    assert [len(batch) for batch in loader] == [4] and loader.skipped == 1
+    with pytest.raises(pt.errors.Malformed, match="a picture: "):
+        data[3]
+    for wrong in (3, "x", np.zeros(4), np.zeros((2, 2), np.uint8), [1]):
+        with pytest.raises(TypeError, match="bytes of a picture file are wanted"):
+            T.DecodeImage()(wrong)
+    with pytest.raises(pt.errors.Malformed, match="neither JPEG, PNG nor any other"):
+        T.DecodeImage()(b"no picture")
+    config = T.DecodeImage(dct_scaling=True).to_config()
+    assert config == {
+        "func": "ptutils.data.transforms.DecodeImage",
+        "dct_scaling": True,
+    }

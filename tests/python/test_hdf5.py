@@ -365,14 +365,34 @@ def test_what_has_no_tensor_is_named(tmp_path: Path) -> None:
             file["g/it"] = value
         refused(path, f"data set '/g/it': holds {match}.*read it with h5py")
     with h5py.File(path, "w") as file:
-        file.create_dataset("it", (2,), h5py.vlen_dtype("f4"))
-        file["it"][0] = [1, 2]
+        file.create_dataset("it", (2,), h5py.vlen_dtype(compound.dtype))
     refused(path, "'/it': holds lists of varying length")
     with h5py.File(path, "w") as file:
         file["it"] = file.create_group("g").ref
     refused(path, "'/it': holds references")
     with pytest.raises(pt.errors.WrongType, match="33 dimensions.*npz"):
         pt.save(path, np.ones((1,) * 33))
+
+
+def test_lists_of_varying_length_are_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    lists = [np.arange(n, dtype="i2") for n in (3, 0, 5, 1)]
+    with h5py.File(path, "w") as file:
+        for name, dtype in (("i", "i2"), ("big", ">f4"), ("bool", "?")):
+            it = file.create_dataset(name, (4,), h5py.vlen_dtype(dtype), chunks=(2,))
+            for i, one in enumerate(lists):
+                it[i] = one.astype(dtype)
+        file.create_dataset("none", (0,), h5py.vlen_dtype("f8"))
+        square = file.create_dataset("square", (2, 2), h5py.vlen_dtype("u1"))
+        square[1, 0] = [7, 8]
+        file.attrs.create("a", lists[0], dtype="i2")
+    for got in (pt.read(path), pt.State(path)):
+        for name, dtype in (("i", np.int16), ("big", np.float32), ("bool", np.bool_)):
+            assert [x.dtype for x in got[name]] == [dtype] * 4
+            for a, b in zip(got[name], lists, strict=True):
+                np.testing.assert_array_equal(a, b.astype(dtype))
+        assert got["none"] == [] and got["square"][1][0].tolist() == [7, 8]
+        assert got["square"][0][1].shape == (0,)
 
 
 # Malformed files.

@@ -166,6 +166,36 @@ def test_a_record_without_the_feature_is_named(tmp_path: Path) -> None:
         dataset[2]
 
 
+@pytest.mark.parametrize("where", ["first", "length", "cut"])
+def test_a_file_with_a_damaged_record_gives_the_others(
+    tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "x.tfrecord"
+    whole = tfrecord_of({"i": i, "pad": b"x" * 20} for i in range(8))
+    size = len(whole) // 8
+    damaged = bytearray(whole)
+    if where == "first":
+        damaged[20] ^= 1
+    elif where == "length":
+        damaged[5 * size] ^= 1
+    else:
+        del damaged[-5:]
+    path.write_bytes(damaged)
+    good = {"first": [*range(1, 8)], "length": [*range(5)], "cut": [*range(7)]}[where]
+    bad = {"first": 0, "length": 5, "cut": 7}[where]
+    for _ in range(2):  # by the index, too
+        data = Dataset(path)
+        loader = DataLoader(data, 3, num_workers=1, on_error="skip")
+        assert [int(i) for batch in loader for i in batch["i"]] == good
+        assert loader.skipped == 1
+        with pytest.raises(pt.errors.Malformed, match=f"record {bad} "):
+            data[bad]
+        with pytest.raises(pt.errors.Malformed, match=f"record {bad} "):
+            list(DataLoader(data, 3))
+    if where != "first":
+        assert f"{bad} records before it are there" in caplog.text
+
+
 def test_a_gzip_file_is_read_as_a_plain_one(
     pictures: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:

@@ -234,3 +234,33 @@ def test_libraries_that_are_imported_late_have_the_seed() -> None:
         [sys.executable, "-c", LATE], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert len(out) == 2 and out[0] == out[1]
+
+
+LOADED = """
+import sys
+{first}
+import ptutils as pt
+{second}
+loaded = torch.load(sys.argv[1])
+assert type(loaded["loader"]) is pt.State and loaded["loader"].batch == 2
+assert loaded["loader"].requests.coming[0][1]['level'] == 1
+assert loaded["plain"]["a.b"].tolist() == [0, 0] and loaded["plain"]["c"] == [1, (2,)]
+"""
+
+
+@pytest.mark.parametrize("imports", [("", "import torch"), ("import torch", "")])
+def test_torch_load_takes_states(tmp_path: Path, imports: tuple[str, str]) -> None:
+    loader = pt.data.DataLoader(range(9), shuffle=True, lag=1)
+    next(loader)
+    loader.request({"level": 1})
+    next(loader)
+    state = loader.state_dict()
+    plain = pt.State({"a.b": torch.zeros(2), "c": [1, (2,)]})
+    torch.save({"loader": state, "plain": plain}, tmp_path / "x.pt")
+    loaded = torch.load(tmp_path / "x.pt", weights_only=True)
+    assert loaded["loader"] == state
+    loader.load_state_dict(loaded["loader"])
+    script = LOADED.format(first=imports[0], second=imports[1])
+    subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "x.pt")], check=True, timeout=60
+    )

@@ -95,6 +95,9 @@ void add_geometry(Registry& registry) {
 }  // namespace
 
 void register_transforms(Registry& registry) {
+  add(registry, "DecodeImage", {"dct_scaling"}, [](const Arguments& args) {
+    return std::make_shared<t::DecodeImage>(args.flag("dct_scaling", false));
+  });
   add(registry, "ToCHW", {},
       [](const Arguments&) { return std::make_shared<t::ToCHW>(); });
   add(registry, "ToFloat", {"scale"}, [](const Arguments& args) {

@@ -55,6 +55,23 @@ class PTUTILS_API Compose : public Transform {
   Chain chain_;
 };
 
+/// The bytes of a picture file (bytes, or u8 (n)) to the picture, u8 (3, H, W),
+/// decoded no further than later transforms want it. `dct_scaling`: see
+/// EncodedImage. Kind::kFormat for what is no picture.
+class PTUTILS_API DecodeImage : public Transform {
+ public:
+  explicit DecodeImage(bool dct_scaling = false) : dct_scaling_(dct_scaling) {}
+  std::string class_name() const override {
+    return "ptutils.data.transforms.DecodeImage";
+  }
+  void apply(Pending& sample, Random random) override;
+  Value to_config() override;
+  bool dct_scaling() const { return dct_scaling_; }
+
+ private:
+  bool dct_scaling_;
+};
+
 /// (H, W, C) -> (C, H, W): a view, no copy.
 class PTUTILS_API ToCHW : public Transform {
  public:

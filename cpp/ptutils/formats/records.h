@@ -58,7 +58,8 @@ class PTUTILS_API Records {
 /// each begins is found in one pass over their lengths, and kept in NAME.index
 /// beside a plain file, or, where that cannot be written, in $PTUTILS_CACHE
 /// (~/.cache/ptutils); an index that does not fit the file is made again. A
-/// record's checksum is compared when it is read.
+/// record's checksum is compared when it is read. Of a file that is cut, or
+/// damaged in a length, the last record is the one that at() refuses.
 PTUTILS_API std::shared_ptr<Records> tfrecord_records(
     const std::filesystem::path& path);
 

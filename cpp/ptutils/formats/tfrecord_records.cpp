@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ptutils/common/log.h"
 #include "ptutils/formats/detail/gzip.h"
 #include "ptutils/formats/detail/record_index.h"
 #include "ptutils/formats/detail/tensor_io.h"
@@ -41,15 +42,25 @@ class TfrecordRecords final : public Records {
   std::string_view rest(std::size_t at) const {
     return text().substr(std::min(at, text().size()));
   }
+  /// Where a record's end cannot be found, those before it are good: it is the
+  /// last one, and at() says what is wrong with it.
   detail::Positions scan() const {
     detail::Positions out;
-    for (std::size_t at = 0; at < text().size();) {
-      const std::uint64_t length = detail::record_length(rest(at), [&] {
-        return str("[tfrecord] ",
-                   label(static_cast<std::int64_t>(out.size()), at), ": ");
-      });
-      out.push_back(at);
-      at += detail::kRecordHead + length + detail::kRecordFoot;
+    try {
+      for (std::size_t at = 0; at < text().size();) {
+        out.push_back(at);
+        const std::uint64_t length = detail::record_length(rest(at), [&] {
+          return str("[tfrecord] ",
+                     label(static_cast<std::int64_t>(out.size()) - 1, at),
+                     ": ");
+        });
+        at += detail::kRecordHead + length + detail::kRecordFoot;
+      }
+    } catch (const Error& error) {
+      if (out.size() == 1) throw;
+      log::warning(error.what(), "; ", out.size() - 1,
+                   " records before it are there, those behind it are not "
+                   "found");
     }
     return out;
   }
@@ -58,10 +69,15 @@ class TfrecordRecords final : public Records {
 bool holds_a_tfrecord_value(std::string_view file, const std::string& where) {
   if (file.empty()) return false;
   int ours = 0, others = 0;
-  for_each_feature(detail::record_bytes(file, [&] { return where; }), where,
-                   [&](std::string_view name, std::string_view) {
-                     ++(name == kSkeletonName ? ours : others);
-                   });
+  try {
+    for_each_feature(detail::record_bytes(file, [&] { return where; }), where,
+                     [&](std::string_view name, std::string_view) {
+                       ++(name == kSkeletonName ? ours : others);
+                     });
+  } catch (const Error& error) {
+    if (error.kind() != Kind::kFormat) throw;
+    return false;  // a damaged record of several, which may be left out
+  }
   return ours == 1 && others == 0;
 }
 

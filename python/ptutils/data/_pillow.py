@@ -12,6 +12,7 @@ def decode(content: bytes, name: str) -> Any:
     """uint8 (height, width, 3)."""
     try:
         import PIL.Image as images
+        from PIL import UnidentifiedImageError
     except ImportError as error:
         raise WrongState(
             f"[image] {name}: neither JPEG (grey, RGB) nor PNG; others are decoded "
@@ -22,5 +23,10 @@ def decode(content: bytes, name: str) -> Any:
     try:
         with images.open(io.BytesIO(content)) as picture:
             return np.asarray(picture.convert("RGB"))
+    except UnidentifiedImageError:
+        raise Malformed(
+            f"[image] {name}: neither JPEG, PNG nor any other picture that Pillow reads"
+            f" ({len(content)} bytes that begin with {content[:8]!r})"
+        ) from None
     except (OSError, ValueError, SyntaxError, images.DecompressionBombError) as error:
         raise Malformed(f"[image] {name}: {error}") from error

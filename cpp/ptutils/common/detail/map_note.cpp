@@ -37,7 +37,8 @@ void on_bus_error(int, siginfo_t* info, void*) {
     say(": another program shortened this file while it was read through a "
         "map, "
         "or its disk failed; the process cannot go on. Change such files by "
-        "writing another and renaming it, or read with mmap=False\n");
+        "writing another and renaming it; ptutils.read(path, mmap=False) "
+        "copies one first\n");
     break;
   }
   ::sigaction(SIGBUS, &before, nullptr);  // and the access is tried again

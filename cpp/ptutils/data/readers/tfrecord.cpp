@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <exception>
 
 #include "ptutils/common/names.h"
 #include "ptutils/data/detail/record_format.h"
@@ -92,11 +93,27 @@ class TfrecordDataset final : public Dataset {
   std::vector<std::string> field_names() const override { return names_; }
 
  private:
+  /// Of the first record that is whole: one that is damaged may be left out
+  /// later. Where none of the first few is, the error of the
+  /// first.
   std::vector<std::string> names_in_first() const {
+    constexpr std::int64_t kTried = 100;
+    std::exception_ptr first;
+    for (std::int64_t i = 0; i < std::min(kTried, size()); ++i) {
+      try {
+        return names_in(i);
+      } catch (const Error& error) {
+        if (error.kind() != Kind::kFormat) throw;
+        if (!first) first = std::current_exception();
+      }
+    }
+    if (first) std::rethrow_exception(first);
+    return {};
+  }
+  std::vector<std::string> names_in(std::int64_t i) const {
     std::vector<std::string> out;
-    if (size() == 0) return out;
-    const std::string where = records_->where(0);
-    for_each_feature(records_->at(0).bytes, where, [&](auto name, auto) {
+    const std::string where = records_->where(i);
+    for_each_feature(records_->at(i).bytes, where, [&](auto name, auto) {
       if (!ptutils::detail::valid_utf8(name))
         throw Error(Kind::kFormat, where + "a feature's name is not UTF-8");
       if (std::find(out.begin(), out.end(), name) == out.end())

@@ -20,6 +20,32 @@ Value Transform::call(const Value& arguments) {
 
 namespace transforms {
 
+void DecodeImage::apply(Pending& sample, Random) {
+  constexpr char kDecode[] = "DecodeImage";
+  if (sample.is_tensor() &&
+      !(sample.dtype() == DType::kU8 && sample.shape().size() == 1))
+    fail(Kind::kType, kDecode, "the bytes of a picture file are wanted, not ",
+         name(sample.dtype()), " ", sample.tensor().shape_str());
+  std::string bytes;
+  if (sample.is_tensor()) {
+    const Tensor given = sample.tensor().to_contiguous();
+    bytes.assign(reinterpret_cast<const char*>(given.bytes()), given.nbytes());
+  } else {
+    const Value given = sample.value();
+    if (!given.is_bytes())
+      fail(Kind::kType, kDecode, "the bytes of a picture file are wanted, not ",
+           given.summary());
+    bytes = given.as_bytes().data;
+  }
+  sample.set(std::shared_ptr<Opaque>(std::make_shared<EncodedImage>(
+      std::move(bytes), "a picture", dct_scaling_)));
+}
+Value DecodeImage::to_config() {
+  Dict config{{"func", class_name()}};
+  if (dct_scaling_) config.set("dct_scaling", true);
+  return config;
+}
+
 void ToCHW::apply(Pending& sample, Random) {
   const auto dims = sample.shape().size();
   if (dims == 2) {

@@ -56,7 +56,7 @@ std::optional<Value> read_attribute(OpenFile& file, hid_t attribute,
   if (!shape) return Value();
   if (element.kind == ElementType::Kind::kText)
     return texts_of_attribute(file, attribute, element, *shape, where);
-  if (element.kind == ElementType::Kind::kOther)
+  if (element.kind != ElementType::Kind::kTensor)
     malformed(where, "holds ", element.description,
               ", for which there is no tensor; delete it or make it numbers or "
               "text, with h5py");

@@ -84,8 +84,7 @@ void DataSet::check_sources() {
 
 Value DataSet::value(bool lazy) const {
   if (!shape_) return {};
-  if (type_.kind == ElementType::Kind::kText)
-    return texts_of_set(*file_, set_.get(), type_, *shape_, where_);
+  if (varies()) return texts_of_set(*file_, set_.get(), type_, *shape_, where_);
   if (bytes_ == 0) return finished(Tensor::empty(*shape_, type_.dtype));
   if (auto tensor = mapped()) return finished(*std::move(tensor));
   if (lazy) return deferred();
@@ -98,8 +97,7 @@ Tensor DataSet::finished(Tensor tensor) const {
   return tensor;
 }
 
-/// Where the data lies in the file as it does in memory.
-std::optional<Tensor> DataSet::mapped() const {
+std::optional<std::size_t> DataSet::stored_at() const {
   if (layout_ != H5D_CONTIGUOUS || !type_.direct) return {};
   haddr_t offset = HADDR_UNDEF;
   {
@@ -112,7 +110,23 @@ std::optional<Tensor> DataSet::mapped() const {
   if (offset > file_->size() || bytes_ > file_->size() - offset)
     malformed(where_, "ends at byte ", offset + bytes_, " of a file of ",
               file_->size(), "; is it truncated?");
-  return tensor_at(file_->bytes(), type_.dtype, *shape_, offset, where_);
+  return offset;
+}
+
+std::optional<Tensor> DataSet::mapped() const {
+  const auto offset = stored_at();
+  if (!offset) return {};
+  return tensor_at(file_->bytes(), type_.dtype, *shape_, *offset, where_);
+}
+
+Tensor DataSet::stored_row(std::size_t offset) const {
+  Tensor out =
+      Tensor::empty(Dims(shape_->begin() + 1, shape_->end()), type_.dtype);
+  if (!file_->copy(offset, {out.bytes(), out.nbytes()}))
+    malformed(where_, "ends before byte ", offset + out.nbytes(),
+              "; the file has become shorter while it was read");
+  check_bools(out, where_);
+  return finished(std::move(out));
 }
 
 Tensor DataSet::load() const {
@@ -134,7 +148,7 @@ Tensor DataSet::read_in(Tensor tensor) const {
 }
 
 std::optional<DataSet::Chunks> DataSet::chunks() const {
-  if (layout_ != H5D_CHUNKED || is_text()) return {};
+  if (layout_ != H5D_CHUNKED || varies()) return {};
   const Locked locked;
   Chunks out;
   out.pipeline = Pipeline(properties_.get(), where_);
@@ -182,7 +196,7 @@ Value DataSet::rows(std::int64_t first, std::int64_t count) const {
   const Handle memory = open(
       H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr),
       where_, "its rows cannot be chosen");
-  if (is_text())
+  if (varies())
     return texts_of_rows(*file_, set_.get(), memory.get(), space.get(), type_,
                          shape, where_);
   Tensor out = Tensor::empty(std::move(shape), type_.dtype);

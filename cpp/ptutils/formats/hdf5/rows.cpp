@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <sstream>
 
+#include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
 #include "ptutils/formats/detail/block_cache.h"
 #include "ptutils/formats/detail/hdf5/data_set.h"
 #include "ptutils/formats/detail/hdf5/links.h"
 #include "ptutils/formats/detail/hdf5/tree.h"
+#include "ptutils/formats/detail/not_held.h"
 #include "ptutils/formats/detail/where.h"
 #include "ptutils/formats/flatten.h"
 
@@ -16,14 +18,37 @@ namespace {
 constexpr char kReader[] = "HDF5Reader";
 
 /// A row as NumPy would have it: one without dimensions is a scalar.
-Value row_of(const Tensor& rows, std::int64_t i) {
-  Tensor out = rows.select(0, i);
-  out.origin = out.dtype() == DType::kBF16 ? Origin::kNative : Origin::kNumpy;
-  out.numpy_scalar = out.dim() == 0 && out.origin == Origin::kNumpy;
-  return out;
+Value as_numpy(Tensor row) {
+  row.origin = row.dtype() == DType::kBF16 ? Origin::kNative : Origin::kNumpy;
+  row.numpy_scalar = row.dim() == 0 && row.origin == Origin::kNumpy;
+  return row;
 }
 
-/// Of data that is in memory, or mapped.
+Value row_of(const Tensor& rows, std::int64_t i) {
+  return as_numpy(rows.select(0, i));
+}
+
+/// Of data that lies in the file as it does in memory. Rows are copied (large
+/// ones by pread): what was read is not this process's memory.
+class StoredRows final : public Rows {
+ public:
+  StoredRows(std::unique_ptr<DataSet> set, std::size_t begin)
+      : Rows(*set->shape(), set->dtype()),
+        set_(std::move(set)),
+        begin_(begin),
+        bytes_(static_cast<std::size_t>(count_elements(shape()) / size()) *
+               item_size(dtype())) {}
+  Value row(std::int64_t i) const override {
+    return as_numpy(
+        set_->stored_row(begin_ + static_cast<std::size_t>(i) * bytes_));
+  }
+
+ private:
+  std::unique_ptr<DataSet> set_;
+  std::size_t begin_, bytes_;
+};
+
+/// Of data that is in memory.
 class TensorRows final : public Rows {
  public:
   explicit TensorRows(Tensor tensor)
@@ -65,12 +90,12 @@ class BandRows final : public Rows {
   bool keep_ = true;
 };
 
-/// Through the library, row by row: text, filters that only it has.
+/// Through the library, row by row: text, arrays of any length, filters that
+/// only it has.
 class LibraryRows final : public Rows {
  public:
   explicit LibraryRows(std::unique_ptr<DataSet> set)
-      : Rows(*set->shape(), set->is_text() ? DType::kU8 : set->dtype()),
-        set_(std::move(set)) {}
+      : Rows(*set->shape(), set->dtype()), set_(std::move(set)) {}
   Value row(std::int64_t i) const override {
     const Value one = set_->rows(i, 1);
     if (one.is_tensor()) return row_of(one.as_tensor(), 0);
@@ -83,11 +108,11 @@ class LibraryRows final : public Rows {
 
 std::shared_ptr<Rows> rows_of(std::unique_ptr<DataSet> set,
                               const std::shared_ptr<BlockCache>& cache) {
-  if (set->is_text()) return std::make_shared<LibraryRows>(std::move(set));
+  if (set->varies()) return std::make_shared<LibraryRows>(std::move(set));
   if (count_elements(*set->shape()) == 0)
     return std::make_shared<TensorRows>(set->load());
-  if (auto tensor = set->mapped())
-    return std::make_shared<TensorRows>(*std::move(tensor));
+  if (const auto begin = set->stored_at())
+    return std::make_shared<StoredRows>(std::move(set), *begin);
   if (auto chunks = set->chunks()) {
     if (chunks->pipeline.empty()) set->check_unfiltered(chunks->grid);
     return std::make_shared<BandRows>(std::move(set), *std::move(chunks),
@@ -111,13 +136,20 @@ class RowsReader {
                  const std::vector<std::string>& names) {
     const Object below = walk(nullptr, "", group);
     NamedRows out;
+    std::string left_out;
     if (names.empty()) {
       for (const std::string& name : links_.names(below, group)) {
         if (name == kSkeletonName) continue;
-        Object member = links_.open(below, name, group);
-        if (auto rows = open(std::move(member), path_of(group, name)))
-          out.emplace_back(name, std::move(rows));
+        try {
+          Object member = links_.open(below, name, group);
+          if (auto rows = open(std::move(member), path_of(group, name)))
+            out.emplace_back(name, std::move(rows));
+        } catch (const NotHeld& error) {
+          left_out = error.what();
+          log::warning(left_out, "; it is left out: name the fields to read");
+        }
       }
+      if (out.empty() && !left_out.empty()) throw NotHeld(left_out);
       if (out.empty())
         fail(Kind::kKey, kReader, "no data set with rows in group '/", group,
              "' of ", file_->prefix(), listed(below, group));

@@ -1,6 +1,7 @@
 #include "ptutils/formats/detail/hdf5/texts.h"
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <memory>
 
@@ -63,11 +64,34 @@ void* allocate(std::size_t size, void* allowance) {
 
 void release(void*, void*) {}  // with the Allowance
 
-std::vector<Value> varying(const std::vector<char*>& pointers) {
+Value text_at(const char* pointer) {
+  return text(pointer ? std::string_view(pointer) : "");
+}
+
+Tensor array_at(const hvl_t& found, DType dtype) {
+  Tensor out = Tensor::empty({static_cast<std::int64_t>(found.len)}, dtype);
+  if (found.len > 0) std::memcpy(out.bytes(), found.p, out.nbytes());
+  out.origin = dtype == DType::kBF16 ? Origin::kNative : Origin::kNumpy;
+  return out;
+}
+
+/// Elements of any length, whose memory is bounded: `Item` is what the library
+/// gives of each.
+template <class Item, class Read, class Make>
+std::vector<Value> varying(OpenFile& file, hid_t memory, std::size_t count,
+                           std::string_view where, const Read& read,
+                           const Make& make) {
+  std::vector<Item> items(count);
+  Allowance allowance{file, where, nullptr, {}};
+  const Handle properties(H5Pcreate(H5P_DATASET_XFER));
+  H5Pset_vlen_mem_manager(properties.get(), allocate, &allowance, release,
+                          nullptr);
+  const herr_t status = read(memory, properties.get(), items.data());
+  if (allowance.error) std::rethrow_exception(allowance.error);
+  check(status, where, "its elements of any length cannot be read");
   std::vector<Value> out;
-  out.reserve(pointers.size());
-  for (const char* pointer : pointers)
-    out.push_back(text(pointer ? std::string_view(pointer) : ""));
+  out.reserve(count);
+  for (const Item& item : items) out.push_back(make(item));
   return out;
 }
 
@@ -97,16 +121,13 @@ Value texts(OpenFile& file, const ElementType& type, const Dims& shape,
   const std::size_t count = claim_texts(file, shape, where);
   std::vector<Value> flat;
   const hid_t memory = type.memory.get();
-  if (count > 0 && H5Tis_variable_str(memory) > 0) {
-    std::vector<char*> pointers(count, nullptr);
-    Allowance allowance{file, where, nullptr, {}};
-    const Handle properties(H5Pcreate(H5P_DATASET_XFER));
-    H5Pset_vlen_mem_manager(properties.get(), allocate, &allowance, release,
-                            nullptr);
-    const herr_t status = read(memory, properties.get(), pointers.data());
-    if (allowance.error) std::rethrow_exception(allowance.error);
-    check(status, where, "its texts cannot be read");
-    flat = varying(pointers);
+  if (count > 0 && type.kind == ElementType::Kind::kArrays) {
+    flat = varying<hvl_t>(file, memory, count, where, read,
+                          [&](const hvl_t& found) -> Value {
+                            return array_at(found, type.dtype);
+                          });
+  } else if (count > 0 && H5Tis_variable_str(memory) > 0) {
+    flat = varying<const char*>(file, memory, count, where, read, text_at);
   } else if (count > 0) {
     const std::size_t size = H5Tget_size(memory);
     if (size > file.size())

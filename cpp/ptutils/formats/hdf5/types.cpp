@@ -110,7 +110,7 @@ std::string describe(hid_t type, H5T_class_t kind) {
     case H5T_OPAQUE:
       return "opaque bytes";
     case H5T_VLEN:
-      return "lists of varying length (NumPy's object arrays)";
+      return "lists of varying length";
     case H5T_ARRAY:
       return "arrays as elements";
     case H5T_FLOAT:
@@ -201,6 +201,13 @@ ElementType element_type(hid_t type, std::string_view prefix) {
   if (kind == H5T_STRING) {
     out.kind = ElementType::Kind::kText;
     out.memory = Handle(H5Tcopy(type));
+  } else if (kind == H5T_VLEN) {
+    const Handle base(H5Tget_super(type));
+    set_dtype(out, base.get(), H5Tget_class(base.get()));
+    if (out.kind == ElementType::Kind::kTensor) {
+      out.kind = ElementType::Kind::kArrays;
+      out.memory = Handle(H5Tvlen_create(out.memory.get()));
+    }
   } else {
     set_dtype(out, type, kind);
   }

@@ -31,11 +31,19 @@ class DataSet {
   std::optional<Chunks> chunks() const;
   /// Null for h5py.Empty.
   const std::optional<Dims>& shape() const { return shape_; }
-  bool is_text() const { return type_.kind == ElementType::Kind::kText; }
+  /// Elements of any length: text, arrays.
+  bool varies() const {
+    return type_.kind == ElementType::Kind::kText ||
+           type_.kind == ElementType::Kind::kArrays;
+  }
   DType dtype() const { return type_.dtype; }
   const std::string& where() const { return where_; }
-  /// The whole, where the data lies in the file as it does in memory.
+  /// Where the data begins, where it lies in the file as it does in memory.
+  std::optional<std::size_t> stored_at() const;
+  /// The whole of that, on the file's map.
   std::optional<Tensor> mapped() const;
+  /// A row of it, read; it begins at `offset`.
+  Tensor stored_row(std::size_t offset) const;
   /// The whole, read.
   Tensor load() const;
   /// Rows band * chunk[0] and on, as many as a chunk has and there are.
@@ -43,7 +51,7 @@ class DataSet {
   void check_unfiltered(const Grid& grid) const {
     hdf5::check_unfiltered(set_.get(), grid, where_);
   }
-  /// Through the library: a tensor (count, …), or a list of texts.
+  /// Through the library: a tensor (count, …), or a list of texts or arrays.
   Value rows(std::int64_t first, std::int64_t count) const;
 
  private:

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "ptutils/common/file.h"
@@ -24,6 +25,11 @@ class OpenFile {
   const std::string& prefix() const { return prefix_; }
   /// "[hdf5] FILE: data set '/a/b': "
   std::string where(std::string_view kind, std::string_view path) const;
+
+  /// Bytes of the file as it is now; false where it has become shorter.
+  bool copy(std::size_t offset, std::span<std::byte> into) {
+    return map_.read(offset, into);
+  }
 
   /// Counts memory that is not the map's. Kind::kFormat when the file claims
   /// far more than it can hold: a few bytes may stand for any number of fill

@@ -9,6 +9,7 @@
 namespace ptutils::detail::hdf5 {
 
 /// Text, or lists of it in the shape's nesting; what is not UTF-8 is bytes.
+/// Of Kind::kArrays: tensors of one dimension in its place.
 Value texts_of_set(OpenFile& file, hid_t set, const ElementType& type,
                    const Dims& shape, std::string_view where);
 /// Those of a selection, `shape` being its shape.

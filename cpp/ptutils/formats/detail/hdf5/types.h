@@ -16,7 +16,8 @@ Handle text_type();
 
 /// What elements of a file become.
 struct ElementType {
-  enum class Kind { kTensor, kText, kOther };
+  /// kArrays: each a list of numbers of dtype, of any length.
+  enum class Kind { kTensor, kText, kArrays, kOther };
   Kind kind = Kind::kOther;
   DType dtype = DType::kU8;
   /// In the file as in memory: no conversion.
