@@ -212,12 +212,16 @@ std::int64_t index_in(const py::object& index, const Dataset& dataset) {
     std::string type = dataset.class_name();
     return type.substr(type.rfind('.') + 1);
   };
-  if (!PyIndex_Check(index.ptr()))
+  const auto refuse = [&] {
     fail(Kind::kType, where(), "a sample has an int as its index, not ",
-         with_article(index), "; a slice gives a list of samples");
+         with_article(index),
+         "; a slice gives a list of samples, Subset(data, indices) a data set");
+  };
+  if (!PyIndex_Check(index.ptr())) refuse();
   Py_ssize_t at = PyNumber_AsSsize_t(index.ptr(), PyExc_OverflowError);
   if (at != -1 || !PyErr_Occurred()) return at;
   py::error_already_set error;
+  if (error.matches(PyExc_TypeError)) refuse();  // arrays seem to have one
   if (!error.matches(PyExc_OverflowError)) throw error;
   fail(Kind::kIndex, where(), "no sample ",
        std::string(py::str(index)).substr(0, 40), "; the data set has ",

@@ -59,7 +59,7 @@ class WrappedBatchSampler final : public BatchSampler, public PyHolder {
       : PyHolder(std::move(object)) {}
   std::string class_name() const override {
     py::gil_scoped_acquire gil;
-    return python_class_name(object());
+    return sampler_name(object());
   }
   std::int64_t count(std::int64_t) const override {
     py::gil_scoped_acquire gil;

@@ -12,7 +12,9 @@ void def_report(py::module_& m) {
       m, "LoaderReport",
       "Where a loader's time went. In seconds: making batches (all threads "
       "together; of it reading, decoding and transforming, where core readers "
-      "and transforms make the samples), the consumer waiting for batches and "
+      "and transforms make the samples; python: of the transforming, in "
+      "functions, each call of which takes the interpreter's lock), the "
+      "consumer waiting for batches and "
       "working between them. str() is a table, with advice where it waits for "
       "more than a fifth.");
   cls.attr("__module__") = "ptutils.data";
@@ -24,6 +26,7 @@ void def_report(py::module_& m) {
       .def_readonly("reading", &LoaderReport::reading)
       .def_readonly("decoding", &LoaderReport::decoding)
       .def_readonly("transforming", &LoaderReport::transforming)
+      .def_readonly("python", &LoaderReport::python)
       .def_readonly("waiting", &LoaderReport::waiting)
       .def_readonly("working", &LoaderReport::working)
       .def_readonly("advice", &LoaderReport::advice)

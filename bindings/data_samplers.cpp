@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <limits>
+
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "data.h"
@@ -56,7 +58,7 @@ class WrappedSampler final : public Sampler, public PyHolder {
   explicit WrappedSampler(py::object object) : PyHolder(std::move(object)) {}
   std::string class_name() const override {
     py::gil_scoped_acquire gil;
-    return python_class_name(object());
+    return sampler_name(object());
   }
   std::int64_t count(std::int64_t n) const override {
     py::gil_scoped_acquire gil;
@@ -78,11 +80,22 @@ class WrappedSampler final : public Sampler, public PyHolder {
 
 }  // namespace
 
+std::string sampler_name(PyObject* object) {
+  const std::string name = python_class_name(object);
+  constexpr std::string_view kBuiltin = "builtins.";
+  if (!name.starts_with(kBuiltin)) return name;
+  return "DataLoader: the sampler, a " + name.substr(kBuiltin.size());
+}
+
 /// Whatever gives indices, as an i64 tensor of our own.
 Tensor indices_in(py::handle given, const std::string& where) {
   py::object array = py::module_::import("numpy").attr("asarray")(given);
   if (py::len(array) == 0) array = array.attr("astype")("int64");
   std::string kind = py::str(array.attr("dtype").attr("kind"));
+  if (kind == "u" && py::cast<std::uint64_t>(array.attr("max")()) >
+                         std::numeric_limits<std::int64_t>::max())
+    fail(Kind::kIndex, where, "gives index ",
+         std::string(py::str(array.attr("max")())), ", which no data set has");
   if (kind == "i" || kind == "u") array = array.attr("astype")("int64");
   return tensor_or_fail(array, where).clone();
 }
@@ -121,11 +134,27 @@ py::object numpy_array(py::handle given, const std::string& where) {
   return py::module_::import("numpy").attr("asarray")(given);
 }
 
+/// What NumPy makes of them, or an error of ours.
+template <class Make>
+py::object in_numbers(const std::string& where, const Make& make) {
+  try {
+    return make();
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError))
+      throw;
+    fail(Kind::kType, where, std::string(py::str(error.value())),
+         "; give one list of numbers, or of texts where they are labels");
+  }
+}
+
 }  // namespace
 
 Tensor floats_in(py::handle given, const std::string& where) {
   py::object array = numpy_array(given, where);
-  return tensor_or_fail(array.attr("astype")("float64"), where).clone();
+  return tensor_or_fail(
+             in_numbers(where, [&] { return array.attr("astype")("float64"); }),
+             where)
+      .clone();
 }
 
 namespace {
@@ -143,8 +172,10 @@ Tensor labels_in(py::handle given, const std::string& where) {
   py::object array = numpy_array(given, where);
   std::string kind = py::str(array.attr("dtype").attr("kind"));
   if (kind == "i" || kind == "u") return whole_numbers_in(array, where);
-  py::tuple found = py::module_::import("numpy").attr("unique")(
-      array, py::arg("return_inverse") = true);
+  py::tuple found = in_numbers(where, [&] {
+    return py::module_::import("numpy").attr("unique")(
+        array, py::arg("return_inverse") = true);
+  });
   return whole_numbers_in(found[1], where);
 }
 
@@ -177,8 +208,14 @@ void def_random_samplers(py::module_& m) {
       m, "RandomSampler",
       "A permutation of all samples, or num_samples of them (None: as "
       "many as there are), with or without replacement.")
-      .def(py::init([](bool replacement, std::optional<std::int64_t> count) {
-             return new PySampler<RandomSampler>(replacement, count);
+      .def(py::init([](const py::object& replacement,
+                       std::optional<std::int64_t> count) {
+             if (!PyBool_Check(replacement.ptr()))
+               fail(Kind::kType, "RandomSampler", "replacement is a bool, not ",
+                    with_article(replacement),
+                    " (samplers take no data set: the loader has it)");
+             return new PySampler<RandomSampler>(
+                 replacement.is(py::bool_(true)), count);
            }),
            py::arg("replacement") = false, py::arg("num_samples") = py::none());
   using data::SubsetRandomSampler;

@@ -24,4 +24,7 @@ py::list lists_of(const data::Batches& batches);
 
 void def_batch_samplers(py::module_& m);
 
+/// A wrapped sampler's class, for errors: a list's alone would say little.
+std::string sampler_name(PyObject* object);
+
 }  // namespace ptutils::bindings

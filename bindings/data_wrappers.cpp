@@ -3,6 +3,7 @@
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "data.h"
+#include "data_transforms.h"
 #include "ptutils/data/wrappers.h"
 #include "py_dataset.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 using data::CachedDataset;
 using data::Dataset;
+using data::MapDataset;
 using data::Subset;
 using data::ZipDataset;
 
@@ -83,6 +85,32 @@ void def_wrappers(py::module_& m) {
     auto& zipped = py::cast<ZipDataset&>(self);
     return py::make_tuple(py::type::of(self),
                           py::tuple(datasets_out(zipped.datasets())));
+  });
+
+  auto map = def_wrapper<MapDataset>(
+      m, "MapDataset",
+      "function(sample) of each whole sample, a tuple or dict as it is there; "
+      "a function that takes `random` too gets a NumPy generator of the "
+      "sample's stream. (Of single fields: Dataset(data, preprocessor=…).)\n\n"
+      ">>> import numpy as np\n"
+      ">>> from ptutils.data import ArrayDataset, MapDataset\n"
+      ">>> pairs = ArrayDataset(np.arange(3), np.arange(3) * 10)\n"
+      ">>> MapDataset(pairs, lambda pair: {'both': pair})[2]['both'][1]\n"
+      "np.int64(20)");
+  map.def(py::init([](const py::object& dataset, const py::object& function) {
+            data::Chain chain = chain_in(function, "MapDataset");
+            auto one = chain.size() == 1
+                           ? chain[0]
+                           : std::make_shared<data::transforms::Compose>(chain);
+            return new PyDataset<MapDataset>(dataset_in(dataset, "MapDataset"),
+                                             std::move(one));
+          }),
+          py::arg("dataset"), py::arg("function"));
+  map.def("_constructor", [](MapDataset& self) {
+    py::dict out;
+    out["dataset"] = child_out(self.dataset());
+    out["function"] = transform_out(self.function());
+    return out;
   });
 
   auto cached = def_wrapper<CachedDataset>(

@@ -13,7 +13,7 @@ import ptutils.optim
 import types
 import typing
 import typing_extensions
-__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchInfo', 'BatchSampler', 'BlockShuffleSampler', 'Branch', 'BucketBatchSampler', 'Busy', 'CachedDataset', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'IterableDataset', 'JSONLinesReader', 'JoinedLoader', 'LMDBReader', 'Linear', 'Loader', 'LoaderReport', 'MNIST', 'Malformed', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'Subset', 'SubsetRandomSampler', 'TFRecordReader', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'Vocabulary', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'ZipDataset', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'batch_info', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'random_split', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
+__all__: list[str] = ['Adam', 'ArrayDataset', 'ArrayReader', 'BatchInfo', 'BatchSampler', 'BlockShuffleSampler', 'Branch', 'BucketBatchSampler', 'Busy', 'CachedDataset', 'Callback', 'Callbacks', 'Cast', 'CenterCrop', 'ColorJitter', 'Compose', 'Criterion', 'CrossEntropyLoss', 'Cutout', 'DBInterface', 'DataLoader', 'DataProvider', 'DataReader', 'Dataset', 'DecodeImage', 'DistributedSampler', 'Documents', 'Dropout', 'Error', 'FashionMNIST', 'Flatten', 'HDF5Reader', 'History', 'IOFailed', 'ImageFolder', 'ImageFolderReader', 'IterableDataset', 'JSONLinesReader', 'JoinedLoader', 'LMDBReader', 'Linear', 'Loader', 'LoaderReport', 'MNIST', 'Malformed', 'MapDataset', 'Model', 'Module', 'NaNDetector', 'Normalize', 'NotDefined', 'NotFound', 'OneHot', 'Optimizer', 'OutOfBounds', 'OutOfMemory', 'Random', 'RandomCrop', 'RandomHorizontalFlip', 'RandomResizedCrop', 'RandomSampler', 'ReLU', 'Resize', 'Run', 'Runs', 'SGD', 'SQLiteAccess', 'SQLiteInterface', 'Sampler', 'Sequential', 'SequentialSampler', 'Session', 'Statistic', 'Status', 'StratifiedSampler', 'Subset', 'SubsetRandomSampler', 'TFRecordReader', 'Tensor', 'ToCHW', 'ToFloat', 'Transform', 'UnknownName', 'Untrusted', 'Variable', 'Vocabulary', 'WeightedRandomSampler', 'WrongState', 'WrongType', 'WrongValue', 'ZipDataset', 'abs', 'add', 'all', 'any', 'arange', 'argmax', 'argmin', 'batch_info', 'cast', 'codecs', 'concat', 'configure', 'default_random', 'div', 'empty', 'eq', 'exp', 'floor_div', 'full', 'ge', 'gt', 'index_select', 'isa_level', 'isinf', 'isnan', 'le', 'log', 'log_softmax', 'logical_and', 'logical_not', 'logical_or', 'lt', 'matmul', 'max', 'maximum', 'mean', 'metadata', 'min', 'minimum', 'mul', 'ne', 'neg', 'num_threads', 'ones', 'open_database', 'parse_json', 'parse_scalar', 'parse_yaml', 'pow', 'prod', 'random_split', 'read', 'relu', 'remainder', 'save', 'seed', 'set_num_threads', 'sigmoid', 'softmax', 'sqrt', 'square', 'stack', 'sub', 'sum', 'sync', 'tanh', 'to_json', 'to_yaml', 'where', 'write_file', 'zeros']
 class Error(Exception):
     """
     What ptutils raises: says where, what was wrong with which value, and what to do. Each subclass is also the built-in error one expects.
@@ -1395,6 +1395,27 @@ class Transform(Module):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
+class DecodeImage(Transform):
+    """
+    The bytes of a picture file (bytes, or a uint8 array of one dimension: HDF5's lists of varying length) to the picture, uint8 (3, H, W), decoded no further than the transforms after it want. dct_scaling: as of ImageFolder.
+    
+    >>> import io
+    >>> from PIL import Image
+    >>> from ptutils.data import transforms as T
+    >>> file = io.BytesIO()
+    >>> Image.new('RGB', (8, 6)).save(file, 'PNG')
+    >>> T.DecodeImage()(file.getvalue()).shape
+    (3, 6, 8)
+    """
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __init__(self: ptutils.data.transforms.DecodeImage, dct_scaling: bool = False) -> None:
+        ...
+    def _constructor(self: ptutils.data.transforms.DecodeImage) -> dict:
+        ...
 class ToCHW(Transform):
     """
     (H, W, C) to torch's (C, H, W): a view, without a copy.
@@ -2055,6 +2076,30 @@ class ZipDataset(Dataset):
         ...
     def __reduce_ex__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> tuple[type, tuple]:
         ...
+class MapDataset(Dataset):
+    """
+    function(sample) of each whole sample, a tuple or dict as it is there; a function that takes `random` too gets a NumPy generator of the sample's stream. (Of single fields: Dataset(data, preprocessor=…).)
+    
+    >>> import numpy as np
+    >>> from ptutils.data import ArrayDataset, MapDataset
+    >>> pairs = ArrayDataset(np.arange(3), np.arange(3) * 10)
+    >>> MapDataset(pairs, lambda pair: {'sum': pair[0] + pair[1]})[2]
+    {'sum': 22}
+    """
+    _extra_state = None
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __getitem__(self: ptutils.data.MapDataset, arg0: typing.Any) -> typing.Any:
+        ...
+    def __init__(self: ptutils.data.MapDataset, dataset: typing.Any, function: typing.Any) -> None:
+        ...
+    def __len__(self: ptutils.data.MapDataset) -> int:
+        ...
+    def _constructor(self: ptutils.data.MapDataset) -> dict:
+        ...
 class CachedDataset(Dataset):
     """
     Keeps the samples of a data set in memory once they were asked for, up to max_bytes (None: all). Random transforms go after it: Dataset(CachedDataset(data), preprocessor=...).
@@ -2116,7 +2161,7 @@ class RandomSampler(Sampler):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.RandomSampler, replacement: bool = False, num_samples: typing.SupportsInt | typing.SupportsIndex | None = None) -> None:
+    def __init__(self: ptutils.data.RandomSampler, replacement: typing.Any = False, num_samples: typing.SupportsInt | typing.SupportsIndex | None = None) -> None:
         ...
     def _constructor(self: ptutils.data.RandomSampler) -> dict:
         ...
@@ -2282,7 +2327,7 @@ class BucketBatchSampler(BatchSampler):
         ...
 class LoaderReport:
     """
-    Where a loader's time went. In seconds: making batches (all threads together; of it reading, decoding and transforming, where core readers and transforms make the samples), the consumer waiting for batches and working between them. str() is a table, with advice where it waits for more than a fifth.
+    Where a loader's time went. In seconds: making batches (all threads together; of it reading, decoding and transforming, where core readers and transforms make the samples; python: of the transforming, in functions, each call of which takes the interpreter's lock), the consumer waiting for batches and working between them. str() is a table, with advice where it waits for more than a fifth.
     """
     def __repr__(self: ptutils.data.LoaderReport) -> str:
         ...
@@ -2297,6 +2342,9 @@ class LoaderReport:
         ...
     @property
     def making(self) -> float:
+        ...
+    @property
+    def python(self) -> float:
         ...
     @property
     def reading(self) -> float:

@@ -107,6 +107,7 @@ def test_a_folder_as_tfrecord_of_one_size(folder: Path, tmp_path: Path) -> None:
         (["photos", "out.h5", "--size", "0"], "1 or more, not 0"),
         (["photo", "out.h5"], "[photo] no such file"),
         (["photos/ant/more", "out.tfrecord"], "no folders"),
+        (["photos/ant/9.jpg", "out.tfrecord"], "9.jpg is a file; give the folder"),
         (["photos", "nowhere/out.tfrecord"], "nowhere"),
     ],
 )
@@ -156,12 +157,22 @@ def test_info_says_what_there_is(folder: Path, tmp_path: Path) -> None:
         "  images  uint8 (4, 4, 3)",
         "  3 blocks of 4 samples",
     ]
+    lines = [f'{{"i": {i}}}\n' for i in range(5)]
+    (tmp_path / "a-0.jsonl").write_text("".join(lines[:2]))
+    (tmp_path / "a-1.jsonl").write_text("".join(lines[2:]))
+    got = info(tmp_path, "a-*.jsonl")
+    assert (got["samples"], got["files"]) == (5, 2)
+    pack(tmp_path, "p.h5", "--size", "8")
+    for name in ("photos", "p.h5"):
+        assert info(tmp_path, name)["classes"] == {"ant": 2, "bee": 3, "cat": 2}
     done = ptutils_(tmp_path, "data", "info", "y.h5")
     assert done.returncode == 1 and "x.h5" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["folder", "h5", "tfrecord", "lmdb", "grey"])
-def test_a_contact_sheet_shows_the_first_pictures(tmp_path: Path, kind: str) -> None:
+def test_a_contact_sheet_shows_pictures_from_all_over(
+    tmp_path: Path, kind: str
+) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (70, 3), np.uint8)
     if kind == "grey":
         colours = np.broadcast_to(colours[:, :1], colours.shape)
@@ -188,10 +199,29 @@ def test_a_contact_sheet_shows_the_first_pictures(tmp_path: Path, kind: str) -> 
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("pictures in sheet.png\n")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-    assert sheet.shape == (8 * 96, 8 * 96, 3)
+    assert sheet.shape == (8 * 114 + 4, 8 * 100 + 4, 3)
     for i in (0, 1, 8, 63):  # 96 high, 48 wide
-        tile = sheet[i // 8 * 96 :, i % 8 * 96 :][:96, :96]
-        assert (tile[:, :48] == colours[i]).all() and (tile[:, 48:] == 255).all()
+        tile = sheet[i // 8 * 114 + 4 :, i % 8 * 100 + 4 :][:96, :96]
+        assert (tile[:, 24:72] == colours[i * 70 // 64]).all()
+        assert (tile[:, :24] == 255).all() and (tile[:, 72:] == 255).all()
+    captions = [sheet[100:114, i * 100 + 4 : i * 100 + 100] for i in range(8)]
+    labelled = kind == "folder"
+    assert all((caption < 255).any() == labelled for caption in captions)
+
+
+def test_a_sheet_of_packed_arrays_and_of_floats(folder: Path, tmp_path: Path) -> None:
+    pack(tmp_path, "out.tfrecord", "--size", "16")
+    pack(tmp_path, "out.h5", "--size", "16")
+    floats = np.random.default_rng(0).random((7, 3, 16, 16)) * 9 - 3
+    pt.save(tmp_path / "floats.npz", {"x": floats})
+    for name in ("out.tfrecord", "out.h5", "floats.npz"):
+        sheet = tmp_path / f"{name}.jpg"
+        told = ptutils_(tmp_path, "data", "info", name, "--contact-sheet", str(sheet))
+        assert told.returncode == 0, told.stderr
+        assert Image.open(sheet).size == (7 * 100 + 4, 114 + 4)
+    for out, says in (("s.gif", "is .png, .jpg"), ("no/s.png", "cannot be written")):
+        told = ptutils_(tmp_path, "data", "info", "out.h5", "--contact-sheet", out)
+        assert told.returncode == 1 and says in told.stderr
 
 
 def test_without_pictures_there_is_no_sheet(tmp_path: Path) -> None:

@@ -501,3 +501,15 @@ def test_picture_files_in_hdf5_are_decoded(tmp_path: Path) -> None:
         "func": "ptutils.data.transforms.DecodeImage",
         "dct_scaling": True,
     }
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", {"a": [(9, 8)] * 3, "b": [(5, 5)]})
+    count = len(ImageFolder(root))
+    name = ImageFolder(root).classes[0]
+    os.symlink(".", root / name / "self")
+    os.symlink("..", root / name / "up")
+    os.symlink("/nowhere", root / name / "none.png")
+    (root / name / "folder.png").mkdir()
+    assert len(ImageFolder(root)) == count
+    assert repr(ImageFolder(root)).startswith(f"ImageFolder({count} samples, ")

@@ -368,7 +368,11 @@ def test_the_report_s_advice(chunked: Dataset) -> None:
     assert slow.report().advice.startswith("give num_workers=1")
     slow = DataLoader(Slow(20), 5, num_workers=1)
     list(slow)
-    assert "Python makes the samples" in slow.report().advice
+    assert "workers='process', num_workers=" in slow.report().advice
+    slow.close()
+    few = DataLoader(range(20), 5, num_workers=0)
+    list(few)
+    assert few.report().advice == ""  # of some microseconds
     quick = DataLoader(range(20), 5, num_workers=1)
     for _ in quick:
         time.sleep(0.02)
@@ -395,3 +399,20 @@ def test_decoding_is_told_from_transforming(tmp_path) -> None:
     assert report.reading + report.decoding + report.transforming <= report.making
     assert "dct_scaling=True" in report.advice
     loader.close()
+
+
+def test_the_cost_of_functions_is_told() -> None:
+    def slow(value: np.ndarray) -> np.ndarray:
+        time.sleep(0.002)
+        return value
+
+    chain = [T.Resize(8), slow, T.ToFloat()]
+    data = Dataset((np.zeros((20, 3, 16, 16), np.uint8),), preprocessor=chain)
+    loader = DataLoader(data, 5, num_workers=0)
+    list(loader)
+    report = loader.report()
+    assert 0.04 <= report.python <= report.transforming
+    assert "in functions" in str(report)
+    bare = DataLoader(Dataset((np.zeros(20),), preprocessor=[T.ToFloat()]), 5)
+    list(bare)
+    assert bare.report().python == 0 and "in functions" not in str(bare.report())

@@ -363,7 +363,41 @@ def test_what_is_no_index_is_named_wherever_it_stands(wrong: object) -> None:
     data = ArrayDataset(np.arange(4))
     with pytest.raises(TypeError, match="sampler list gives .* at place 2, not"):
         list(DataLoader(data, sampler=[0, np.int32(1), wrong]))
-    with pytest.raises(TypeError, match="batch 1 has a .* in it, not an index"):
+    with pytest.raises(TypeError, match="batch 1 has .* in it, not an index"):
         list(DataLoader(data, batch_sampler=[[0], [1, wrong]]))
     with pytest.raises(IndexError, match=r"gives index 4 at place 1; .* 4 samples"):
         list(DataLoader(data, sampler=[0, 4]))
+
+
+class Lying:
+    def __len__(self) -> int:
+        return 100
+
+    def __iter__(self):
+        return iter(range(5))
+
+
+def test_what_makes_no_sense_together_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    data = ArrayDataset(np.arange(5))
+    list(DataLoader(data, 2, sampler=Lying()))
+    assert "Lying gives 5 samples in epoch 0, and its length says 100" in caplog.text
+    caplog.clear()
+    DataLoader(data, 4, sampler=StratifiedSampler([0, 1, 0, 1, 0], 2))
+    assert "batches of 4, and a StratifiedSampler for batches of 2" in caplog.text
+    for make, said in (
+        (lambda: StratifiedSampler([None] * 4, 2), "NoneType.*; give one list"),
+        (lambda: WeightedRandomSampler(["a"], 1), "'a'.*; give one list of numbers"),
+        (lambda: RandomSampler(data), "replacement is a bool.*take no data set"),
+        (lambda: data[np.array([1, 2])], r"not a numpy.ndarray.*Subset\(data"),
+        (lambda: list(DataLoader(data, sampler=[2**64])), "gives 184.* at place 0"),
+        (lambda: list(DataLoader(data, batch_sampler=[[2**63]])), "has 922.* in it"),
+        (lambda: list(DataLoader(data, sampler=[9])), "the sampler, a list] gives"),
+    ):
+        with pytest.raises((TypeError, IndexError), match=said):
+            make()
+
+
+def test_samplers_show_their_arguments() -> None:
+    assert repr(RandomSampler(True, 3)).startswith("RandomSampler(replacement=true")
+    long = repr(WeightedRandomSampler(np.ones(1000), 3))
+    assert "num_samples=3" in long and len(long) < 150

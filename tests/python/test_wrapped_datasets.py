@@ -16,6 +16,8 @@ from ptutils.data import (
     CachedDataset,
     DataLoader,
     Dataset,
+    MapDataset,
+    PadCollate,
     Subset,
     ZipDataset,
     random_split,
@@ -166,6 +168,8 @@ def test_data_sets_made_of_others_come_back_from_configurations(
         Subset(x, [3, -1]),
         ZipDataset(x, y),
         CachedDataset(x),
+        MapDataset(x, T.Cast("float32")),
+        MapDataset(x, [T.Cast("float32"), T.Branch({"a": [], "b": []})]),
         CachedDataset(Subset(ZipDataset(datasets=[x, y]), range(7)), max_bytes=999),
     ):
         path = tmp_path / "config.yaml"
@@ -188,3 +192,62 @@ def test_data_sets_made_of_others_come_back_from_configurations(
             pt.Config(wrong).configure()
     with pytest.raises(pt.errors.WrongType, match="not both"):
         ZipDataset(x, datasets=[y])
+
+
+def total(sample: Any) -> dict[str, Any]:
+    return {"sum": sample[0].sum() + len(sample[1]), "text": sample[1]}
+
+
+def noisy(sample: Any, random: Any) -> Any:
+    return {**sample, "noise": random.random()}
+
+
+def test_a_function_of_the_whole_sample() -> None:
+    data = MapDataset(Counted(), [total, noisy])
+    assert data[4]["sum"] == 9 and data[4]["text"] == "4" and len(data) == 20
+    runs = []
+    for options in (
+        {"num_workers": 0},
+        {"num_workers": 2},
+        {"num_workers": 2, "workers": "process"},
+    ):
+        loader = DataLoader(data, 6, shuffle=True, seed=2, **options)
+        runs.append(repr([{**batch} for batch in loader]))
+    assert runs[0] == runs[1] == runs[2]
+    for again in (copy.deepcopy(data), pickle.loads(pickle.dumps(data))):
+        assert again[4]["sum"] == 9
+    with pytest.raises(TypeError, match="a transform is a function"):
+        MapDataset(Counted(), 3)
+
+    def failing(sample: Any) -> Any:
+        raise RuntimeError("not this one")
+
+    with pytest.raises(RuntimeError, match="not this one"):
+        MapDataset(Counted(), failing)[0]
+
+
+def test_samples_of_different_lengths_are_filled_up() -> None:
+    samples = [
+        {
+            "x": np.arange(n, dtype=np.int16),
+            "m": np.ones((n, 3 - n)),
+            "n": n,
+            "t": "a" * n,
+        }
+        for n in (2, 0, 1)
+    ]
+    for options in ({}, {"num_workers": 1, "workers": "process"}):
+        loader = DataLoader(samples, 3, collate_fn=PadCollate(-1), **options)
+        (batch,) = loader
+        assert batch["x"].tolist() == [[0, 1], [-1, -1], [0, -1]]
+        assert batch["x"].dtype == np.int16 and batch["m"].shape == (3, 2, 3)
+        assert batch["n"].tolist() == [2, 0, 1] and batch["t"] == ["aa", "", "a"]
+    torch = pytest.importorskip("torch")
+    pairs = [(torch.ones(n), n) for n in (1, 3)]
+    (batch,) = DataLoader(pairs, 2, collate_fn=PadCollate(), output="torch")
+    assert batch[0].tolist() == [[1, 0, 0], [1, 1, 1]]
+    for wrong in ([np.ones(2), np.ones((2, 2))], [np.ones(2), np.ones(2, np.float32)]):
+        with pytest.raises(ValueError, match="arrays of one field differ"):
+            PadCollate()(wrong)
+    with pytest.raises(TypeError, match="cannot be stacked"):
+        PadCollate()([object()])

@@ -9,6 +9,7 @@
 #include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/buffers.h"
 #include "ptutils/data/detail/files.h"
+#include "ptutils/data/detail/numbers.h"
 #include "ptutils/data/detail/sample_error.h"
 #include "ptutils/data/detail/spent.h"
 #include "ptutils/data/detail/stream.h"
@@ -159,6 +160,23 @@ Value Dataset::to_config() {
   if (!source_->chains.empty())
     config.set("preprocessor", source_->chains.to_config());
   return config;
+}
+
+std::string DataReader::extra_repr() { return detail::arguments_text(*this); }
+
+std::string Dataset::extra_repr() {
+  std::string out;
+  try {
+    if (!is_iterable()) out = str(size(), " samples");
+  } catch (const std::exception&) {  // of one that lacks its methods
+    return {};
+  }
+  if (source_ && !source_->given.empty()) {
+    const std::size_t more = source_->given.size() - 1;
+    out += str(out.empty() ? "" : ", ", source_->given[0],
+               more > 0 ? str(" and ", more, " more") : "");
+  }
+  return out;
 }
 
 std::int64_t Dataset::size() const {

@@ -78,6 +78,7 @@ class PTUTILS_API Dataset : public Module {
   explicit Dataset(Options options) : Dataset() { open(std::move(options)); }
   ~Dataset() override;
   std::string class_name() const override { return "ptutils.data.Dataset"; }
+  std::string extra_repr() override;  // its size, and its files
   /// Opens the files. Kind::kIO where one is missing, Kind::kKey for a
   /// preprocessor of a field that there is not.
   void open(Options options);
@@ -148,6 +149,7 @@ class PTUTILS_API IterableDataset : public Dataset {
 class PTUTILS_API DataReader : public Module {
  public:
   std::string class_name() const override { return "ptutils.data.DataReader"; }
+  std::string extra_repr() override;  // its arguments
   /// The samples of one source: a file, a folder. Kind::kIO where there is
   /// none, Kind::kFormat where it is damaged.
   virtual std::shared_ptr<Dataset> read(const std::string& source) = 0;

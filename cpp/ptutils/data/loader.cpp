@@ -318,6 +318,7 @@ LoaderReport DataLoader::report() const {
   if (!data) return out;
   detail::AdviceFacts facts;
   facts.python = impl_->makes_elsewhere();
+  facts.processes = impl_->options.workers == "process";
   facts.cores = thread_budget();
   const auto* folder = dynamic_cast<const ImageFolder*>(data);
   facts.full_decoding = folder && !folder->dct_scaling();

@@ -28,6 +28,15 @@ ModulePtr make_zip(const Arguments& args) {
   return std::make_shared<ZipDataset>(std::move(datasets));
 }
 
+ModulePtr make_map(const Arguments& args) {
+  Chain chain = chain_of(args.get("function"), args.where());
+  if (chain.size() == 1)
+    return std::make_shared<MapDataset>(dataset_argument(args), chain[0]);
+  return std::make_shared<MapDataset>(
+      dataset_argument(args),
+      std::make_shared<transforms::Compose>(std::move(chain)));
+}
+
 ModulePtr make_cached(const Arguments& args) {
   std::optional<std::size_t> limit;
   if (!args.get("max_bytes").is_null()) {
@@ -50,6 +59,7 @@ void register_wrappers(Registry& registry) {
                       numbers_in(args, "indices", DType::kI64));
                 }});
   registry.add({"ptutils.data.ZipDataset", {"datasets"}, make_zip});
+  registry.add({"ptutils.data.MapDataset", {"dataset", "function"}, make_map});
   registry.add(
       {"ptutils.data.CachedDataset", {"dataset", "max_bytes"}, make_cached});
 }

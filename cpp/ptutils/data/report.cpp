@@ -11,6 +11,7 @@ namespace ptutils::data {
 namespace {
 
 constexpr double kWorthAdvice = 0.2;
+constexpr double kNoise = 0.01;  // s
 
 std::string seconds(const char* what, double value) {
   char line[80];
@@ -40,6 +41,7 @@ Spent Stopwatch::spent() const {
   };
   out.reading = seconds(before_.reading, now.reading);
   out.decoding = seconds(before_.decoding, now.decoding);
+  out.python = seconds(before_.python, now.python);
   // Transforms decode what they need of a picture, within their own time.
   out.transforming = std::max(
       seconds(before_.transforming, now.transforming) - out.decoding, 0.0);
@@ -47,14 +49,17 @@ Spent Stopwatch::spent() const {
 }
 
 std::string advice(const LoaderReport& r, const AdviceFacts& facts) {
-  if (r.waiting_share() <= kWorthAdvice) return {};
+  if (r.waiting_share() <= kWorthAdvice || r.waiting < kNoise) return {};
   // A loader without threads of its own makes its batches while one waits.
   if (facts.python && r.workers == 0)
     return "give num_workers=1: a thread makes the next batches meanwhile";
-  if (facts.python)
-    return "Python makes the samples, one thread at a time: make many at once "
-           "(__getitems__), or read them by a DataReader and transforms of "
-           "ptutils.data";
+  if (facts.python && !facts.processes)
+    return str(
+        "Python makes the samples, one thread at a time: "
+        "workers='process', num_workers=",
+        facts.cores,
+        "; or a DataReader and transforms of ptutils.data, or many "
+        "samples at once (__getitems__)");
   if (r.workers < facts.cores)
     return str("give num_workers=", facts.cores, " (now ", r.workers, ", ",
                facts.cores, " cores)");
@@ -93,6 +98,7 @@ std::string LoaderReport::text() const {
          {std::pair("  reading", reading), std::pair("  decoding", decoding),
           std::pair("  transforming", transforming)})
       out += "\n" + seconds(what, value);
+  if (python > 0) out += "\n" + seconds("    in functions", python);
   out += "\n" + seconds("waiting for them", waiting);
   out += str(" of ", seconds("", waiting + working).substr(20), " (",
              static_cast<int>(100 * waiting_share() + 0.5), " %)");

@@ -15,8 +15,9 @@ struct PTUTILS_API LoaderReport {
   int workers = 0;           ///< threads in use
   // Seconds. Making: of all threads together; within it (of data sets that
   // core readers and transforms make): reading from files, with what these
-  // decompress; decoding pictures; transforms and the way into the batch.
-  double making = 0, reading = 0, decoding = 0, transforming = 0;
+  // decompress; decoding pictures; transforms and the way into the batch, and
+  // within those the functions of another language, its lock included.
+  double making = 0, reading = 0, decoding = 0, transforming = 0, python = 0;
   double waiting = 0;  ///< the consumer, for batches
   double working = 0;  ///< the consumer, between batches
   std::string advice;  ///< one line, where it waits for more than a fifth

@@ -50,6 +50,7 @@ PTUTILS_API Order shuffled(std::int64_t n, Random stream);
 class PTUTILS_API Sampler : public Module {
  public:
   std::string class_name() const override { return "ptutils.data.Sampler"; }
+  std::string extra_repr() override;  // its arguments
   /// Samples an epoch gives of a data set of n.
   virtual std::int64_t count(std::int64_t n) const { return n; }
   /// The whole order of one epoch, of count(n) indices within [0, n).

@@ -19,6 +19,7 @@ namespace ptutils::data {
 
 class PTUTILS_API Transform : public Module {
  public:
+  std::string extra_repr() override;  // its arguments
   std::string class_name() const override {
     return "ptutils.data.transforms.Transform";
   }

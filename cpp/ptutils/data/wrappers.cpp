@@ -190,6 +190,38 @@ bool ZipDataset::is_python() const {
                      [](const auto& d) { return d->is_python(); });
 }
 
+MapDataset::MapDataset(std::shared_ptr<Dataset> dataset,
+                       std::shared_ptr<Transform> function)
+    : dataset_(std::move(dataset)), function_(std::move(function)) {
+  want_dataset(dataset_, "MapDataset");
+  if (!function_) fail(Kind::kType, "MapDataset", "no function was given");
+}
+
+void MapDataset::fields(Fields& f) {
+  f("dataset", dataset_);
+  f("function", function_);
+}
+Meta MapDataset::meta() const { return without({"dataset", "function"}); }
+Value MapDataset::to_config() {
+  return Dict{{"func", class_name()},
+              {"dataset", dataset_->to_config()},
+              {"function", function_->to_config()}};
+}
+
+Value MapDataset::get(std::int64_t index, Random random) {
+  constexpr auto kOwn = ~std::uint64_t{0};  // no transform of the data set's
+  Pending sample(dataset_->get(index, random));
+  function_->apply(sample, random.at(kOwn));
+  return sample.value();
+}
+
+bool MapDataset::draws_random() const {
+  return dataset_->draws_random() || function_->draws_random();
+}
+bool MapDataset::is_python() const {
+  return dataset_->is_python() || function_->is_python();
+}
+
 CachedDataset::CachedDataset(std::shared_ptr<Dataset> dataset,
                              std::optional<std::size_t> max_bytes)
     : dataset_(std::move(dataset)), max_bytes_(max_bytes) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/transforms.h"
 
 /// Data sets made of others, which keep their samples' structure and streams.
 /// (One after another, and with transforms: Dataset itself.)
@@ -70,6 +71,32 @@ class PTUTILS_API ZipDataset : public Dataset {
 
  private:
   std::vector<std::shared_ptr<Dataset>> datasets_;
+};
+
+/// What a transform makes of each whole sample: a tuple, a dict, a tensor. (Of
+/// single fields: Dataset's preprocessor.)
+class PTUTILS_API MapDataset : public Dataset {
+ public:
+  MapDataset(std::shared_ptr<Dataset> dataset,
+             std::shared_ptr<Transform> function);
+  std::string class_name() const override { return "ptutils.data.MapDataset"; }
+  void fields(Fields& f) override;
+  Meta meta() const override;
+  Value to_config() override;
+  std::int64_t size() const override { return dataset_->size(); }
+  Value get(std::int64_t index, Random random) override;
+  bool draws_random() const override;
+  bool is_python() const override;
+  Origin origin() const override { return dataset_->origin(); }
+  std::vector<std::int64_t> blocks() const override {
+    return dataset_->blocks();
+  }
+  const std::shared_ptr<Dataset>& dataset() const { return dataset_; }
+  const std::shared_ptr<Transform>& function() const { return function_; }
+
+ private:
+  std::shared_ptr<Dataset> dataset_;
+  std::shared_ptr<Transform> function_;
 };
 
 /// Keeps the samples that were asked for, as they came (encoded pictures stay

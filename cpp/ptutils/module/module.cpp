@@ -60,6 +60,8 @@ void repr_tree(Module& module, const std::string& name, int depth,
     out += " (above)\n";
     return;
   }
+  if (const std::string extra = module.extra_repr(); !extra.empty())
+    out += "(" + extra + ")";
   out += "\n";
   for (auto& [child_name, child] : module.named_children())
     repr_tree(*child, child_name, depth + 1, seen, out);

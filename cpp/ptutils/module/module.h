@@ -149,6 +149,8 @@ class PTUTILS_API Module {
 
   /// A tree, one line a module.
   std::string repr();
+  /// What repr() shows behind the class: "size=3"; empty: nothing.
+  virtual std::string extra_repr() { return {}; }
 
   /// Above 0 while C++ threads may touch the tree (set holding the GIL, before
   /// it is released): the garbage collector then leaves it alone.

@@ -137,9 +137,16 @@ def _data(sub: argparse.ArgumentParser) -> None:
     )
     text = "what is in a data set: reader, samples, fields, size"
     info = commands.add_parser("info", help=text, description=text, allow_abbrev=False)
-    info.add_argument("path", metavar="PATH", help="a file or a folder")
     info.add_argument(
-        "--contact-sheet", metavar="PNG", help="the first 64 pictures, drawn there"
+        "path",
+        nargs="+",
+        metavar="PATH",
+        help="a file, a folder, or shards: several, or a pattern",
+    )
+    info.add_argument(
+        "--contact-sheet",
+        metavar="OUT",
+        help="64 pictures from all over it with their labels, drawn to a .png or .jpg",
     )
     for each in (pack, info):
         _answers(each)

@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
-from ..errors import Error, Malformed, NotFound, UnknownName, WrongType, WrongValue
+from ..errors import (
+    Error,
+    IOFailed,
+    Malformed,
+    NotFound,
+    UnknownName,
+    WrongType,
+    WrongValue,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -218,6 +230,39 @@ def looks_like_file(name: str) -> bool:
     """A path, or a name with the suffix of a known format: no exp_id."""
     suffixes = (s for each in _core.codecs().values() for s in each)
     return os.sep in name or name.endswith(tuple(suffixes))
+
+
+@contextmanager
+def replacing(out: str) -> Iterator[str]:
+    """A path to write to, which becomes ``out`` when all went well; nothing is left
+    of it where not."""
+    folder, name = os.path.split(os.path.abspath(out))
+    try:
+        handle, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
+    except OSError as error:
+        raise IOFailed(f"[{out}] cannot be written: {error.strerror}") from error
+    os.close(handle)
+    try:
+        yield part
+        os.chmod(part, 0o666 & ~_umask())
+        os.replace(part, out)
+    except BaseException as error:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        told = re.search(r"errno = \d+, error message = '([^']+)'", str(error))
+        why = told[1] if told else ""
+        if isinstance(error, OSError) and not isinstance(error, Error):
+            mine = error.filename in (None, part)
+            why = (error.strerror or str(error)) if mine else ""
+        if why:
+            raise IOFailed(f"[{out}] cannot be written: {why}") from error
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def no_file(path: str) -> str:

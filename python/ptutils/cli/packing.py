@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
+import glob
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _core, _text
-from ..data import DataLoader, Dataset, ImageFolder, LMDBReader, TFRecordReader
+from ..data import DataLoader, Dataset, HDF5Reader, ImageFolder, ImageFolderReader
 from ..data import transforms as T
-from ..errors import NotDefined, WrongState, WrongValue
-from .common import Terminal, no_file
+from ..errors import WrongState, WrongValue
+from .common import Terminal, no_file, replacing
+from .sheets import fields_of
 
 if TYPE_CHECKING:
     import argparse
 
 _BATCH = 64
 _LEVEL = 4  # of gzip: h5py's default
-_SHEET, _TILE = 64, 96  # pictures, and pixels of one
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n")
 # What ImageFolder takes for a picture.
 _SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-
-
-@contextmanager
-def _replacing(out: str) -> Iterator[str]:
-    """A path to write to, which becomes `out` when all went well."""
-    folder, name = os.path.split(os.path.abspath(out))
-    handle, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
-    os.close(handle)
-    try:
-        yield part
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, out)
-    except BaseException:
-        os.unlink(part)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sized(folder: str, size: int) -> Iterator[tuple[Any, Any]]:
@@ -70,7 +47,7 @@ def _pack_hdf5(args: argparse.Namespace, classes: list[str], count: int) -> None
         ) from error
     shape = (args.size, args.size, 3)
     threads = ThreadPoolExecutor(_core.num_threads())
-    with _replacing(args.out) as part, h5py.File(part, "w") as file, threads:
+    with replacing(args.out) as part, h5py.File(part, "w") as file, threads:
         images = file.create_dataset(
             "images",
             (count, *shape),
@@ -128,7 +105,7 @@ def _pack_tfrecord(args: argparse.Namespace, classes: list[str], count: int) -> 
                 }
 
     written = 0
-    with _replacing(args.out) as part, open(part, "wb") as file:
+    with replacing(args.out) as part, open(part, "wb") as file:
         for example in examples():
             example["class"] = classes[example["label"]]
             file.write(_core._tfrecord_of(example))
@@ -142,6 +119,11 @@ def _pack_tfrecord(args: argparse.Namespace, classes: list[str], count: int) -> 
 
 def pack(args: argparse.Namespace, terminal: Terminal) -> int:
     """A folder of pictures as one file."""
+    if os.path.isfile(args.folder):
+        raise WrongValue(
+            f"[data pack] {args.folder} is a file; give the folder that holds a "
+            "folder of pictures for each class"
+        )
     if not os.path.isdir(args.folder):
         raise FileNotFoundError(no_file(args.folder))
     if args.size is not None and args.size < 1:
@@ -163,15 +145,6 @@ def pack(args: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _fields(sample: Any) -> dict[str, Any]:
-    """A sample's parts by name."""
-    if isinstance(sample, dict):
-        return {str(key): value for key, value in sample.items()}
-    if isinstance(sample, tuple):
-        return {str(i): value for i, value in enumerate(sample)}
-    return {"sample": sample}
-
-
 def _described(value: Any) -> dict[str, Any]:
     if hasattr(value, "dtype"):
         return {"dtype": str(value.dtype), "shape": list(value.shape)}
@@ -187,37 +160,76 @@ def _bytes_of(path: str) -> int:
     return sum(os.path.getsize(os.path.join(*each)) for each in files)
 
 
+def _paths_of(given: list[str]) -> list[str]:
+    """The files and folders that paths and patterns name."""
+    out: list[str] = []
+    for path in given:
+        if os.path.exists(path):
+            out.append(path)
+        elif found := sorted(glob.glob(path)):
+            out += found
+        else:
+            raise FileNotFoundError(no_file(path))
+    return out
+
+
+def _classes(path: str, dataset: Any, reader: Any) -> dict[str, int]:
+    """Samples by class, of a folder or of a file of `data pack`."""
+    if isinstance(reader, ImageFolderReader):
+        folder = ImageFolder(path)
+        counts = np.bincount(folder.targets, minlength=len(folder.classes))
+        return dict(zip(folder.classes, counts.tolist(), strict=True))
+    if not isinstance(reader, HDF5Reader) or "labels" not in dataset.field_names:
+        return {}
+    try:
+        names = Dataset(path, HDF5Reader("meta/classes"))
+    except (KeyError, ValueError):  # another program's file
+        return {}
+    labels = Dataset(path, HDF5Reader("labels"))
+    numbers = np.concatenate([*DataLoader(labels, 4096, output="numpy")])
+    counts = np.bincount(numbers, minlength=len(names))
+    return {str(names[i]): int(counts[i]) for i in range(len(names))}
+
+
 def info(args: argparse.Namespace, terminal: Terminal) -> int:
     """What a data set holds."""
-    if not os.path.exists(args.path):
-        raise FileNotFoundError(no_file(args.path))
-    dataset = Dataset(args.path)
+    paths = _paths_of(args.path)
+    dataset = Dataset(paths)
+    reader = _core._reader_for(paths[0])
     data: dict[str, Any] = {
-        "path": args.path,
-        "reader": type(_core._reader_for(args.path)).__name__,
+        "path": " ".join(args.path),
+        "files": len(paths),
+        "reader": type(reader).__name__,
         "samples": len(dataset),
-        "bytes": _bytes_of(args.path),
+        "bytes": sum(map(_bytes_of, paths)),
     }
-    fields = _fields(dataset[0]) if len(dataset) else {}
+    fields = fields_of(dataset[0]) if len(dataset) else {}
     names = dataset.field_names
     if len(names) == len(fields) and "0" in fields:
         fields = dict(zip(names, fields.values(), strict=True))
     data["fields"] = {name: _described(value) for name, value in fields.items()}
+    classes = _classes(paths[0], dataset, reader) if len(paths) == 1 else {}
+    if classes:
+        data["classes"] = classes
     blocks = dataset._blocks
     if blocks:
         ends = [*blocks[1:], len(dataset)]
         data["blocks"] = len(blocks)
         data["block"] = max(b - a for a, b in zip(blocks, ends, strict=True))
     if args.contact_sheet:
+        from . import sheets
+
         data["contact_sheet"] = args.contact_sheet
-        _draw(_pictures(args.path, dataset, fields), args.contact_sheet)
+        sheets.draw(paths, dataset, [*classes], args.contact_sheet)
     terminal.answer(data, _shown(data))
     return 0
 
 
 def _shown(data: dict[str, Any]) -> str:
     count = _text.grouped(data["samples"])
-    lines = [f"{data['path']}: {count} samples, {_text.size(data['bytes'])}"]
+    files = f" in {data['files']} files" if data["files"] > 1 else ""
+    size = _text.size(data["bytes"])
+    lines = [f"{data['path']}: {count} samples{files}, {size}"]
     lines.append(f"  reader  {data['reader']}")
     for name, field in data["fields"].items():
         more = ""
@@ -226,66 +238,13 @@ def _shown(data: dict[str, Any]) -> str:
         elif "length" in field:
             more = f" of {_text.grouped(field['length'])}"
         lines.append(f"  {name}  {field['dtype']}{more}")
+    if "classes" in data:
+        shown = [f"{name} ({n})" for name, n in data["classes"].items()]
+        more = f", … {len(shown) - 10} more" if len(shown) > 10 else ""
+        lines.append(f"  {len(shown)} classes: {', '.join(shown[:10])}{more}")
     if "blocks" in data:
         blocks = _text.grouped(data["blocks"])
         lines.append(f"  {blocks} blocks of {data['block']} samples")
     if "contact_sheet" in data:
         lines.append(f"  pictures in {data['contact_sheet']}")
     return "\n".join(lines)
-
-
-def _channels_first(value: Any) -> Any:
-    """uint8 (3, height, width) of an image in any layout, else None."""
-    if getattr(value, "dtype", None) != np.uint8 or value.ndim not in (2, 3):
-        return None
-    if value.ndim == 2:
-        value = value[None]
-    elif value.shape[0] not in (1, 3) and value.shape[2] in (1, 3):
-        value = value.transpose(2, 0, 1)
-    return (
-        np.broadcast_to(value, (3, *value.shape[1:])) if len(value) in (1, 3) else None
-    )
-
-
-def _pictures(path: str, dataset: Any, fields: dict[str, Any]) -> list[Any]:
-    """The first images of the first field that has some."""
-    for place, (name, value) in enumerate(fields.items()):
-        if isinstance(value, bytes) and value.startswith(_PICTURES):
-            reader = _core._reader_for(path)
-            if isinstance(reader, TFRecordReader):
-                reader, name = TFRecordReader({name: "image"}, name), "sample"
-            else:
-                reader = LMDBReader("image")
-            images = Dataset(path, reader)
-            return [images[i] for i in range(min(_SHEET, len(images)))]
-        if _channels_first(value) is not None:
-            count = min(_SHEET, len(dataset))
-            samples = (dataset[i] for i in range(count))
-            parts = (list(_fields(sample).values())[place] for sample in samples)
-            return [_channels_first(part) for part in parts]
-    raise NotDefined(
-        f"[data info] {path}: no field of a sample is an image (uint8, of two "
-        "dimensions or of 1 or 3 channels)"
-    )
-
-
-def _draw(images: list[Any], out: str) -> None:
-    """Eight in a row, each as large as fits its tile."""
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise WrongState(
-            "[data info] a contact sheet is written by Pillow: pip install pillow"
-        ) from error
-    columns = min(8, len(images))
-    rows = -(-len(images) // columns)
-    sheet = np.full((rows * _TILE, columns * _TILE, 3), 255, np.uint8)
-    for i, image in enumerate(images):
-        height, width = image.shape[1:]
-        scale = _TILE / max(height, width)
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        tile = np.asarray(T.Resize(size)(np.ascontiguousarray(image)))
-        y, x = i // columns * _TILE, i % columns * _TILE
-        sheet[y : y + size[0], x : x + size[1]] = tile.transpose(1, 2, 0)
-    with _replacing(out) as part:
-        PIL.Image.fromarray(sheet).save(part, "PNG")

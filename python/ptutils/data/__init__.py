@@ -33,6 +33,7 @@ from .._core import (
     LMDBReader,
     Loader,
     LoaderReport,
+    MapDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -49,6 +50,7 @@ from .._unknown import attributes_of
 from . import _shown as _shown
 from . import transforms as transforms
 from ._cifar import CIFAR10, CIFAR10Reader
+from ._collate import PadCollate
 from ._imagenet import ImageNet
 from ._splits import SplitProvider
 
@@ -79,6 +81,8 @@ __all__ = [
     "LMDBReader",
     "Loader",
     "LoaderReport",
+    "MapDataset",
+    "PadCollate",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",

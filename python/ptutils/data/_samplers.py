@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from .. import _core
-from ..errors import WrongType
+from ..errors import OutOfBounds, WrongType
 
 
 @contextmanager
@@ -111,9 +111,12 @@ def _take(given: Iterable[Any], order: list[int], wrong: Callable[[Any], str]) -
     """Appends the indices; an error says what ``wrong`` makes of another item."""
     for item in given:
         try:
-            order.append(operator.index(item))
+            index = operator.index(item)
         except TypeError:
             raise WrongType(wrong(item)) from None
+        if not -(2**63) <= index < 2**63:
+            raise OutOfBounds(wrong(item))
+        order.append(index)
 
 
 def indices(sampler: Iterable[Any], seed: int, epoch: int) -> list[int]:
@@ -152,8 +155,7 @@ def flattened(batches: Iterable[Any], who: str) -> tuple[list[int], list[int]]:
             batch,
             order,
             lambda index: (
-                f"[{who}] batch {len(ends)} has a {type(index).__name__} in it, "
-                "not an index"
+                f"[{who}] batch {len(ends)} has {index!r:.40} in it, not an index"
             ),
         )
         ends.append(len(order))

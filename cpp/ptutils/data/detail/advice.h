@@ -8,7 +8,8 @@ namespace ptutils::data::detail {
 
 /// What a loader's advice depends on beside its times.
 struct AdviceFacts {
-  bool python = false;  ///< samples, or batches, are made by Python
+  bool python = false;     ///< samples, or batches, are made by Python
+  bool processes = false;  ///< on processes
   int cores = 1;
   bool full_decoding = false;    ///< an ImageFolder without dct_scaling
   bool shuffled_blocks = false;  ///< blocks, read in a random order

@@ -79,6 +79,13 @@ DataLoader::Impl::Impl(std::shared_ptr<Dataset> dataset, Options options_)
   if (!sampler && options.shuffle.value_or(false))
     sampler = std::make_shared<RandomSampler>();
   if (!sampler) sampler = std::make_shared<SequentialSampler>();
+  const auto* classes = dynamic_cast<const StratifiedSampler*>(sampler.get());
+  if (classes && options.batched && classes->batch_size() != options.batch_size)
+    log::warning(label, ": batches of ", options.batch_size,
+                 ", and a StratifiedSampler for batches of ",
+                 classes->batch_size(),
+                 ": not each has the classes in "
+                 "proportion; give both the same batch_size");
 }
 
 detail::Position DataLoader::Impl::now() const {
@@ -413,6 +420,7 @@ void DataLoader::Impl::note(const detail::Loaded& loaded,
     tally.reading += loaded.spent.reading;
     tally.decoding += loaded.spent.decoding;
     tally.transforming += loaded.spent.transforming;
+    tally.python += loaded.spent.python;
     tally.waiting += seconds(now - begin);
     if (gave) tally.working += seconds(begin - *gave);
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
 #include "ptutils/data/detail/loader_impl.h"
 
@@ -85,8 +86,14 @@ Batches checked_batches(BatchSampler& sampler, const Dataset& dataset,
 Order checked_order(Sampler& sampler, const Dataset& dataset,
                     std::uint64_t seed, std::int64_t epoch) {
   const std::int64_t n = size_of(dataset);
-  return checked(sampler.order_of(dataset, seed, epoch), n,
-                 sampler.class_name());
+  const std::string where = sampler.class_name();
+  const std::int64_t said = sampler.count(n);
+  Order out = checked(sampler.order_of(dataset, seed, epoch), n, where);
+  if (out.size() != said)
+    log::warning("[DataLoader] ", where, " gives ", out.size(),
+                 " samples in epoch ", epoch, ", and its length says ", said,
+                 ": so does the loader's");
+  return out;
 }
 
 std::int64_t size_of(const Dataset& dataset) {
@@ -183,7 +190,11 @@ void check_iterable(const DataLoader::Options& o, bool sampled) {
   };
   if (o.shuffle.value_or(false)) refuse("shuffle=True");
   if (sampled) refuse("a sampler");
-  if (o.workers == "process") refuse("workers='process'");
+  if (o.workers == "process")
+    fail(Kind::kValue, kLoader,
+         "workers='process' with a data set whose samples come one after "
+         "another: one thread draws them; leave workers out, or give the "
+         "samples an index (a Dataset), which several can share");
 }
 
 std::int64_t batches_of(std::int64_t samples, const DataLoader::Options& o) {

@@ -1,6 +1,33 @@
 #include "ptutils/data/detail/numbers.h"
 
 namespace ptutils::data::detail {
+namespace {
+
+bool has_modules(const Value& argument) {
+  if (argument.is_dict()) return true;
+  if (!argument.is_list()) return false;
+  const auto& items = argument.as_list().items;
+  return std::any_of(items.begin(), items.end(), has_modules);
+}
+
+}  // namespace
+
+std::string arguments_text(Module& module) {
+  std::string out;
+  try {
+    const Value config = module.to_config();
+    for (const auto& [name, argument] : config.as_dict()) {
+      if (to_string(name) == "func" || argument.is_null() ||
+          has_modules(argument))
+        continue;
+      out +=
+          str(out.empty() ? "" : ", ", to_string(name), "=", argument.repr(40));
+    }
+  } catch (const std::exception&) {  // one that has no configuration
+    return {};
+  }
+  return out;
+}
 
 void check_numbers(const Tensor& given, DType dtype, std::string_view where,
                    std::string_view name) {

@@ -6,6 +6,10 @@
 
 namespace ptutils::data::detail {
 
+/// "size=3, padding=1": the arguments of a module's configuration that are no
+/// modules; empty where it has none.
+std::string arguments_text(Module& module);
+
 /// A contiguous 1-d tensor of that dtype; Kind::kType for another.
 void check_numbers(const Tensor& given, DType dtype, std::string_view where,
                    std::string_view name);

@@ -19,7 +19,7 @@ inline std::uint64_t ticks() {
 
 /// Ticks that a thread has spent in the parts of making batches.
 struct Ticks {
-  std::uint64_t reading = 0, decoding = 0, transforming = 0;
+  std::uint64_t reading = 0, decoding = 0, transforming = 0, python = 0;
 };
 /// This thread's, since it began.
 Ticks& spent_ticks();
@@ -39,7 +39,7 @@ class Timed {
 
 /// Seconds of one batch.
 struct Spent {
-  double making = 0, reading = 0, decoding = 0, transforming = 0;
+  double making = 0, reading = 0, decoding = 0, transforming = 0, python = 0;
 };
 
 /// From its begin to spent(): a batch, on one thread.

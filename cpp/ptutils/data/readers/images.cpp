@@ -38,6 +38,16 @@ std::vector<std::string> class_folders(const std::string& root) {
   return out;
 }
 
+/// A link to a folder that it is in itself.
+bool leads_back(const fs::directory_entry& entry) {
+  std::error_code error;
+  if (!entry.is_symlink(error) || !entry.is_directory(error)) return false;
+  const fs::path target = fs::canonical(entry.path(), error);
+  const fs::path here = fs::canonical(entry.path().parent_path(), error);
+  return std::mismatch(target.begin(), target.end(), here.begin(), here.end())
+             .first == target.end();
+}
+
 /// Of a class, relative to the root: a folder's own before those of the folders
 /// in it, as torchvision has them; links are followed.
 std::vector<std::string> pictures_in(const fs::path& root,
@@ -47,9 +57,13 @@ std::vector<std::string> pictures_in(const fs::path& root,
   fs::recursive_directory_iterator entry(
       root / name, fs::directory_options::follow_directory_symlink, error);
   for (; !error && entry != fs::recursive_directory_iterator();
-       entry.increment(error))
-    if (entry->is_regular_file() && is_picture(entry->path()))
+       entry.increment(error)) {
+    std::error_code none;  // of a link to nowhere
+    if (leads_back(*entry))
+      entry.disable_recursion_pending();
+    else if (entry->is_regular_file(none) && is_picture(entry->path()))
       found.push_back(entry->path().lexically_relative(root));
+  }
   if (error)
     fail(Kind::kIO, kFolderWhere, (root / name).string(), ": ",
          error.message());

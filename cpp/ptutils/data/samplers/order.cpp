@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "ptutils/data/dataset.h"
+#include "ptutils/data/detail/numbers.h"
 #include "ptutils/data/sampler.h"
 
 namespace ptutils::data {
@@ -79,6 +80,8 @@ Order shuffled(std::int64_t n, Random stream) {
             for (std::int64_t& index : out) index = at(begin++);
           }};
 }
+
+std::string Sampler::extra_repr() { return detail::arguments_text(*this); }
 
 Order Sampler::order_of(const Dataset& dataset, std::uint64_t seed,
                         std::int64_t epoch) {

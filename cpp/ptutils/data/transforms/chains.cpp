@@ -1,14 +1,33 @@
 #include <algorithm>
 
+#include "ptutils/data/detail/spent.h"
 #include "ptutils/data/transforms.h"
 
 // Transforms made of others.
 
 namespace ptutils::data {
 
+namespace {
+
+bool made_of_others(const Transform& transform) {
+  return dynamic_cast<const transforms::Compose*>(&transform) ||
+         dynamic_cast<const transforms::Branch*>(&transform);
+}
+
+}  // namespace
+
 void apply_chain(const Chain& chain, Pending& sample, const Random& random) {
-  for (std::size_t i = 0; i < chain.size(); ++i)
-    chain[i]->apply(sample, chain[i]->draws_random() ? random.at(i) : Random());
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    Transform& transform = *chain[i];
+    const Random mine = transform.draws_random() ? random.at(i) : Random();
+    if (!transform.is_python() || made_of_others(transform)) {
+      transform.apply(sample, mine);
+      continue;
+    }
+    if (sample.is_tensor()) sample.tensor();  // what was asked for before it
+    const detail::Timed timed(detail::spent_ticks().python);
+    transform.apply(sample, mine);
+  }
 }
 
 namespace transforms {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ptutils/data/detail/numbers.h"
 #include "ptutils/data/detail/transform_config.h"
 #include "ptutils/data/transforms.h"
 #include "ptutils/module/registry.h"
@@ -17,6 +18,8 @@ Value Transform::call(const Value& arguments) {
         draws_random() ? Random(default_random().next_u64()) : Random());
   return sample.value();
 }
+
+std::string Transform::extra_repr() { return detail::arguments_text(*this); }
 
 namespace transforms {
 
