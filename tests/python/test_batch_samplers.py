@@ -174,7 +174,7 @@ def test_copies_and_configurations_have_the_batch_sampler() -> None:
         ({"drop_last": True}, "batch_sampler says"),
         ({"batch_sampler": [[0], []]}, "batch 1 is empty"),
         ({"batch_sampler": [0, 1]}, "batch 0 is 0, not a list"),
-        ({"batch_sampler": [["a"]]}, "batch 0 has a str"),
+        ({"batch_sampler": [["a"]]}, "batch 0 has 'a' in it"),
         ({"batch_sampler": [[0], [1000]]}, "index 1000 at place 1"),
         ({"batch_sampler": iter([[0]])}, "iterated once only"),
         ({"batch_sampler": 3}, "nor an iterable of lists"),

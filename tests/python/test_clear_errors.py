@@ -277,7 +277,7 @@ def test_check_names_the_paths_and_only_what_fits(tmp_path):
     said = ptutils_(tmp_path, "check", "experiment.yaml", *given).stdout
     assert "[model.optimizer.lr] lr=-1 is below 0" in said
     known = "Dataset, IterableDataset, ImageFolder, Subset, "
-    known += "ZipDataset, CachedDataset, FashionMNIST, MNIST"
+    known += "ZipDataset, MapDataset, CachedDataset, FashionMNIST, MNIST"
     assert f"no 'Linear'; known: {known}" in said
     assert "Sampler" not in said and "DataLoader" not in said
     assert "exp_id 'a ' begins or ends with a space" in said
