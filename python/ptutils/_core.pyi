@@ -2083,8 +2083,8 @@ class MapDataset(Dataset):
     >>> import numpy as np
     >>> from ptutils.data import ArrayDataset, MapDataset
     >>> pairs = ArrayDataset(np.arange(3), np.arange(3) * 10)
-    >>> MapDataset(pairs, lambda pair: {'sum': pair[0] + pair[1]})[2]
-    {'sum': 22}
+    >>> MapDataset(pairs, lambda pair: {'both': pair})[2]['both'][1]
+    np.int64(20)
     """
     _extra_state = None
     @staticmethod
@@ -2417,7 +2417,7 @@ class DataLoader(Loader):
     generator : a torch.Generator or an int, that seed is drawn from, once
     workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver', 'spawn' or 'fork')
     on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
-    prefetch_factor : batches ahead per worker; None: one, and 2 at least; of more than 8 MB that take long, which all threads make together, one in all
+    prefetch_factor : batches ahead per worker; None: one (a process: two), and 2 at least; of more than 8 MB that take long, which all threads make together, one in all
     lag : batches after which a request acts (see request); None: 2, or prefetch_factor
     output : 'numpy', 'torch' or 'native'; None: torch where the data set or its samples are torch's, native where they are native tensors, else NumPy
     seed : of the order; an epoch's order depends on (seed, epoch) alone

@@ -124,8 +124,10 @@ def _seed(key: int) -> None:
     if numpy_random is not None:
         numpy_random.seed(key % 2**32)
     torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.manual_seed(key % 2**63)
+    if torch is not None:  # torch.manual_seed asks every device that there might be
+        torch.default_generator.manual_seed(key % 2**63)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(key % 2**63)
 
 
 def _described(error: BaseException, worker_id: int) -> bytes:
