@@ -212,6 +212,26 @@ void def_pixels(py::module_& m) {
            py::arg("num_classes"));
 }
 
+transforms::RandomCrop::Padding padding_in(py::handle given) {
+  std::vector<std::int64_t> sides;
+  const bool several =
+      py::isinstance<py::tuple>(given) || py::isinstance<py::list>(given);
+  const py::tuple all = several ? py::reinterpret_borrow<py::object>(given)
+                                : py::object(py::make_tuple(given));
+  for (py::handle side : all) {
+    const auto pixels = index_in(side);
+    if (pixels) sides.push_back(*pixels);
+  }
+  if (sides.size() == all.size()) {
+    if (!several) return {sides[0], sides[0], sides[0], sides[0]};
+    if (sides.size() == 2) return {sides[0], sides[1], sides[0], sides[1]};
+    if (sides.size() == 4) return {sides[0], sides[1], sides[2], sides[3]};
+  }
+  fail(Kind::kType, "RandomCrop",
+       "padding is a whole number, or two or four of them, not ",
+       std::string(py::repr(given)).substr(0, 60));
+}
+
 void def_geometry(py::module_& m) {
   using transforms::CenterCrop;
   using transforms::RandomCrop;
@@ -237,10 +257,11 @@ void def_geometry(py::module_& m) {
   def_transform<RandomCrop>(
       m, "RandomCrop",
       "A part of size (height, width), or a square, anywhere, after padding "
-      "with zeros on all sides.")
-      .def(py::init([](const py::object& size, std::int64_t padding) {
+      "with zeros: of all sides, (left and right, top and bottom), or (left, "
+      "top, right, bottom).")
+      .def(py::init([](const py::object& size, const py::object& padding) {
              return new PyTransform<RandomCrop>(size_in(size, "RandomCrop"),
-                                                padding);
+                                                padding_in(padding));
            }),
            py::arg("size"), py::arg("padding") = 0);
   using Range = std::pair<double, double>;
@@ -367,17 +388,35 @@ void def_vocabulary(py::module_& m) {
                             [](Vocabulary& self) { return self.words(); });
 }
 
+/// A strength, or (low, high).
+transforms::ColorJitter::Range jitter_in(py::handle given, const char* name) {
+  using transforms::ColorJitter;
+  const std::vector<double> numbers =
+      numbers_in(given, str("ColorJitter: ", name).c_str());
+  const bool one = !py::hasattr(given, "__len__");
+  if (one)
+    return ColorJitter::of_strength(numbers[0],
+                                    std::string_view(name) == "hue");
+  if (numbers.size() != 2)
+    fail(Kind::kType, "ColorJitter", name, " is a number, or (low, high), not ",
+         std::string(py::repr(given)).substr(0, 60));
+  return {numbers[0], numbers[1]};
+}
+
 void def_colours(py::module_& m) {
   using transforms::ColorJitter;
   using transforms::Cutout;
   def_transform<ColorJitter>(
       m, "ColorJitter",
       "Brightness, contrast and saturation times a number from [1 - strength, "
-      "1 + strength], the hue turned by up to hue, in a random order.")
-      .def(py::init([](double brightness, double contrast, double saturation,
-                       double hue) {
-             return new PyTransform<ColorJitter>(brightness, contrast,
-                                                 saturation, hue);
+      "1 + strength], or from (low, high); the hue turned by up to hue (0.5: "
+      "half the circle) either way, or by (low, high); in a random order.")
+      .def(py::init([](const py::object& brightness, const py::object& contrast,
+                       const py::object& saturation, const py::object& hue) {
+             return new PyTransform<ColorJitter>(
+                 jitter_in(brightness, "brightness"),
+                 jitter_in(contrast, "contrast"),
+                 jitter_in(saturation, "saturation"), jitter_in(hue, "hue"));
            }),
            py::arg("brightness") = 0.0, py::arg("contrast") = 0.0,
            py::arg("saturation") = 0.0, py::arg("hue") = 0.0);

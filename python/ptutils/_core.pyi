@@ -1514,14 +1514,14 @@ class CenterCrop(Transform):
         ...
 class RandomCrop(Transform):
     """
-    A part of size (height, width), or a square, anywhere, after padding with zeros on all sides.
+    A part of size (height, width), or a square, anywhere, after padding with zeros: of all sides, (left and right, top and bottom), or (left, top, right, bottom).
     """
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.transforms.RandomCrop, size: typing.Any, padding: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    def __init__(self: ptutils.data.transforms.RandomCrop, size: typing.Any, padding: typing.Any = 0) -> None:
         ...
     def _constructor(self: ptutils.data.transforms.RandomCrop) -> dict:
         ...
@@ -1553,14 +1553,14 @@ class RandomHorizontalFlip(Transform):
         ...
 class ColorJitter(Transform):
     """
-    Brightness, contrast and saturation times a number from [1 - strength, 1 + strength], the hue turned by up to hue, in a random order.
+    Brightness, contrast and saturation times a number from [1 - strength, 1 + strength], or from (low, high); the hue turned by up to hue (0.5: half the circle) either way, or by (low, high); in a random order.
     """
     @staticmethod
     def __new__(type, *args, **kwargs):
         """
         Create and return a new object.  See help(type) for accurate signature.
         """
-    def __init__(self: ptutils.data.transforms.ColorJitter, brightness: typing.SupportsFloat | typing.SupportsIndex = 0.0, contrast: typing.SupportsFloat | typing.SupportsIndex = 0.0, saturation: typing.SupportsFloat | typing.SupportsIndex = 0.0, hue: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+    def __init__(self: ptutils.data.transforms.ColorJitter, brightness: typing.Any = 0.0, contrast: typing.Any = 0.0, saturation: typing.Any = 0.0, hue: typing.Any = 0.0) -> None:
         ...
     def _constructor(self: ptutils.data.transforms.ColorJitter) -> dict:
         ...

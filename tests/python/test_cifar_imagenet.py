@@ -115,6 +115,11 @@ def test_both_layouts_are_read(tmp_path: Path, layout: str) -> None:
     check(again, range(5, 6))
     data = CIFAR10(tmp_path, preprocessor=T.ToFloat(1 / 255))
     assert data[0][0].dtype == np.float32 and data.classes[9] == "truck"
+    assert data.targets.dtype == np.int64 and len(data.targets) == len(data)
+    assert data.targets[3] == data[3][1] and data.data.shape[1:] == (32, 32, 3)
+    np.testing.assert_array_equal(
+        data.data[3].transpose(2, 0, 1), CIFAR10(tmp_path)[3][0]
+    )
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

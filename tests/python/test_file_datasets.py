@@ -503,7 +503,7 @@ def test_picture_files_in_hdf5_are_decoded(tmp_path: Path) -> None:
     }
 
 
-def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+def test_links_that_lead_back_are_not_followed(tmp_path: Path, caplog: Any) -> None:
     root = folder(tmp_path / "photos", {"a": [(9, 8)] * 3, "b": [(5, 5)]})
     count = len(ImageFolder(root))
     name = ImageFolder(root).classes[0]
@@ -511,5 +511,7 @@ def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
     os.symlink("..", root / name / "up")
     os.symlink("/nowhere", root / name / "none.png")
     (root / name / "folder.png").mkdir()
+    (root / "c").mkdir()
     assert len(ImageFolder(root)) == count
+    assert "no pictures of the classes c" in caplog.text
     assert repr(ImageFolder(root)).startswith(f"ImageFolder({count} samples, ")

@@ -145,6 +145,25 @@ def test_random_crops_are_within_the_image_and_everywhere() -> None:
         T.RandomCrop((7, 8))(index)
 
 
+def test_ranges_and_paddings_are_torchvisions() -> None:
+    image = chw(20, 24)
+    fixed = T.ColorJitter((1.5, 1.5), contrast=(0.5, 0.5))(image).astype(int)
+    brighter, flatter = (
+        tv.functional.adjust_brightness,
+        tv.functional.adjust_contrast,
+    )
+    whole = torch.from_numpy(image)
+    either = [
+        flatter(brighter(whole, 1.5), 0.5).numpy(),
+        brighter(flatter(whole, 0.5), 1.5).numpy(),
+    ]
+    assert min(np.abs(fixed - one).max() for one in either) <= 1
+    for padding in (3, (1, 2), (1, 0, 2, 5)):
+        padded = np.asarray(tv.functional.pad(whole, list(np.atleast_1d(padding))))
+        crop = T.RandomCrop(padded.shape[1:], padding=padding)
+        np.testing.assert_array_equal(crop(image), padded)
+
+
 def test_random_resized_crop_covers_areas_and_ratios_as_torchvision_does() -> None:
     """The part that was cropped is read off a picture of coordinates."""
     y, x = np.mgrid[:200, :300].astype(np.float32)
@@ -318,6 +337,9 @@ def test_a_mask_is_cropped_where_its_image_is() -> None:
         lambda: T.RandomResizedCrop(9, scale=(0.5, 1)),
         lambda: T.RandomHorizontalFlip(0.3),
         lambda: T.ColorJitter(0.1, 0.2, 0.3, 0.4),
+        lambda: T.ColorJitter((0.5, 2), hue=(-0.1, 0.3)),
+        lambda: T.RandomCrop(3, padding=(1, 2)),
+        lambda: T.RandomCrop(3, padding=(1, 2, 0, 4)),
         lambda: T.Cutout(3, 1, 0.5),
         lambda: T.Compose([T.ToCHW(), T.Resize(3)]),
     ],
@@ -337,7 +359,7 @@ def test_transforms_come_back_from_configurations_and_pickles(make: Any) -> None
         (lambda: T.Normalize([1, 2], [1, 2, 3]), "2 means and 3 stds"),
         (lambda: T.Normalize(0, 0), "std 0 cannot be divided by"),
         (lambda: T.RandomHorizontalFlip(2), "p=2; give 0 to 1"),
-        (lambda: T.ColorJitter(hue=1), "hue=1; give 0 to 0.5"),
+        (lambda: T.ColorJitter(hue=1), r"hue=\(-1, 1\); give .* or 0 to 0.5"),
         (lambda: T.Cast("float99"), "no dtype 'float99'"),
         (lambda: T.OneHot(0), "num_classes=0"),
         (lambda: T.Compose([3]), "a transform is a function of one value"),
@@ -353,6 +375,11 @@ def test_transforms_come_back_from_configurations_and_pickles(make: Any) -> None
         (lambda: T.RandomHorizontalFlip(1)(np.zeros((9, 8, 1))), "put ToCHW before"),
         (lambda: T.ToFloat()(np.zeros(3, np.complex64)), "complex"),
         (lambda: T.ToFloat()("x"), "an array is wanted"),
+        (lambda: T.ColorJitter((2, 1)), r"brightness=\(2, 1\); give \(low, high\)"),
+        (lambda: T.ColorJitter(saturation=(1, 2, 3)), "a number, or .low, high."),
+        (lambda: T.ColorJitter(contrast=-1), "strength -1; give 0"),
+        (lambda: T.RandomCrop(3, padding=(1, 2, 3)), "two or four of them, not"),
+        (lambda: T.RandomCrop(3, padding=(1, -2)), "padding=-2; give 0 or more"),
     ],
 )
 def test_what_cannot_be_says_why(make: Any, message: str) -> None:

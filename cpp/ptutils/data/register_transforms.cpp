@@ -44,6 +44,30 @@ t::RandomResizedCrop::Range range(const Arguments& args, const char* name,
   return {both[0], both[1]};
 }
 
+/// A strength, or a range.
+t::ColorJitter::Range jitter(const Arguments& args, const char* name) {
+  if (args.get(name).is_list()) return range(args, name, {});
+  return t::ColorJitter::of_strength(args.number(name, 0),
+                                     std::string_view(name) == "hue");
+}
+
+/// One for all sides, [left and right, top and bottom], or [left, top, right,
+/// bottom].
+t::RandomCrop::Padding padding_argument(const Arguments& args) {
+  if (!args.get("padding").is_list()) {
+    const std::int64_t all = args.integer("padding", 0);
+    return {all, all, all, all};
+  }
+  const auto& given = args.get("padding").as_list().items;
+  std::vector<std::int64_t> sides;
+  for (const Value& side : given) sides.push_back(whole(side, args.where()));
+  if (sides.size() == 2) return {sides[0], sides[1], sides[0], sides[1]};
+  if (sides.size() == 4) return {sides[0], sides[1], sides[2], sides[3]};
+  fail(Kind::kType, args.where(),
+       "padding: a number, or a list of two or four, not ",
+       args.get("padding").repr());
+}
+
 /// `make` gives a shared_ptr of the class.
 template <class Make>
 void add(Registry& registry, const char* name,
@@ -79,7 +103,7 @@ void add_geometry(Registry& registry) {
   });
   add(registry, "RandomCrop", {"size", "padding"}, [](const Arguments& args) {
     return std::make_shared<t::RandomCrop>(size_of_argument(args),
-                                           args.integer("padding", 0));
+                                           padding_argument(args));
   });
   add(registry, "RandomResizedCrop", {"size", "scale", "ratio"},
       [](const Arguments& args) {
@@ -117,8 +141,8 @@ void register_transforms(Registry& registry) {
   add(registry, "ColorJitter", {"brightness", "contrast", "saturation", "hue"},
       [](const Arguments& args) {
         return std::make_shared<t::ColorJitter>(
-            args.number("brightness", 0), args.number("contrast", 0),
-            args.number("saturation", 0), args.number("hue", 0));
+            jitter(args, "brightness"), jitter(args, "contrast"),
+            jitter(args, "saturation"), jitter(args, "hue"));
       });
   add(registry, "Cutout", {"size", "value", "p"}, [](const Arguments& args) {
     return std::make_shared<t::Cutout>(

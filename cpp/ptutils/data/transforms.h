@@ -175,11 +175,14 @@ class PTUTILS_API CenterCrop : public Transform {
   Size size_;
 };
 
-/// A part anywhere, each place equally likely, after `padding` zeros were put
-/// around.
+/// A part anywhere, each place equally likely, after zeros were put around.
 class PTUTILS_API RandomCrop : public Transform {
  public:
-  explicit RandomCrop(Size size, std::int64_t padding = 0);
+  struct Padding {
+    std::int64_t left = 0, top = 0, right = 0, bottom = 0;
+  };
+  explicit RandomCrop(Size size) : RandomCrop(size, Padding{}) {}
+  RandomCrop(Size size, Padding padding);
   std::string class_name() const override {
     return "ptutils.data.transforms.RandomCrop";
   }
@@ -189,7 +192,7 @@ class PTUTILS_API RandomCrop : public Transform {
 
  private:
   Size size_;
-  std::int64_t padding_;
+  Padding padding_;
 };
 
 /// A part of random area and aspect ratio, resized (Szegedy et al. 2015;
@@ -227,14 +230,17 @@ class PTUTILS_API RandomHorizontalFlip : public Transform {
   double p_;
 };
 
-/// Brightness, contrast and saturation times a number drawn from
-/// [max(0, 1 - strength), 1 + strength], the hue turned by up to `hue` of the
-/// circle, in a random order (torchvision's ColorJitter). (3, H, W), u8 or f32
-/// in [0, 1].
+/// Brightness, contrast and saturation times a number of these ranges, the hue
+/// turned by a part of the circle of its range, in a random order
+/// (torchvision's ColorJitter). (3, H, W), u8 or f32 in [0, 1].
 class PTUTILS_API ColorJitter : public Transform {
  public:
-  explicit ColorJitter(double brightness = 0, double contrast = 0,
-                       double saturation = 0, double hue = 0);
+  using Range = std::pair<double, double>;
+  explicit ColorJitter(Range brightness = {1, 1}, Range contrast = {1, 1},
+                       Range saturation = {1, 1}, Range hue = {0, 0});
+  /// [max(0, 1 - strength), 1 + strength]; of a hue [-strength, strength].
+  /// Kind::kValue below 0.
+  static Range of_strength(double strength, bool hue = false);
   std::string class_name() const override {
     return "ptutils.data.transforms.ColorJitter";
   }
@@ -243,7 +249,7 @@ class PTUTILS_API ColorJitter : public Transform {
   Value to_config() override;
 
  private:
-  std::array<double, 4> strengths_;
+  std::array<Range, 4> ranges_;
 };
 
 /// A square of `size` pixels, its centre anywhere, set to `value` (DeVries,

@@ -34,15 +34,15 @@ class CIFAR10Reader(_core.DataReader):
 
     def read(self, source: str) -> Any:
         """The images, uint8 (n, 3, 32, 32), and labels, int64 (n)."""
-        if source.endswith(".bin"):
-            images, labels = _of_records(source)
-        else:
-            images, labels = _of_pickle(source)
-        if len(labels) and not 0 <= labels.min() <= labels.max() <= 9:
-            raise Malformed(
-                f"[CIFAR10] {source}: a label is {labels.max()}, not 0 to 9"
-            )
-        return _core.ArrayDataset(images, labels)
+        return _core.ArrayDataset(*_arrays(source))
+
+
+def _arrays(source: str) -> tuple[Any, Any]:
+    of = _of_records if source.endswith(".bin") else _of_pickle
+    images, labels = of(source)
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= 9:
+        raise Malformed(f"[CIFAR10] {source}: a label is {labels.max()}, not 0 to 9")
+    return images, labels
 
 
 def _of_records(path: str) -> tuple[Any, Any]:
@@ -187,6 +187,23 @@ class CIFAR10(_core.Dataset):
     ) -> None:
         files = _batches(Path(root), train, download, url)
         super().__init__(files, CIFAR10Reader(), preprocessor)
+        self._files = files
+
+    @property
+    def targets(self) -> Any:
+        """All labels, int64 (n), for a sampler; the files are read for it."""
+        import numpy as np
+
+        return np.concatenate([_arrays(file)[1] for file in self._files])
+
+    @property
+    def data(self) -> Any:
+        """All images, uint8 (n, 32, 32, 3), as torchvision has them; the files are
+        read for it."""
+        import numpy as np
+
+        images = np.concatenate([_arrays(file)[0] for file in self._files])
+        return images.transpose(0, 2, 3, 1)
 
 
 for _public in (CIFAR10, CIFAR10Reader):

@@ -4,6 +4,8 @@
 #include <filesystem>
 
 #include "ptutils/common/file.h"
+#include "ptutils/common/log.h"
+#include "ptutils/common/names.h"
 #include "ptutils/data/detail/files.h"
 #include "ptutils/data/encoded_image.h"
 #include "ptutils/data/readers.h"
@@ -91,6 +93,8 @@ class FolderDataset final : public Dataset {
         names_ += file;
         ends_.push_back(names_.size());
       }
+      if (size() == (class_ends_.empty() ? 0 : class_ends_.back()))
+        empty_.push_back(name);
       class_ends_.push_back(size());
     }
     if (ends_.empty())
@@ -112,6 +116,7 @@ class FolderDataset final : public Dataset {
     out.items.emplace_back(label_of(index));
     return out;
   }
+  const std::vector<std::string>& empty_classes() const { return empty_; }
   std::string path_of(std::int64_t index) const {
     const auto at = static_cast<std::size_t>(index);
     const std::size_t begin = at == 0 ? 0 : ends_[at - 1];
@@ -134,12 +139,18 @@ class FolderDataset final : public Dataset {
   std::string names_;
   std::vector<std::uint64_t> ends_;
   std::vector<std::int64_t> class_ends_;
+  std::vector<std::string> empty_;  // classes without pictures
 };
 
 }  // namespace
 
 std::shared_ptr<Dataset> ImageFolderReader::read(const std::string& source) {
-  return std::make_shared<FolderDataset>(source, dct_scaling_);
+  auto out = std::make_shared<FolderDataset>(source, dct_scaling_);
+  if (!out->empty_classes().empty())
+    log::warning("[", kFolderWhere, "] ", source,
+                 ": no pictures of the classes ", join(out->empty_classes()),
+                 ", which have labels all the same");
+  return out;
 }
 
 Value ImageFolderReader::to_config() {

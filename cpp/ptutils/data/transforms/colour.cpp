@@ -145,15 +145,27 @@ void shift_hue(Colours& colours, double by) {
 
 }  // namespace
 
-ColorJitter::ColorJitter(double brightness, double contrast, double saturation,
-                         double hue)
-    : strengths_{brightness, contrast, saturation, hue} {
-  for (double strength : strengths_)
-    if (!(strength >= 0))
-      fail(Kind::kValue, "ColorJitter", "strength ", strength,
-           "; give 0 (off) or more");
-  if (hue > .5)
-    fail(Kind::kValue, "ColorJitter", "hue=", hue, "; give 0 to 0.5");
+ColorJitter::Range ColorJitter::of_strength(double strength, bool hue) {
+  if (!(strength >= 0))
+    fail(Kind::kValue, "ColorJitter", "strength ", strength,
+         "; give 0 (off) or more, or (low, high)");
+  if (hue) return {-strength, strength};
+  return {std::max(0.0, 1 - strength), 1 + strength};
+}
+
+ColorJitter::ColorJitter(Range brightness, Range contrast, Range saturation,
+                         Range hue)
+    : ranges_{brightness, contrast, saturation, hue} {
+  const char* const names[] = {"brightness", "contrast", "saturation", "hue"};
+  for (std::size_t i = 0; i < ranges_.size(); ++i) {
+    const auto [low, high] = ranges_[i];
+    const bool turns = i == 3;
+    if (!(low <= high) || !std::isfinite(high) || low < (turns ? -.5 : 0) ||
+        (turns && high > .5))
+      fail(Kind::kValue, "ColorJitter", names[i], "=(", low, ", ", high,
+           turns ? "); give (low, high) within -0.5 to 0.5, or 0 to 0.5"
+                 : "); give (low, high) from 0 on, or a strength");
+  }
 }
 
 void ColorJitter::apply(Pending& sample, Random random) {
@@ -166,16 +178,15 @@ void ColorJitter::apply(Pending& sample, Random random) {
   std::array<std::size_t, 4> order{0, 1, 2, 3};
   for (std::size_t i = order.size() - 1; i > 0; --i)
     std::swap(order[i], order[random.next_below(i + 1)]);
+  constexpr std::array<Range, 4> kUnchanged{{{1, 1}, {1, 1}, {1, 1}, {0, 0}}};
   std::array<double, 4> drawn{};
   for (std::size_t i = 0; i < drawn.size(); ++i) {
-    const double low =
-        i == 3 ? -strengths_[i] : std::max(0.0, 1 - strengths_[i]);
-    const double high = i == 3 ? strengths_[i] : 1 + strengths_[i];
+    const auto [low, high] = ranges_[i];
     drawn[i] = low + (high - low) * random.next_uniform();
   }
   Colours colours(image);
   for (std::size_t i : order) {
-    if (strengths_[i] == 0) continue;
+    if (ranges_[i] == kUnchanged[i]) continue;
     if (i == 0) {
       blend(colours, drawn[i], [](const Pixel&) { return 0.0F; });
     } else if (i == 1) {
@@ -193,11 +204,15 @@ void ColorJitter::apply(Pending& sample, Random random) {
 }
 
 Value ColorJitter::to_config() {
+  const auto pair = [](const Range& range) {
+    const double both[] = {range.first, range.second};
+    return detail::list_of(both);
+  };
   return Dict{{"func", class_name()},
-              {"brightness", strengths_[0]},
-              {"contrast", strengths_[1]},
-              {"saturation", strengths_[2]},
-              {"hue", strengths_[3]}};
+              {"brightness", pair(ranges_[0])},
+              {"contrast", pair(ranges_[1])},
+              {"saturation", pair(ranges_[2])},
+              {"hue", pair(ranges_[3])}};
 }
 
 Cutout::Cutout(std::int64_t size, double value, double p)

@@ -119,16 +119,19 @@ Value CenterCrop::to_config() {
   return Dict{{"func", class_name()}, {"size", config_of(size_)}};
 }
 
-RandomCrop::RandomCrop(Size size, std::int64_t padding)
+RandomCrop::RandomCrop(Size size, Padding padding)
     : size_(size), padding_(padding) {
   check(size_, "RandomCrop");
-  if (padding < 0)
-    fail(Kind::kValue, "RandomCrop", "padding=", padding, "; give 0 or more");
+  const auto& [left, top, right, bottom] = padding_;
+  const std::int64_t least = std::min({left, top, right, bottom});
+  if (least < 0)
+    fail(Kind::kValue, "RandomCrop", "padding=", least, "; give 0 or more");
 }
 void RandomCrop::apply(Pending& sample, Random random) {
-  if (padding_ > 0)
-    pad(sample, padding_, padding_, sample.height() + 2 * padding_,
-        sample.width() + 2 * padding_);
+  const auto& [left_side, top_side, right_side, bottom_side] = padding_;
+  if (left_side + top_side + right_side + bottom_side > 0)
+    pad(sample, top_side, left_side, sample.height() + top_side + bottom_side,
+        sample.width() + left_side + right_side);
   const std::int64_t spare_rows = sample.height() - size_.height;
   const std::int64_t spare_columns = sample.width() - width_of(size_);
   if (spare_rows < 0 || spare_columns < 0)
@@ -140,9 +143,13 @@ void RandomCrop::apply(Pending& sample, Random random) {
   sample.crop({top, left, size_.height, width_of(size_)});
 }
 Value RandomCrop::to_config() {
+  const auto& [left, top, right, bottom] = padding_;
+  Value padding = left;
+  if (top != left || right != left || bottom != left)
+    padding = Value::list({left, top, right, bottom});
   return Dict{{"func", class_name()},
               {"size", config_of(size_)},
-              {"padding", padding_}};
+              {"padding", std::move(padding)}};
 }
 
 RandomResizedCrop::RandomResizedCrop(Size size, Range scale, Range ratio)
