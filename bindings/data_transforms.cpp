@@ -63,8 +63,9 @@ class CallableTransform final : public Transform, public PyHolder {
  public:
   explicit CallableTransform(py::object callable)
       : PyHolder(std::move(callable)) {
-    random_ = py::cast<bool>(py::module_::import("ptutils.data.transforms")
-                                 .attr("_takes_random")(handle()));
+    py::module_ ours = py::module_::import("ptutils.data.transforms");
+    random_ = py::cast<bool>(ours.attr("_takes_random")(handle()));
+    torchvision_ = py::cast<bool>(ours.attr("_is_torchvision")(handle()));
   }
   std::string class_name() const override {
     py::gil_scoped_acquire gil;
@@ -76,6 +77,10 @@ class CallableTransform final : public Transform, public PyHolder {
     py::gil_scoped_acquire gil;
     sample.set(of_user("transform", [&] {
       py::object value = bindings::to_python(owned(sample.value()));
+      if (torchvision_)
+        return to_value(py::module_::import("ptutils.data.transforms")
+                            .attr("_on_tensors")(handle(), value),
+                        "transform");
       if (!random_) return to_value(handle()(value), "transform");
       py::object generator =
           py::module_::import("ptutils.data.transforms")
@@ -92,6 +97,7 @@ class CallableTransform final : public Transform, public PyHolder {
 
  private:
   bool random_ = false;
+  bool torchvision_ = false;  // takes torch's tensors; arrays pass through it
 };
 
 transforms::Size size_in(py::handle given, const char* where) {

@@ -219,6 +219,12 @@ def test_a_sheet_of_packed_arrays_and_of_floats(folder: Path, tmp_path: Path) ->
         told = ptutils_(tmp_path, "data", "info", name, "--contact-sheet", str(sheet))
         assert told.returncode == 0, told.stderr
         assert Image.open(sheet).size == (7 * 100 + 4, 114 + 4)
+    (folder / "cat" / "0.jpg").write_bytes(picture(1, kind="JPEG")[:300])
+    (folder / "ant").rename(folder / "ü\nant")
+    told = ptutils_(tmp_path, "data", "info", "photos", "--contact-sheet", "d.png")
+    assert told.returncode == 0, told.stderr
+    sheet = np.asarray(Image.open(tmp_path / "d.png"))
+    assert (sheet == [200, 0, 0]).all(-1).any()  # a frame where one is damaged
     for out, says in (("s.gif", "is .png, .jpg"), ("no/s.png", "cannot be written")):
         told = ptutils_(tmp_path, "data", "info", "out.h5", "--contact-sheet", out)
         assert told.returncode == 1 and says in told.stderr

@@ -8,6 +8,7 @@ import gc
 import io
 import os
 import pickle
+import struct
 import weakref
 from pathlib import Path
 from typing import Any
@@ -501,6 +502,93 @@ def test_picture_files_in_hdf5_are_decoded(tmp_path: Path) -> None:
         "func": "ptutils.data.transforms.DecodeImage",
         "dct_scaling": True,
     }
+
+
+def of_any_length(path: Path) -> None:
+    with h5py.File(path, "w", userblock_size=512) as file:
+        a = file.create_dataset("a", (40,), h5py.vlen_dtype("u1"), chunks=(8,))
+        b = file.create_dataset("b", (40,), h5py.vlen_dtype(">f4"))
+        t = file.create_dataset("t", (40,), h5py.string_dtype())
+        z = file.create_dataset(
+            "z", (40,), h5py.vlen_dtype("u1"), chunks=(8,), compression="gzip"
+        )
+        for i in range(39):  # the last is never written
+            a[i], z[i] = np.arange(100 + i, dtype="u1"), [i] * i
+            b[i], t[i] = np.arange(i), f"text {i}"
+
+
+def test_elements_of_any_length_are_h5pys(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    of_any_length(path)
+    data = Dataset(path)
+    with h5py.File(path) as file:
+        for i in (0, 7, 38, 39):
+            for name in "az":
+                np.testing.assert_array_equal(data[i][name], file[name][i])
+                assert data[i][name].dtype == file[name][i].dtype
+            assert data[i]["t"] == file["t"].asstr()[i]
+            # h5py takes the other order of bytes for its own.
+            assert data[i]["b"].dtype == np.float32
+            assert data[i]["b"].tolist() == list(range(i if i < 39 else 0))
+
+
+@pytest.mark.parametrize("index", [4_000_000_000, 60_000, 0])
+def test_a_reference_to_nowhere_is_an_error(tmp_path: Path, index: int) -> None:
+    path = tmp_path / "x.h5"
+    of_any_length(path)
+    content = bytearray(path.read_bytes())
+    heap = content.find(b"GCOL")
+    at = content.find(struct.pack("<IQ", 100, heap - 512))
+    content[at + 12 : at + 16] = struct.pack("<I", index)
+    path.write_bytes(content)
+    data = Dataset(path, HDF5Reader("a"))
+    with pytest.raises(pt.errors.Malformed, match="'/a': damaged: the global heap has"):
+        data[0]
+    assert len(data[1]) == 101
+
+
+def test_damaged_heaps_are_errors_or_values(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    of_any_length(path)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    errors = 0
+    for _ in range(100):
+        content = bytearray(whole)
+        for at in random.integers(len(whole) // 3, len(whole), 6):
+            content[at] = int(random.integers(256))
+        path.write_bytes(content)
+        try:
+            data = Dataset(path)
+            for i in range(len(data)):
+                data[i]
+        except (ValueError, OSError, KeyError):
+            errors += 1
+    assert errors > 10
+
+
+def test_classes_of_several_folders_are_the_same(tmp_path: Path) -> None:
+    one = folder(tmp_path / "1", {"a": [(9, 8)], "b": [(9, 8)]})
+    two = folder(tmp_path / "2", {"b": [(9, 8)]})
+    with pytest.raises(ValueError, match="2 has the classes b, the first one a, b"):
+        Dataset([one, two])
+    (two / "a").mkdir()
+    (two / ".hidden").mkdir()
+    assert [label for _, label in Dataset([one, two])] == [0, 1, 1]
+    assert ImageFolder(two).classes == ["a", "b"]
+
+
+def test_torchvisions_transforms_stand_in_a_chain() -> None:
+    tv = pytest.importorskip("torchvision.transforms.v2")
+    image = scene(12, 10, 3).transpose(2, 0, 1)
+    data = Dataset(
+        (image[None],), preprocessor=[tv.RandomHorizontalFlip(1.0), tv.Resize(6)]
+    )
+    assert type(data[0][0]) is np.ndarray and data[0][0].shape == (3, 7, 6)
+    flipped = Dataset((image[None],), preprocessor=[tv.RandomHorizontalFlip(1.0)])
+    np.testing.assert_array_equal(flipped[0][0], image[:, :, ::-1])
+    with pytest.raises(TypeError):
+        Dataset((image[None],), preprocessor=[tv.ToImage(), tv.ToPILImage(), len])[0]
 
 
 def test_links_that_lead_back_are_not_followed(tmp_path: Path, caplog: Any) -> None:

@@ -364,7 +364,8 @@ def test_the_report_s_advice(chunked: Dataset) -> None:
             return index
 
     slow = DataLoader(Slow(20), 5, num_workers=0)
-    list(slow)
+    for _ in slow:
+        time.sleep(0.001)
     assert slow.report().advice.startswith("give num_workers=1")
     slow = DataLoader(Slow(20), 5, num_workers=1)
     list(slow)

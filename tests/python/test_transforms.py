@@ -145,6 +145,15 @@ def test_random_crops_are_within_the_image_and_everywhere() -> None:
         T.RandomCrop((7, 8))(index)
 
 
+def test_color_jitter_takes_grey_images() -> None:
+    image = chw(20, 24)[:1]
+    for options in ({"brightness": (1.5, 1.5)}, {"contrast": (0.5, 0.5)}):
+        ours = T.ColorJitter(**options, hue=0.5, saturation=0.5)(image)
+        theirs = tv.ColorJitter(**options)(torch.from_numpy(image)).numpy()
+        assert ours.shape == image.shape
+        assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1
+
+
 def test_ranges_and_paddings_are_torchvisions() -> None:
     image = chw(20, 24)
     fixed = T.ColorJitter((1.5, 1.5), contrast=(0.5, 0.5))(image).astype(int)
@@ -370,11 +379,14 @@ def test_transforms_come_back_from_configurations_and_pickles(make: Any) -> None
         (lambda: T.Resize(3)(np.zeros((1, 0, 4), np.uint8)), "without pixels"),
         (lambda: T.ToCHW()(np.zeros((1, 2, 3, 4))), "has not 3 dimensions"),
         (lambda: T.Normalize([1, 2, 3], 1)(np.zeros((4, 4, 3))), "ToCHW before"),
-        (lambda: T.ColorJitter(1)(np.zeros((1, 4, 4), np.uint8)), r"wants \(3, H, W\)"),
+        (lambda: T.ColorJitter(1)(np.zeros((2, 4, 4), np.uint8)), r"wants \(3, H, W\)"),
         (lambda: T.Resize(3)(np.zeros((9, 8, 3), np.uint8)), r"\(H, W, C\).*ToCHW"),
         (lambda: T.RandomHorizontalFlip(1)(np.zeros((9, 8, 1))), "put ToCHW before"),
         (lambda: T.ToFloat()(np.zeros(3, np.complex64)), "complex"),
         (lambda: T.ToFloat()("x"), "an array is wanted"),
+        (lambda: T.ToFloat(float("nan")), "scale=nan; give a finite number"),
+        (lambda: T.Cutout(3, 300)(np.zeros((3, 4, 4), np.uint8)), "value=300 in an"),
+        (lambda: T.Cutout(3, float("inf")), "value=inf; give a finite"),
         (lambda: T.ColorJitter((2, 1)), r"brightness=\(2, 1\); give \(low, high\)"),
         (lambda: T.ColorJitter(saturation=(1, 2, 3)), "a number, or .low, high."),
         (lambda: T.ColorJitter(contrast=-1), "strength -1; give 0"),

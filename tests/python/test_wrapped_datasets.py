@@ -67,7 +67,7 @@ def test_a_subset_has_its_samples_in_its_order() -> None:
         ([0.8, 0.2], [16, 4]),
         ([7, 13], [7, 13]),
         ([0.33, 0.33, 0.34], [7, 7, 6]),
-        ([5], [5]),
+        ([20], [20]),
         ([0.5], [10]),
     ],
 )
@@ -194,6 +194,13 @@ def test_data_sets_made_of_others_come_back_from_configurations(
         ZipDataset(x, datasets=[y])
 
 
+def test_counts_of_a_split_are_all_of_it() -> None:
+    for shares in ([10, 10], [30, 30], [1.5, 2]):
+        with pytest.raises(ValueError, match="numbers of samples that sum to 50"):
+            random_split(range(50), shares)
+    assert [len(p) for p in random_split(range(50), [20, 30])] == [20, 30]
+
+
 def total(sample: Any) -> dict[str, Any]:
     return {"sum": sample[0].sum() + len(sample[1]), "text": sample[1]}
 
@@ -246,8 +253,37 @@ def test_samples_of_different_lengths_are_filled_up() -> None:
     pairs = [(torch.ones(n), n) for n in (1, 3)]
     (batch,) = DataLoader(pairs, 2, collate_fn=PadCollate(), output="torch")
     assert batch[0].tolist() == [[1, 0, 0], [1, 1, 1]]
-    for wrong in ([np.ones(2), np.ones((2, 2))], [np.ones(2), np.ones(2, np.float32)]):
-        with pytest.raises(ValueError, match="arrays of one field differ"):
-            PadCollate()(wrong)
-    with pytest.raises(TypeError, match="cannot be stacked"):
-        PadCollate()([object()])
+    assert PadCollate()([[1, 2], [3]]).tolist() == [[1, 2], [3, 0]]
+    assert PadCollate()([1, 2.5]).tolist() == [1, 2.5]
+    assert PadCollate(float("nan"))([np.ones(2), np.ones(1)])[1, 1] != 1
+    assert PadCollate(0.5)([1, 2]).tolist() == [1, 2]  # nothing to fill
+    u1 = [np.ones(2, np.uint8), np.ones(1, np.uint8)]
+    for value, samples, said in (
+        (0, [np.ones(2), np.ones((2, 2))], "sample 1 of the batch is 2-d float64"),
+        (
+            0,
+            [{"x": np.ones(2)}, {"x": np.ones(2, "f4")}],
+            "'x': sample 1 .* 1-d float32",
+        ),
+        (0, [{"a": 1}, {"a": 1, "b": 2}], "sample 1 of the batch has the fields a, b"),
+        (
+            0,
+            [{"a": 1}, {"b": 1}],
+            "sample 1 of the batch has the fields b, .* one .* a",
+        ),
+        (0, [(1, 2), (1,)], "sample 1 of the batch has a tuple of 1"),
+        (-1, u1, "value=-1 is none of 1-d uint8"),
+        (300, u1, "value=300 is none of"),
+        (0.5, [np.arange(2), np.arange(1)], "value=0.5 is none of 1-d int64"),
+        (float("nan"), [np.arange(2), np.arange(1)], "value=nan is none of"),
+        (0, [object()], "a object cannot be stacked"),
+        (0, [np.array(["a"]), np.array(["b", "c"])], "a ndarray cannot be stacked"),
+        (0, [], "no samples were given"),
+    ):
+        with (
+            pytest.raises((ValueError, TypeError), match=said),
+            np.errstate(invalid="ignore"),
+        ):
+            PadCollate(value)(samples)
+    with pytest.raises(TypeError, match="value is a number, not 'x'"):
+        PadCollate("x")

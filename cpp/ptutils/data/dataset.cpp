@@ -82,6 +82,12 @@ void check_shards(std::vector<std::shared_ptr<Dataset>>& parts,
       fail(Kind::kValue, "Dataset", paths[i], " has the fields ",
            join(parts[i]->field_names()), ", the first file ", join(fields));
     check_dtypes(*parts[i], paths[i], **first, preprocessor);
+    const auto mine = parts[i]->class_names(), theirs = (*first)->class_names();
+    if (mine != theirs)
+      fail(Kind::kValue, "Dataset", paths[i], " has the classes ", join(mine),
+           ", the first one ", join(theirs),
+           ": a class would have two labels; "
+           "give each a folder for each class (it may be empty)");
   }
   std::erase_if(parts, empty);
 }
@@ -108,6 +114,14 @@ void Dataset::open(Options options) {
     check_shards(parts, named, options.preprocessor);
   } else {
     parts = std::move(options.datasets);
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+      const auto mine = parts[i]->field_names(),
+                 first = parts[0]->field_names();
+      if (!mine.empty() && !first.empty() && mine.size() != first.size())
+        fail(Kind::kValue, "Dataset", "data set ", i, " has the fields ",
+             join(mine), ", the first one ", join(first),
+             "; samples of one data set have the same structure");
+    }
   }
   if (std::none_of(parts.begin(), parts.end(), is_stream))
     for (const auto& part : parts)
@@ -253,7 +267,9 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
       try {
         const std::int64_t index =
             indices[i] < 0 ? indices[i] + source_->size() : indices[i];
+        const std::uint64_t decoded = spent.decoding;  // by a data set within
         Value raw = source_->raw(index, stream(i));
+        begin += spent.decoding - decoded;
         lap(spent.reading);
         batch.add(i, std::move(raw), stream(i));
         lap(spent.transforming);
@@ -302,6 +318,11 @@ std::vector<std::string> Dataset::field_names() const {
 }
 
 std::vector<DType> Dataset::field_dtypes() const { return {}; }
+
+std::vector<std::string> Dataset::class_names() const {
+  return source_ ? source_->parts[0]->class_names()
+                 : std::vector<std::string>();
+}
 
 bool Dataset::shares_batches() const { return source_ && !is_python(); }
 

@@ -103,6 +103,8 @@ class PTUTILS_API Dataset : public Module {
   virtual Origin origin() const;
   /// Of a sample that is a tuple or dict; empty where they have none.
   virtual std::vector<std::string> field_names() const;
+  /// What the labels mean, by label, where the data tell it; else empty.
+  virtual std::vector<std::string> class_names() const;
   /// Of each field, where all samples' are known to be the same; else empty.
   virtual std::vector<DType> field_dtypes() const;
   /// What open() was given; empty where it was not called.

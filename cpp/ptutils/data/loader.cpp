@@ -320,8 +320,13 @@ LoaderReport DataLoader::report() const {
   facts.python = impl_->makes_elsewhere();
   facts.processes = impl_->options.workers == "process";
   facts.cores = thread_budget();
-  const auto* folder = dynamic_cast<const ImageFolder*>(data);
-  facts.full_decoding = folder && !folder->dct_scaling();
+  const auto full = [](const Module* module) {
+    const auto* folder = dynamic_cast<const ImageFolder*>(module);
+    return folder && !folder->dct_scaling();
+  };
+  facts.full_decoding = full(data);
+  for (const auto& [name, within] : impl_->job->dataset->named_modules())
+    facts.full_decoding = facts.full_decoding || full(within.get());
   facts.shuffled_blocks =
       dynamic_cast<const RandomSampler*>(impl_->sampler.get()) &&
       !data->blocks().empty();

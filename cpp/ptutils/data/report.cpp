@@ -50,10 +50,13 @@ Spent Stopwatch::spent() const {
 
 std::string advice(const LoaderReport& r, const AdviceFacts& facts) {
   if (r.waiting_share() <= kWorthAdvice || r.waiting < kNoise) return {};
+  // Functions in chains are measured; who makes whole samples is not.
+  const bool python =
+      facts.python && (r.python == 0 || r.python > r.making / 2);
   // A loader without threads of its own makes its batches while one waits.
-  if (facts.python && r.workers == 0)
+  if (python && r.workers == 0 && r.working > r.waiting / 20)
     return "give num_workers=1: a thread makes the next batches meanwhile";
-  if (facts.python && !facts.processes)
+  if (python && !facts.processes)
     return str(
         "Python makes the samples, one thread at a time: "
         "workers='process', num_workers=",

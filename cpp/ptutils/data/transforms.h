@@ -86,7 +86,7 @@ class PTUTILS_API ToCHW : public Transform {
 /// x * scale, as f32. 1/255 brings bytes to [0, 1].
 class PTUTILS_API ToFloat : public Transform {
  public:
-  explicit ToFloat(double scale = 1) : scale_(scale) {}
+  explicit ToFloat(double scale = 1);
   std::string class_name() const override {
     return "ptutils.data.transforms.ToFloat";
   }

@@ -61,9 +61,10 @@ std::vector<std::int64_t> counts_of(const std::vector<double>& shares,
         fractions ? std::floor(share * static_cast<double>(n)) : share));
   const std::int64_t used =
       std::accumulate(out.begin(), out.end(), std::int64_t{0});
-  if ((!fractions && !whole) || used > n)
+  if (!fractions && (!whole || used != n))
     fail(Kind::kValue, kSplit, "shares that sum to ", sum, " of ", n,
-         " samples; give fractions up to 1, or numbers of samples");
+         " samples; give fractions up to 1, or numbers of samples that sum to ",
+         n);
   // What rounding down left goes to the first, one each, as torch does it.
   std::int64_t rest = fractions && std::abs(sum - 1) < 1e-9 ? n - used : 0;
   for (std::size_t i = 0; rest > 0; i = (i + 1) % out.size(), --rest) ++out[i];
@@ -211,7 +212,7 @@ Value MapDataset::to_config() {
 Value MapDataset::get(std::int64_t index, Random random) {
   constexpr auto kOwn = ~std::uint64_t{0};  // no transform of the data set's
   Pending sample(dataset_->get(index, random));
-  function_->apply(sample, random.at(kOwn));
+  apply_chain({function_}, sample, random.at(kOwn));
   return sample.value();
 }
 

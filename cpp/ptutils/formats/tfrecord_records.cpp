@@ -21,10 +21,12 @@ class TfrecordRecords final : public Records {
     auto scanned = [this] { return scan(); };
     if (!detail::is_gzip({memory_->data(), memory_->bytes()})) {
       positions_ = detail::indexed(path, scanned);
+      check_last();
       return;
     }
     memory_ = detail::map_or_unpack(path, str("[tfrecord] ", path_, ": "));
     positions_ = scan();
+    check_last();
   }
   Record at(std::int64_t i) const override {
     return {{},
@@ -56,13 +58,21 @@ class TfrecordRecords final : public Records {
         });
         at += detail::kRecordHead + length + detail::kRecordFoot;
       }
-    } catch (const Error& error) {
+    } catch (const Error&) {
       if (out.size() == 1) throw;
-      log::warning(error.what(), "; ", out.size() - 1,
+    }
+    return out;
+  }
+  void check_last() const {
+    if (positions_.empty()) return;
+    const std::int64_t last = size() - 1;
+    try {
+      detail::record_length(rest(position(last)), [&] { return where(last); });
+    } catch (const Error& error) {
+      log::warning(error.what(), "; ", last,
                    " records before it are there, those behind it are not "
                    "found");
     }
-    return out;
   }
 };
 

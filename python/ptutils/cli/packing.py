@@ -16,7 +16,7 @@ from ..data import DataLoader, Dataset, HDF5Reader, ImageFolder, ImageFolderRead
 from ..data import transforms as T
 from ..errors import WrongState, WrongValue
 from .common import Terminal, no_file, replacing
-from .sheets import fields_of
+from .sheets import first_of
 
 if TYPE_CHECKING:
     import argparse
@@ -203,7 +203,7 @@ def info(args: argparse.Namespace, terminal: Terminal) -> int:
         "samples": len(dataset),
         "bytes": sum(map(_bytes_of, paths)),
     }
-    fields = fields_of(dataset[0]) if len(dataset) else {}
+    fields = first_of(dataset)
     names = dataset.field_names
     if len(names) == len(fields) and "0" in fields:
         fields = dict(zip(names, fields.values(), strict=True))

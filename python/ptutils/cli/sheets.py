@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from ..data import Dataset, LMDBReader, TFRecordReader
 from ..data import transforms as T
-from ..errors import NotDefined, WrongState, WrongValue
+from ..errors import Malformed, NotDefined, WrongState, WrongValue
 from .common import replacing
 
 _COLUMNS, _ROWS, _TILE, _CAPTION, _GAP = 8, 8, 96, 14, 4  # pixels
@@ -25,6 +25,17 @@ def fields_of(sample: Any) -> dict[str, Any]:
     if isinstance(sample, tuple):
         return {str(i): value for i, value in enumerate(sample)}
     return {"sample": sample}
+
+
+def first_of(dataset: Any) -> dict[str, Any]:
+    """The parts of the first sample that is whole; none of an empty data set."""
+    for i in range(len(dataset)):
+        try:
+            return fields_of(dataset[i])
+        except Malformed:
+            if i + 1 == min(len(dataset), 100):
+                raise
+    return {}
 
 
 def _channels_first(value: Any) -> Any:
@@ -70,16 +81,23 @@ def _tiles(paths: list[str], dataset: Any, classes: list[str]) -> list[tuple[Any
     count = min(_COLUMNS * _ROWS, len(dataset))
     chosen = [i * len(dataset) // count for i in range(count)]
     decoded = None
-    for name, value in (fields_of(dataset[0]) if count else {}).items():
+    sample = first_of(dataset)
+    for name, value in sample.items():
         if isinstance(value, bytes) and value.startswith(_PICTURES):
             decoded = _decoded(paths, name)
-        elif not (isinstance(value, bytes) and _memory(value, fields_of(dataset[0]))
-                  is not None) and _channels_first(value) is None:  # fmt: skip
+        elif isinstance(value, bytes):
+            if _memory(value, sample) is None:
+                continue
+        elif _channels_first(value) is None:
             continue
         tiles = []
         for i in chosen:
-            fields = fields_of(dataset[i])
-            image = fields[name] if decoded is None else decoded[i]
+            try:
+                fields = fields_of(dataset[i])
+                image = fields[name] if decoded is None else decoded[i]
+            except Malformed:
+                tiles.append((None, "damaged"))
+                continue
             if isinstance(image, bytes):
                 image = _memory(image, fields)
             label = next((fields[k] for k in _LABELS if k in fields and k != name), "")
@@ -95,12 +113,21 @@ def _caption(label: Any, classes: list[str]) -> str:
     if isinstance(label, bytes):
         label = label.decode("utf-8", "replace")
     if isinstance(label, str):
-        return label
+        return " ".join(label.split())
     if np.ndim(label) != 0:
         return ""
     if classes and 0 <= int(label) < len(classes):
-        return classes[int(label)]
+        return " ".join(classes[int(label)].split())
     return str(label)
+
+
+def _tile(image: Any) -> Any:
+    """(height, width, 3), as large as fits."""
+    height, width = image.shape[1:]
+    scale = _TILE / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    tile = np.asarray(T.Resize(size)(np.ascontiguousarray(image)))
+    return tile.transpose(1, 2, 0).copy()
 
 
 def draw(paths: list[str], dataset: Any, classes: list[str], out: str) -> None:
@@ -127,13 +154,11 @@ def draw(paths: list[str], dataset: Any, classes: list[str], out: str) -> None:
     for i, (image, caption) in enumerate(tiles):
         y, x = i // columns * step[0] + _GAP, i % columns * step[1] + _GAP
         if image is None:
-            continue
-        height, width = image.shape[1:]
-        scale = _TILE / max(height, width)
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        tile = np.asarray(T.Resize(size)(np.ascontiguousarray(image)))
-        place = (x + (_TILE - size[1]) // 2, y + (_TILE - size[0]) // 2)
-        sheet.paste(Image.fromarray(tile.transpose(1, 2, 0).copy()), place)
+            pen.rectangle((x, y, x + _TILE - 1, y + _TILE - 1), outline=(200, 0, 0))
+        else:
+            tile = _tile(image)
+            place = (x + (_TILE - tile.shape[1]) // 2, y + (_TILE - len(tile)) // 2)
+            sheet.paste(Image.fromarray(tile), place)
         while caption and pen.textlength(caption) > _TILE:
             caption = caption[:-2].rstrip("…") + "…" if len(caption) > 2 else ""
         middle = x + (_TILE - pen.textlength(caption)) / 2

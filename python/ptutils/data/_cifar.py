@@ -68,8 +68,9 @@ def _of_pickle(path: str) -> tuple[Any, Any]:
     except Malformed as error:
         raise Malformed(f"[CIFAR10] {path}: {error}") from error
     found = content if isinstance(content, dict) else {}
-    images: Any = found.get("data")
-    labels: Any = found.get("labels")
+    # Those that were written again by Python 3 may have the names as bytes.
+    images: Any = found.get("data", found.get(b"data"))
+    labels: Any = found.get("labels", found.get(b"labels"))
     whole = (
         isinstance(images, np.ndarray)
         and images.dtype == np.uint8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import WrongType, WrongValue
 
@@ -10,7 +10,7 @@ from ..errors import WrongType, WrongValue
 class PadCollate:
     """A ``collate_fn`` for samples of different sizes: arrays (of a tuple's or dict's
     fields) are filled up at their ends to the largest of the batch, numbers become
-    an array, texts a list.
+    an array, texts a list; a list is an array of its numbers.
 
     >>> import numpy as np
     >>> from ptutils.data import DataLoader, PadCollate
@@ -28,46 +28,91 @@ class PadCollate:
     Raises
     ------
     ptutils.errors.WrongValue
-        Where arrays have different numbers of dimensions, or dtypes.
+        Where samples differ in their fields, or arrays in their dtypes or numbers of
+        dimensions; where ``value`` is none of an array's dtype. It says which.
     """
 
     def __init__(self, value: float = 0) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise WrongType(f"[PadCollate] value is a number, not {value!r:.40}")
         self.value = value
 
     def __repr__(self) -> str:
         return f"PadCollate(value={self.value})"
 
     def __call__(self, samples: list[Any]) -> Any:
+        if not samples:
+            raise WrongValue("[PadCollate] no samples were given")
+        return self._batch(samples, "the sample")
+
+    def _batch(self, samples: list[Any], where: str) -> Any:
         first = samples[0]
         if isinstance(first, dict):
-            return {key: self([sample[key] for sample in samples]) for key in first}
-        if isinstance(first, (tuple, list)):
-            return tuple(self(list(field)) for field in zip(*samples, strict=True))
+            for i, sample in enumerate(samples):
+                if not isinstance(sample, dict) or set(sample) != set(first):
+                    self._differ(where, i, sample, first)
+            return {k: self._batch([s[k] for s in samples], repr(k)) for k in first}
+        if isinstance(first, tuple):
+            for i, sample in enumerate(samples):
+                if not isinstance(sample, tuple) or len(sample) != len(first):
+                    self._differ(where, i, sample, first)
+            return tuple(
+                self._batch([s[i] for s in samples], f"field {i}")
+                for i in range(len(first))
+            )
         if isinstance(first, (str, bytes)):
             return samples
         if hasattr(first, "new_full"):  # a torch tensor
-            return self._padded(
-                samples, lambda shape: first.new_full(shape, self.value)
-            )
+            return self._padded(samples, where, first.new_full)
         import numpy as np
 
         arrays = [np.asarray(sample) for sample in samples]
-        if arrays[0].dtype == object:
+        if all(array.ndim == 0 for array in arrays):
+            whole = np.array(samples)  # of numbers the type that holds them all
+            arrays = [whole[i, ...] for i in range(len(samples))]
+        dtype = arrays[0].dtype
+        if dtype.kind not in "biufc":
             raise WrongType(
-                f"[PadCollate] a {type(first).__name__} cannot be stacked: give "
-                "arrays, numbers, texts, or tuples and dicts of them"
+                f"[PadCollate] {where}: a {type(first).__name__} cannot be stacked: "
+                "give arrays or lists of numbers, numbers, texts, or tuples and dicts"
             )
-        return self._padded(
-            arrays, lambda shape: np.full(shape, self.value, arrays[0].dtype)
+        return self._padded(arrays, where, lambda s, v: np.full(s, v, dtype))
+
+    @staticmethod
+    def _differ(where: str, i: int, sample: Any, first: Any) -> NoReturn:
+        def told(value: Any) -> str:
+            if isinstance(value, dict):
+                return f"the fields {', '.join(map(str, value))}"
+            size = f" of {len(value)}" if isinstance(value, tuple) else ""
+            return f"a {type(value).__name__}{size}"
+
+        raise WrongValue(
+            f"[PadCollate] {where}: sample {i} of the batch has {told(sample)}, the "
+            f"first one {told(first)}"
         )
 
-    def _padded(self, arrays: list[Any], full: Any) -> Any:
-        kinds = {(a.ndim, a.dtype) for a in arrays}
-        if len(kinds) > 1:
-            told = ", ".join(sorted(f"{n}-d {dtype}" for n, dtype in kinds))
-            raise WrongValue(f"[PadCollate] arrays of one field differ: {told}")
-        shapes = [tuple(a.shape) for a in arrays]
-        out = full((len(arrays), *(max(sizes) for sizes in zip(*shapes, strict=True))))
+    def _padded(self, arrays: list[Any], where: str, full: Any) -> Any:
+        kinds = [f"{array.ndim}-d {array.dtype}" for array in arrays]
+        for i, kind in enumerate(kinds):
+            if kind != kinds[0]:
+                raise WrongValue(
+                    f"[PadCollate] {where}: sample {i} of the batch is {kind}, the "
+                    f"first one {kinds[0]}"
+                )
+        shapes = [tuple(array.shape) for array in arrays]
+        sizes = tuple(max(each) for each in zip(*shapes, strict=True))
+        fill = self.value if any(shape != sizes for shape in shapes) else 0
+        try:
+            out = full((len(arrays), *sizes), fill)
+            held = fill != fill and bool((out != out).all())  # NaN
+            held = held or bool((out == fill).all())
+        except (OverflowError, ValueError, RuntimeError):
+            held = False
+        if not held:
+            raise WrongValue(
+                f"[PadCollate] {where}: value={self.value} is none of {kinds[0]}; give "
+                "PadCollate(value=…) one that is"
+            )
         for i, array in enumerate(arrays):
             out[(i, *(slice(size) for size in shapes[i]))] = array
         return out

@@ -10,6 +10,29 @@ from .. import _core
 from ..errors import IOFailed, UnknownName, WrongValue
 
 
+def class_folders(folder: str) -> list[str]:
+    """The names of its folders, but hidden ones, in ImageFolder's order."""
+    return sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
+def same_classes(who: str, folders: dict[str, str]) -> None:
+    """Refuses folders of pictures whose classes differ: each would number its own."""
+    known = {s: class_folders(f) for s, f in folders.items() if os.path.isdir(f)}
+    first = next(iter(known), "")
+    for split, classes in known.items():
+        differ = sorted(set(classes) ^ set(known[first]))
+        if differ:
+            raise WrongValue(
+                f"[{who}] {folders[split]} and {folders[first]} differ in the classes "
+                f"{', '.join(differ[:5])}{', …' if len(differ) > 5 else ''}: their "
+                "labels would too; give each a folder for each class (it may be empty)"
+            )
+
+
 class ImageNet(_core.Dataset):
     """Russakovsky et al. 2015 (ILSVRC): samples (image, label).
 
@@ -39,6 +62,8 @@ class ImageNet(_core.Dataset):
         else:
             reader = data_reader or _core.HDF5Reader(["images", "labels"], group=split)
         super().__init__(source, reader, preprocessor)
+        if source.is_dir() and split == "val":
+            same_classes("ImageNet", {s: str(Path(root) / s) for s in ("train", "val")})
         self._source = str(source)
         self._group = split
 
@@ -46,7 +71,7 @@ class ImageNet(_core.Dataset):
     def classes(self) -> list[str]:
         """The WordNet ids, by label; empty where an HDF5 file has none."""
         if os.path.isdir(self._source):
-            return sorted(e.name for e in os.scandir(self._source) if e.is_dir())
+            return class_folders(self._source)
         for group in (self._group, "", "meta"):
             try:
                 names = _core.Dataset(self._source, _core.HDF5Reader("classes", group))

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import _core
 from ..errors import IOFailed, WrongType, WrongValue
+from ._imagenet import same_classes
 from .transforms import Vocabulary
 
 _NAMES = {
@@ -78,6 +79,9 @@ class SplitProvider(_core.DataProvider):
                     "{'train': .8, 'val': .2}"
                 )
             sources = _sources(folder, splits)
+            if data_reader is None or isinstance(data_reader, _core.ImageFolderReader):
+                folders = {split: "".join(paths) for split, paths in sources.items()}
+                same_classes("SplitProvider", folders)
             datasets = {
                 split: _core.Dataset(source, **shared)
                 for split, source in sources.items()

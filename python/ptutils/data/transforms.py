@@ -67,6 +67,22 @@ def _takes_random(function: Any) -> bool:
         return False
 
 
+def _is_torchvision(function: Any) -> bool:
+    of = function if inspect.isfunction(function) else type(function)
+    return (of.__module__ or "").split(".")[0] == "torchvision"
+
+
+def _on_tensors(function: Any, value: Any) -> Any:
+    """torchvision's, which leave arrays as they are: as tensors, and back."""
+    import numpy as np
+    import torch
+
+    if not isinstance(value, np.ndarray):
+        return function(value)
+    given = function(torch.from_numpy(np.ascontiguousarray(value)))
+    return given.numpy() if isinstance(given, torch.Tensor) else given
+
+
 def _generator(key: int, counter: int) -> Any:
     """A NumPy generator of a sample's stream."""
     import numpy as np

@@ -32,7 +32,9 @@ std::vector<std::string> class_folders(const std::string& root) {
   std::vector<std::string> out;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root, error))
-    if (entry.is_directory()) out.push_back(entry.path().filename().string());
+    if (entry.is_directory() && !entry.path().filename().native().starts_with(
+                                    '.'))  // .ipynb_checkpoints
+      out.push_back(entry.path().filename().string());
   if (error)
     fail(Kind::kIO, kFolderWhere, root, ": ", error.message(),
          "; give the folder that holds a folder for each class");
@@ -87,8 +89,8 @@ class FolderDataset final : public Dataset {
  public:
   FolderDataset(std::string root, bool dct_scaling)
       : root_(std::move(root)), dct_scaling_(dct_scaling) {
-    const auto classes = class_folders(root_);
-    for (const std::string& name : classes) {
+    classes_ = class_folders(root_);
+    for (const std::string& name : classes_) {
       for (const std::string& file : pictures_in(root_, name)) {
         names_ += file;
         ends_.push_back(names_.size());
@@ -99,9 +101,9 @@ class FolderDataset final : public Dataset {
     }
     if (ends_.empty())
       fail(Kind::kValue, kFolderWhere, root_, " holds ",
-           classes.empty() ? "no folders; give the folder that holds a folder "
-                             "for each class"
-                           : "folders without pictures (.jpg, .png, …)");
+           classes_.empty() ? "no folders; give the folder that holds a folder "
+                              "for each class"
+                            : "folders without pictures (.jpg, .png, …)");
   }
   std::int64_t size() const override {
     return static_cast<std::int64_t>(ends_.size());
@@ -117,6 +119,7 @@ class FolderDataset final : public Dataset {
     return out;
   }
   const std::vector<std::string>& empty_classes() const { return empty_; }
+  std::vector<std::string> class_names() const override { return classes_; }
   std::string path_of(std::int64_t index) const {
     const auto at = static_cast<std::size_t>(index);
     const std::size_t begin = at == 0 ? 0 : ends_[at - 1];
@@ -139,7 +142,8 @@ class FolderDataset final : public Dataset {
   std::string names_;
   std::vector<std::uint64_t> ends_;
   std::vector<std::int64_t> class_ends_;
-  std::vector<std::string> empty_;  // classes without pictures
+  std::vector<std::string> classes_;
+  std::vector<std::string> empty_;  // of them, those without pictures
 };
 
 }  // namespace

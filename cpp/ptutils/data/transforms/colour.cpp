@@ -170,11 +170,12 @@ ColorJitter::ColorJitter(Range brightness, Range contrast, Range saturation,
 
 void ColorJitter::apply(Pending& sample, Random random) {
   const Tensor& image = sample.tensor();
-  if (image.dim() != 3 || image.size(0) != 3 ||
+  const bool is_grey = image.dim() == 3 && image.size(0) == 1;
+  if (image.dim() != 3 || (image.size(0) != 3 && !is_grey) ||
       (image.dtype() != DType::kU8 && image.dtype() != DType::kF32))
     fail(Kind::kType, "ColorJitter",
-         "wants (3, H, W) of uint8 or float32, not ", image.shape_str(), " ",
-         name(image.dtype()));
+         "wants (3, H, W) or (1, H, W) of uint8 or float32, not ",
+         image.shape_str(), " ", name(image.dtype()));
   std::array<std::size_t, 4> order{0, 1, 2, 3};
   for (std::size_t i = order.size() - 1; i > 0; --i)
     std::swap(order[i], order[random.next_below(i + 1)]);
@@ -184,9 +185,10 @@ void ColorJitter::apply(Pending& sample, Random random) {
     const auto [low, high] = ranges_[i];
     drawn[i] = low + (high - low) * random.next_uniform();
   }
-  Colours colours(image);
+  Colours colours(
+      is_grey ? image.broadcast_to({3, image.size(1), image.size(2)}) : image);
   for (std::size_t i : order) {
-    if (ranges_[i] == kUnchanged[i]) continue;
+    if (ranges_[i] == kUnchanged[i] || (is_grey && i > 1)) continue;
     if (i == 0) {
       blend(colours, drawn[i], [](const Pixel&) { return 0.0F; });
     } else if (i == 1) {
@@ -199,6 +201,7 @@ void ColorJitter::apply(Pending& sample, Random random) {
     }
   }
   Tensor out = colours.image();
+  if (is_grey) out = out.slice(0, 0, 1).clone();
   out.origin = image.origin;
   sample.set(std::move(out));
 }
@@ -221,11 +224,17 @@ Cutout::Cutout(std::int64_t size, double value, double p)
     fail(Kind::kValue, "Cutout", "size=", size, "; give 1 or more pixels");
   if (!(p >= 0 && p <= 1))
     fail(Kind::kValue, "Cutout", "p=", p, "; give 0 to 1");
+  if (!std::isfinite(value))
+    fail(Kind::kValue, "Cutout", "value=", value, "; give a finite number");
 }
 
 void Cutout::apply(Pending& sample, Random random) {
   const std::int64_t height = sample.height();
   const std::int64_t width = sample.width();
+  const bool whole = value_ == std::floor(value_);
+  if (sample.dtype() == DType::kU8 && !(whole && value_ >= 0 && value_ <= 255))
+    fail(Kind::kValue, "Cutout", "value=", value_,
+         " in an image of uint8; give 0 to 255, or put ToFloat before");
   if (random.next_uniform() >= p_ || height == 0 || width == 0) return;
   // The centre is anywhere, so that a patch may reach beyond the image.
   const auto top = static_cast<std::int64_t>(

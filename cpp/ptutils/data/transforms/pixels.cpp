@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "ptutils/data/detail/numbers.h"
 #include "ptutils/data/detail/transform_config.h"
@@ -59,6 +60,10 @@ void ToCHW::apply(Pending& sample, Random) {
 }
 Value ToCHW::to_config() { return Dict{{"func", class_name()}}; }
 
+ToFloat::ToFloat(double scale) : scale_(scale) {
+  if (!std::isfinite(scale))
+    fail(Kind::kValue, "ToFloat", "scale=", scale, "; give a finite number");
+}
 void ToFloat::apply(Pending& sample, Random) {
   const auto factor = static_cast<float>(scale_);
   constexpr float kNone = 0;

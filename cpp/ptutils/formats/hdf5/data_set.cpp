@@ -99,6 +99,11 @@ Tensor DataSet::finished(Tensor tensor) const {
 
 std::optional<std::size_t> DataSet::stored_at() const {
   if (layout_ != H5D_CONTIGUOUS || !type_.direct) return {};
+  return offset_of(bytes_);
+}
+
+/// Of contiguous data of that size; nothing where it was never written.
+std::optional<std::size_t> DataSet::offset_of(std::size_t bytes) const {
   haddr_t offset = HADDR_UNDEF;
   {
     const Locked locked;
@@ -107,8 +112,8 @@ std::optional<std::size_t> DataSet::stored_at() const {
     if (H5Dget_storage_size(set_.get()) > 0) offset = H5Dget_offset(set_.get());
   }
   if (offset == HADDR_UNDEF) return {};  // never written
-  if (offset > file_->size() || bytes_ > file_->size() - offset)
-    malformed(where_, "ends at byte ", offset + bytes_, " of a file of ",
+  if (offset > file_->size() || bytes > file_->size() - offset)
+    malformed(where_, "ends at byte ", offset + bytes, " of a file of ",
               file_->size(), "; is it truncated?");
   return offset;
 }
@@ -142,7 +147,7 @@ Tensor DataSet::load() const {
 
 /// Elements as the file has them to those of ours.
 Tensor DataSet::read_in(Tensor tensor) const {
-  if (!type_.direct) convert(tensor);
+  if (!type_.direct) convert(tensor, type_.stored.get(), type_.memory.get());
   check_bools(tensor, where_);
   return finished(std::move(tensor));
 }
@@ -181,6 +186,83 @@ Tensor DataSet::band(const Chunks& chunks, std::int64_t band) const {
   return read_in(std::move(out));
 }
 
+bool DataSet::refers_to_heap() const {
+  if (!shape_ || shape_->size() != 1) return false;
+  const Locked locked;
+  if (type_.kind == ElementType::Kind::kText)
+    return H5Tis_variable_str(type_.stored.get()) > 0;
+  if (type_.kind != ElementType::Kind::kArrays) return false;
+  const Handle items(H5Tget_super(type_.stored.get()));
+  return H5Tget_size(items.get()) == item_size(type_.dtype);
+}
+
+std::optional<std::size_t> DataSet::references_at() const {
+  if (layout_ != H5D_CONTIGUOUS) return {};
+  return offset_of(static_cast<std::size_t>((*shape_)[0]) *
+                   GlobalHeap::kReference);
+}
+
+std::optional<DataSet::Chunks> DataSet::reference_chunks() const {
+  if (layout_ != H5D_CHUNKED) return {};
+  const Locked locked;
+  Chunks out;
+  out.pipeline = Pipeline(properties_.get(), where_);
+  out.grid =
+      grid_of(properties_.get(), *shape_, GlobalHeap::kReference, where_);
+  if (!out.pipeline.known()) return {};
+  out.fill = ByteBuffer(GlobalHeap::kReference);  // of length 0
+  std::fill(out.fill.begin(), out.fill.end(), std::byte{0});
+  return out;
+}
+
+Tensor DataSet::reference_band(const Chunks& chunks, std::int64_t band) const {
+  const Grid& grid = chunks.grid;
+  const std::int64_t rows =
+      std::min(grid.chunk[0], (*shape_)[0] - band * grid.chunk[0]);
+  Tensor out = Tensor::empty(
+      {rows, static_cast<std::int64_t>(GlobalHeap::kReference)}, DType::kU8);
+  read_band(*file_, set_.get(), grid, chunks.pipeline, chunks.fill, where_,
+            band, out.bytes());
+  return out;
+}
+
+Tensor DataSet::reference(std::size_t offset) const {
+  Tensor out = Tensor::empty(
+      {static_cast<std::int64_t>(GlobalHeap::kReference)}, DType::kU8);
+  if (!file_->copy(offset, {out.bytes(), out.nbytes()}))
+    malformed(where_, "ends before byte ", offset + out.nbytes());
+  return out;
+}
+
+Value DataSet::element(const GlobalHeap& heap,
+                       std::span<const std::byte> reference) const {
+  const std::size_t length = GlobalHeap::length(reference);
+  const bool is_text = type_.kind == ElementType::Kind::kText;
+  const std::size_t item = is_text ? 1 : item_size(type_.dtype);
+  // Within the file, before memory is taken for it.
+  const std::size_t at = length > 0 ? heap.place(reference, item, where_) : 0;
+  const auto read = [&](std::span<std::byte> into) {
+    if (length > 0 && !file_->copy(at, into))
+      malformed(where_, "ends before byte ", at + into.size(),
+                "; the file has become shorter while it was read");
+  };
+  if (is_text) {
+    std::string content(length, '\0');
+    read(std::as_writable_bytes(std::span(content)));
+    return text_of(std::string_view(content).substr(0, content.find('\0')));
+  }
+  Tensor out = Tensor::empty({static_cast<std::int64_t>(length)}, type_.dtype);
+  read({out.bytes(), out.nbytes()});
+  if (!type_.direct && length > 0) {
+    const Locked locked;
+    const Handle from(H5Tget_super(type_.stored.get()));
+    const Handle to(H5Tget_super(type_.memory.get()));
+    convert(out, from.get(), to.get());
+  }
+  check_bools(out, where_);
+  return finished(std::move(out));
+}
+
 Value DataSet::rows(std::int64_t first, std::int64_t count) const {
   Dims shape = *shape_;
   shape[0] = count;
@@ -208,11 +290,10 @@ Value DataSet::rows(std::int64_t first, std::int64_t count) const {
 }
 
 /// From the file's type, which may be of the other order of bytes.
-void DataSet::convert(Tensor& out) const {
+void DataSet::convert(Tensor& out, hid_t from, hid_t to) const {
   const Locked locked;
-  check(H5Tconvert(type_.stored.get(), type_.memory.get(),
-                   static_cast<std::size_t>(out.numel()), out.bytes(), nullptr,
-                   H5P_DEFAULT),
+  check(H5Tconvert(from, to, static_cast<std::size_t>(out.numel()), out.bytes(),
+                   nullptr, H5P_DEFAULT),
         where_, "its elements cannot be converted");
 }
 

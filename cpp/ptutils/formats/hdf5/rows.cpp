@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include "ptutils/common/log.h"
@@ -90,8 +91,46 @@ class BandRows final : public Rows {
   bool keep_ = true;
 };
 
-/// Through the library, row by row: text, arrays of any length, filters that
-/// only it has.
+/// Elements of any length, by their references; these are read as rows are, and
+/// kept as blocks are.
+class HeapRows final : public Rows {
+ public:
+  HeapRows(std::unique_ptr<DataSet> set, GlobalHeap heap,
+           std::optional<std::size_t> begin,
+           std::optional<DataSet::Chunks> chunks,
+           std::shared_ptr<BlockCache> cache)
+      : Rows(*set->shape(), set->dtype()),
+        set_(std::move(set)),
+        heap_(std::move(heap)),
+        begin_(begin),
+        chunks_(std::move(chunks)),
+        cache_(std::move(cache)) {}
+  Value row(std::int64_t i) const override {
+    const Tensor reference = reference_of(i);
+    return set_->element(heap_, {reference.bytes(), reference.nbytes()});
+  }
+
+ private:
+  Tensor reference_of(std::int64_t i) const {
+    if (begin_)
+      return set_->reference(*begin_ + static_cast<std::size_t>(i) *
+                                           GlobalHeap::kReference);
+    const std::int64_t rows = chunks_->grid.chunk[0];
+    const std::int64_t band = i / rows;
+    return cache_
+        ->get(this, band, [&] { return set_->reference_band(*chunks_, band); })
+        .select(0, i - band * rows);
+  }
+
+  std::unique_ptr<DataSet> set_;
+  GlobalHeap heap_;
+  std::optional<std::size_t> begin_;
+  std::optional<DataSet::Chunks> chunks_;  // where not begin_
+  std::shared_ptr<BlockCache> cache_;
+};
+
+/// Through the library, row by row: text of one length, filters that only it
+/// has.
 class LibraryRows final : public Rows {
  public:
   explicit LibraryRows(std::unique_ptr<DataSet> set)
@@ -108,6 +147,15 @@ class LibraryRows final : public Rows {
 
 std::shared_ptr<Rows> rows_of(std::unique_ptr<DataSet> set,
                               const std::shared_ptr<BlockCache>& cache) {
+  if (set->refers_to_heap()) {
+    auto heap = GlobalHeap::of(set->file());
+    const auto begin = set->references_at();
+    auto chunks = set->reference_chunks();
+    if (chunks && chunks->pipeline.empty()) set->check_unfiltered(chunks->grid);
+    if (heap && (begin || chunks))
+      return std::make_shared<HeapRows>(std::move(set), *std::move(heap), begin,
+                                        std::move(chunks), cache);
+  }
   if (set->varies()) return std::make_shared<LibraryRows>(std::move(set));
   if (count_elements(*set->shape()) == 0)
     return std::make_shared<TensorRows>(set->load());

@@ -144,6 +144,8 @@ Value texts(OpenFile& file, const ElementType& type, const Dims& shape,
 
 }  // namespace
 
+Value text_of(std::string_view content) { return text(content); }
+
 Value texts_of_rows(OpenFile& file, hid_t set, hid_t memory_space,
                     hid_t file_space, const ElementType& type,
                     const Dims& shape, std::string_view where) {

@@ -2,9 +2,11 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "ptutils/formats/detail/hdf5/chunks.h"
+#include "ptutils/formats/detail/hdf5/heap.h"
 #include "ptutils/formats/detail/hdf5/types.h"
 #include "ptutils/module/value.h"
 
@@ -51,15 +53,29 @@ class DataSet {
   void check_unfiltered(const Grid& grid) const {
     hdf5::check_unfiltered(set_.get(), grid, where_);
   }
+  /// Elements of any length are in the file's global heap. Where the references
+  /// to them lie in the file, or how they are cut; neither: ask the library.
+  bool refers_to_heap() const;
+  std::optional<std::size_t> references_at() const;
+  std::optional<Chunks> reference_chunks() const;
+  /// Those of a band: u8 (rows, GlobalHeap::kReference).
+  Tensor reference_band(const Chunks& chunks, std::int64_t band) const;
+  /// One, as bytes; it begins at `offset`.
+  Tensor reference(std::size_t offset) const;
+  /// The element that a reference stands for: text, or an array.
+  Value element(const GlobalHeap& heap,
+                std::span<const std::byte> reference) const;
+  const std::shared_ptr<OpenFile>& file() const { return file_; }
   /// Through the library: a tensor (count, …), or a list of texts or arrays.
   Value rows(std::int64_t first, std::int64_t count) const;
 
  private:
   void check_sources();
+  std::optional<std::size_t> offset_of(std::size_t bytes) const;
   void read_through_library(Tensor& out) const;
   bool read_grid(Tensor& out) const;
   Tensor read_in(Tensor tensor) const;
-  void convert(Tensor& out) const;
+  void convert(Tensor& out, hid_t from, hid_t to) const;
   Value deferred() const;
   Tensor finished(Tensor tensor) const;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "ptutils/formats/detail/hdf5/open_file.h"
 #include "ptutils/formats/detail/hdf5/types.h"
@@ -16,6 +17,8 @@ Value texts_of_set(OpenFile& file, hid_t set, const ElementType& type,
 Value texts_of_rows(OpenFile& file, hid_t set, hid_t memory_space,
                     hid_t file_space, const ElementType& type,
                     const Dims& shape, std::string_view where);
+/// Of bytes that the file has: text (bytes where it is not UTF-8).
+Value text_of(std::string_view content);
 Value texts_of_attribute(OpenFile& file, hid_t attribute,
                          const ElementType& type, const Dims& shape,
                          std::string_view where);
