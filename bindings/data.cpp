@@ -282,10 +282,36 @@ std::int64_t length_of(py::handle given, const std::string& what) {
        ", not a number of 64 bits");
 }
 
+namespace {
+
+/// Pillow's pictures, as those of files are: uint8 (3, H, W).
+Value decoded(Value sample) {
+  if (sample.is_list()) {
+    for (Value& item : sample.as_list().items) item = decoded(std::move(item));
+  } else if (sample.is_dict()) {
+    for (auto& [key, item] : sample.as_dict()) item = decoded(std::move(item));
+  } else if (sample.is_opaque()) {
+    const auto* held = dynamic_cast<const PyOpaque*>(sample.as_opaque().get());
+    if (!held || !is_instance_of(held->object(), "PIL.Image", "Image"))
+      return sample;
+    py::object rgb = py::handle(held->object()).attr("convert")("RGB");
+    Tensor out =
+        tensor_or_fail(py::module_::import("numpy").attr("asarray")(rgb),
+                       "Pillow")
+            .clone();
+    return out.permute({2, 0, 1});
+  }
+  return sample;
+}
+
+}  // namespace
+
+Value sample_in(py::handle given) { return decoded(to_value(given, "sample")); }
+
 Value python_sample(std::int64_t index, SeenOrigin& origin,
                     const std::function<py::object()>& get) {
   try {
-    Value sample = to_value(get(), "sample");
+    Value sample = sample_in(get());
     origin.note(sample);
     return sample;
   } catch (py::error_already_set& error) {
@@ -302,7 +328,7 @@ Value python_batch(std::span<const std::int64_t> indices, SeenOrigin& origin,
   std::vector<Value> samples;
   try {
     py::object given = get(wanted);
-    for (py::handle item : given) samples.push_back(to_value(item, "sample"));
+    for (py::handle item : given) samples.push_back(sample_in(item));
   } catch (py::error_already_set& error) {
     auto which = "samples " + std::string(py::str(wanted)).substr(0, 200);
     note(error, "in " + which);

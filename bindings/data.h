@@ -109,6 +109,9 @@ void def_ready_made(py::module_& m);
 void def_wrappers(py::module_& m);
 void def_processes(py::module_& m);
 
+/// A sample that Python made.
+Value sample_in(py::handle given);
+
 /// The data set whose batches worker processes make (ProcessHooks); `method`:
 /// how they are started, "" being forkserver.
 std::shared_ptr<data::Dataset> processes_of(

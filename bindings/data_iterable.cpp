@@ -29,7 +29,7 @@ class PythonStream final : public SampleStream {
     py::gil_scoped_acquire gil;
     PyObject* given = PyIter_Next(iterator_->object());
     if (given) {
-      sample = to_value(py::reinterpret_steal<py::object>(given), "sample");
+      sample = sample_in(py::reinterpret_steal<py::object>(given));
       origin_.note(sample);
       ++given_;
       return true;

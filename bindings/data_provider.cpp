@@ -145,18 +145,29 @@ py::dict phases_of(const py::object& datasets, py::dict& arguments) {
 /// Attribute with the arguments as given, for copies: the collector sees it.
 constexpr char kArguments[] = "_arguments";
 
+/// What the loaders that are made on this thread collate with.
+thread_local py::handle collate_of_loaders;
+struct Collating {
+  explicit Collating(py::object function) : function_(std::move(function)) {
+    collate_of_loaders = function_;
+  }
+  ~Collating() { collate_of_loaders = py::handle(); }
+  Collating(const Collating&) = delete;
+  Collating& operator=(const Collating&) = delete;
+
+ private:
+  py::object function_;
+};
+
 void init(const py::object& object, const py::object& datasets,
           const py::kwargs& kwargs) {
   auto& self = py::cast<DataProvider&>(object);
   py::dict arguments(kwargs);
   py::dict phases = phases_of(datasets, arguments);
-  if (arguments.contains("collate_fn"))
-    fail(Kind::kType, "DataProvider",
-         "a collate_fn belongs to one loader: give the loaders by phase, "
-         "train=DataLoader(data, collate_fn=…)");
   for (auto [key, value] : arguments)
     refuse_half_a_dataset(py::str(key), value);
   py::dict rest(arguments);
+  const Collating collating(rest.attr("pop")("collate_fn", py::none()));
   DataLoader::Options options = loader_options(rest, "DataProvider");
   DataProvider::Datasets sets;
   std::vector<std::pair<std::string, std::shared_ptr<Loader>>> loaders;
@@ -189,6 +200,7 @@ std::shared_ptr<DataLoader> make_loader(std::shared_ptr<data::Dataset> dataset,
   arguments["dataset"] = child_out(dataset);
   arguments["sampler"] = child_out(options.sampler);
   arguments["batch_sampler"] = child_out(options.batch_sampler);
+  if (collate_of_loaders) arguments["collate_fn"] = collate_of_loaders;
   return py::cast<std::shared_ptr<DataLoader>>(
       py::type::of<DataLoader>()(**arguments));
 }

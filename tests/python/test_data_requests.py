@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ptutils.data import (
     DataLoader,
     DataProvider,
     Dataset,
+    PadCollate,
     SplitProvider,
     batch_info,
 )
@@ -383,13 +385,23 @@ def test_options_by_phase_are_no_phases() -> None:
             DataProvider(train=range(4), **{name: value})
 
 
+def test_a_collate_fn_is_for_all_phases() -> None:
+    texts = [np.arange(n) for n in (2, 1, 3)]
+    data = DataProvider(train=texts, val=texts, batch_size=3, collate_fn=PadCollate(-1))
+    for provider in (data, copy.deepcopy(data), pickle.loads(pickle.dumps(data))):
+        for phase in ("train", "val"):
+            (batch,) = provider.provide(phase)
+            assert sorted(batch[:, 2].tolist()) == [-1, -1, 2]
+    assert DataProvider(train=texts, batch_size=1).provide("train").collate_fn is None
+    with pytest.raises(TypeError, match="collate_fn is a int, not a function"):
+        DataProvider(train=texts, collate_fn=3)
+
+
 def test_misspelt_arguments_and_fields_are_told() -> None:
     with pytest.raises(pt.errors.WrongType, match="no argument 'transform'"):
         DataProvider(train=range(4), transform=[T.Resize(3)])
     with pytest.raises(pt.errors.WrongType, match="no argument 'preprocesor'"):
         DataProvider(train=range(4), preprocesor={})
-    with pytest.raises(pt.errors.WrongType, match="belongs to one loader"):
-        DataProvider(train=range(4), collate_fn=doubled)
     for source, key in (
         ((np.arange(3), np.arange(3)), 7),
         ((np.arange(3),), "b"),

@@ -9,6 +9,7 @@ import io
 import os
 import pickle
 import struct
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -603,3 +604,31 @@ def test_links_that_lead_back_are_not_followed(tmp_path: Path, caplog: Any) -> N
     assert len(ImageFolder(root)) == count
     assert "no pictures of the classes c" in caplog.text
     assert repr(ImageFolder(root)).startswith(f"ImageFolder({count} samples, ")
+
+
+class Pictures:
+    """As torchvision's data sets: Pillow's pictures, with a label."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Any:
+        return Image.fromarray(IMAGES[index]), index
+
+
+def test_pillows_pictures_are_pictures() -> None:
+    data = Dataset(Pictures(), preprocessor=[T.Resize(6), T.ToFloat(1 / 255)])
+    expected = Dataset(
+        (IMAGES[:4],), preprocessor=[T.ToCHW(), T.Resize(6), T.ToFloat(1 / 255)]
+    )
+    for i in range(4):
+        np.testing.assert_array_equal(data[i][0], expected[i][0])
+    (batch,) = DataLoader(data, 4)
+    assert batch[0].shape == (4, 3, 7, 6) and batch[1].tolist() == [0, 1, 2, 3]
+    grey = [Image.fromarray(IMAGES[0][..., 0])]
+    assert next(DataLoader(grey, 1)).shape == (1, 3, 12, 10)
+    with pytest.raises(TypeError, match="an image .* is wanted, not .*lock"):
+        T.Resize(6)(threading.Lock())
+    labels = {"label": np.arange(3), "image": IMAGES[:3]}
+    with pytest.raises(TypeError, match=r"\(transform 0, ToCHW\) \(field 'label'\)"):
+        Dataset(labels, preprocessor=[T.ToCHW()])[0]

@@ -489,3 +489,15 @@ def test_a_state_of_another_order_is_told(caplog) -> None:
     assert "order of a ptutils.data.RandomSampler" in said and "Sequential" in said
     with pytest.raises(ValueError, match="seed -1 is not within"):
         DataLoader(range(9)).load_state_dict({**state, "seed": -1})
+
+
+def test_an_epoch_that_is_over_is_over_with_any_batch_size(caplog) -> None:
+    for first, then in ((4, 6), (6, 4), (7, 30), (4, 1)):
+        loader = DataLoader(range(30), first)
+        for _ in range(len(loader)):
+            next(loader)
+        again = DataLoader(range(30), then)
+        again.load_state_dict(loader.state_dict())
+        assert len(list(again)) == 0
+        assert [int(i) for batch in again for i in batch] == list(range(30))
+    assert not caplog.records

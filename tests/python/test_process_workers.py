@@ -189,7 +189,19 @@ def test_a_killed_worker_is_an_error_and_the_next_batch_starts_another(
         except pt.errors.WrongState as error:
             failures += 1
             assert "killed by signal 9" in str(error) and "pid" in str(error)
+            assert "a batch of 10 from sample 20 on" in str(error)
     assert failures == 1 and got == list(range(50))
+
+
+def test_workers_that_are_killed_between_epochs_are_started_again() -> None:
+    loader = DataLoader(Samples(), 5, num_workers=2, workers="process")
+    pids = {int(p) for batch in loader for p in batch["pid"]}
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    again = [(batch["i"].tolist(), batch["pid"].tolist()) for batch in loader]
+    assert [i for batch, _ in again for i in batch] == list(range(50))
+    assert not pids & {pid for _, batch in again for pid in batch}
 
 
 def test_worker_init_fn_runs_in_each_worker() -> None:

@@ -401,3 +401,24 @@ def test_samplers_show_their_arguments() -> None:
     assert repr(RandomSampler(True, 3)).startswith("RandomSampler(replacement=true")
     long = repr(WeightedRandomSampler(np.ones(1000), 3))
     assert "num_samples=3" in long and len(long) < 150
+
+
+DRAWS = """
+import numpy as np
+from ptutils.data import DataLoader
+class Drawing:
+    def __iter__(self):
+        return iter(np.random.permutation(20).tolist())
+    def __len__(self):
+        return 20
+loader = DataLoader(range(20), 4, sampler=Drawing())
+begun = next(iter(loader)).tolist()
+again = DataLoader(range(20), 4, sampler=Drawing())
+again.load_state_dict(loader.state_dict())
+rest = [int(i) for batch in again for i in batch]
+assert sorted(begun + rest) == list(range(20)), (begun, rest)
+"""
+
+
+def test_numpys_draws_resume_though_it_is_imported_late() -> None:
+    subprocess.run([sys.executable, "-c", DRAWS], check=True, timeout=60)

@@ -122,6 +122,7 @@ class ProcessDataset final : public Dataset {
       ~Free() { self.release(mine); }
     } free{*this, mine};
     Worker& worker = workers_[mine];
+    if (worker.socket && worker.socket->is_over()) end(worker);  // killed idle
     if (!worker.socket) {
       try {
         start(worker, static_cast<int>(mine));
@@ -139,9 +140,11 @@ class ProcessDataset final : public Dataset {
         throw;
       }
       const std::string how = end(worker);  // the next batch starts another
-      throw Error(gone.kind(), str(gone.what(), how.empty() ? "" : ": ", how,
-                                   " (worker ", mine, ", pid ", worker.pid,
-                                   "); the next batch starts it again"));
+      throw Error(gone.kind(),
+                  str(gone.what(), how.empty() ? "" : ": ", how, " (worker ",
+                      mine, ", pid ", worker.pid, ", a batch of ",
+                      indices.size(), " from sample ", indices[0],
+                      " on); the next batch starts it again"));
     } catch (...) {
       end(worker);  // in the middle of an answer
       throw;

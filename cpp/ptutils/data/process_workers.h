@@ -31,7 +31,7 @@ struct ProcessHooks {
   };
   std::function<Started(int id)> start;
   /// Waits for the end of a process whose socket was shut, and ends it where it
-  /// is too busy to see that; tells how it ended, "" where it was told to.
+  /// is too busy to see that; tells how it ended, where that is known.
   std::function<std::string(std::int64_t pid)> end;
   /// Throws what the worker sent of an error.
   std::function<void(const std::string& error)> raise;

@@ -204,6 +204,7 @@ std::string Value::repr(std::size_t limit) const {
 }
 
 std::string Value::summary() const {
+  if (is_opaque()) return as_opaque()->type_name();
   if (!is_tensor()) return std::string(type_name());
   const Tensor& t = as_tensor();
   return str("shape ", t.shape_str(), " ", name(t.dtype()));

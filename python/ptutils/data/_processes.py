@@ -61,7 +61,7 @@ def start(content: bytes, worker_id: int, method: str | None) -> tuple[int, int]
 
 def end(pid: int) -> str:
     """Waits for a worker that was told that it is over; one that is busy for longer
-    than a moment is ended. How it ended, where not by itself."""
+    than a moment is ended. How it ended."""
     process = _started.pop(pid)
     process.join(_PATIENCE)
     if process.exitcode is None:
@@ -74,7 +74,7 @@ def end(pid: int) -> str:
     if process.exitcode < 0:
         number = -process.exitcode
         return f"killed by signal {number} ({signal.strsignal(number)})"
-    return f"exit code {process.exitcode}" if process.exitcode else ""
+    return f"exit code {process.exitcode}"
 
 
 def _preload(context: Any) -> None:

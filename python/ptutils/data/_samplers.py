@@ -3,6 +3,7 @@ batches of indices."""
 
 from __future__ import annotations
 
+import importlib
 import operator
 import random
 import sys
@@ -91,8 +92,8 @@ def _drawing(sampler: Any, seed: int, epoch: int) -> Iterator[None]:
     key = _core._stream_key(seed, "sampler", epoch)
     with ExitStack() as stack:
         stack.enter_context(_python_seeded(key))
-        numpy_random = sys.modules.get("numpy.random")
-        if hasattr(numpy_random, "get_state"):
+        if "numpy" in sys.modules:  # which has it only once it is asked for
+            numpy_random = importlib.import_module("numpy.random")
             stack.enter_context(_numpy_seeded(numpy_random, key))
         torch: Any = sys.modules.get("torch")
         if hasattr(torch, "default_generator"):

@@ -28,6 +28,23 @@ std::string described(const Pending& p) {
 
 }  // namespace
 
+namespace {
+
+/// An error says in which field.
+void apply_to_field(const Chain& chain, Pending& value, const Random& random,
+                    std::size_t field, const std::string* key) {
+  try {
+    apply_chain(chain, value, random);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::kInterrupted || error.kind() == Kind::kMemory)
+      throw;
+    throw Error(error.kind(), str(error.what(), " (field ",
+                                  key ? "'" + *key + "'" : str(field), ")"));
+  }
+}
+
+}  // namespace
+
 FieldChains::FieldChains(Preprocessor given, std::vector<std::string> names)
     : given_(std::move(given)), names_(std::move(names)) {
   for (const auto& [field, chain] : given_)
@@ -66,7 +83,8 @@ Value FieldChains::apply(Value sample, const Random& random) const {
   check(sample);
   auto change = [&](std::size_t i, const std::string* key, Value value) {
     Pending pending(std::move(value));
-    if (const Chain* chain = of(i, key)) apply_chain(*chain, pending, random);
+    if (const Chain* chain = of(i, key))
+      apply_to_field(*chain, pending, random, i, key);
     return pending.value();
   };
   if (sample.is_list()) {
@@ -182,7 +200,7 @@ void BatchBuilder::add_field(Place at, const std::string* key, Value value,
   Column& column = columns_[at.field];
   Pending pending(std::move(value));
   if (const Chain* chain = chains_.of(at.field, key))
-    apply_chain(*chain, pending, random);
+    apply_to_field(*chain, pending, random, at.field, key);
   if (at.sample == 0 && !pending.is_tensor()) column.values.resize(samples_);
   if (at.sample == 0 && pending.is_tensor()) {
     Dims shape = pending.shape();

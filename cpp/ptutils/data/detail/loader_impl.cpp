@@ -134,7 +134,11 @@ std::int64_t DataLoader::Impl::batches_from(const Position& p) const {
 /// Behind so many samples, whatever the size of the batches that they were in.
 void DataLoader::Impl::set_given(std::int64_t count) {
   if (count < 0) fail(Kind::kValue, kLoader, "no position at sample ", count);
-  if (batch_sampler || count == given(now())) return;
+  if (batch_sampler) return;
+  const Position here = now();
+  const std::int64_t exact = here.skipped + here.batch * options.batch_size;
+  // The last batch may be shorter.
+  if (count == given(here) && exact - count < options.batch_size) return;
   move([&](Position& p) {
     p.batch = count / options.batch_size;
     p.skipped = count % options.batch_size;

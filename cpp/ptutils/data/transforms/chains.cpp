@@ -14,6 +14,18 @@ bool made_of_others(const Transform& transform) {
          dynamic_cast<const transforms::Branch*>(&transform);
 }
 
+/// Of those of one kind: an error of a nested chain has said it.
+[[noreturn]] void rethrow_in_transform(const Error& error,
+                                       const Transform& transform,
+                                       std::size_t i) {
+  const bool ours = error.kind() != Kind::kInterrupted &&
+                    error.kind() != Kind::kMemory && !made_of_others(transform);
+  if (!ours) throw;
+  const std::string name = transform.class_name();
+  throw Error(error.kind(), str(error.what(), " (transform ", i, ", ",
+                                name.substr(name.rfind('.') + 1), ")"));
+}
+
 }  // namespace
 
 void apply_chain(const Chain& chain, Pending& sample, const Random& random) {
@@ -21,7 +33,11 @@ void apply_chain(const Chain& chain, Pending& sample, const Random& random) {
     Transform& transform = *chain[i];
     const Random mine = transform.draws_random() ? random.at(i) : Random();
     if (!transform.is_python() || made_of_others(transform)) {
-      transform.apply(sample, mine);
+      try {
+        transform.apply(sample, mine);
+      } catch (const Error& error) {
+        rethrow_in_transform(error, transform, i);
+      }
       continue;
     }
     if (sample.is_tensor()) sample.tensor();  // what was asked for before it
