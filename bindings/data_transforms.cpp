@@ -7,6 +7,7 @@
 #include "data.h"
 #include "errors.h"
 #include "ptutils/data/transforms.h"
+#include "py_transform.h"
 
 // Transforms.
 
@@ -15,47 +16,6 @@ namespace ptutils::bindings {
 namespace {
 
 using data::Chain;
-using data::Pending;
-using data::Transform;
-namespace transforms = data::transforms;
-
-/// `Base` as Python extends it: a subclass defines __call__(self, value).
-template <class Base>
-class PyTransform : public PyModule<Base> {
- public:
-  using PyModule<Base>::PyModule;
-  void apply(Pending& sample, Random random) override {
-    if (!this->overrides(Method::kCall)) {
-      if constexpr (std::is_abstract_v<Base>)
-        fail(Kind::kNotImplemented, this->class_name(),
-             "defines no __call__(self, value)");
-      else
-        return Base::apply(sample, random);
-    }
-    py::gil_scoped_acquire gil;
-    sample.set(of_user("transform", [&] {
-      return to_value(
-          this->call_python(Method::kCall,
-                            bindings::to_python(owned(sample.value()))),
-          "transform");
-    }));
-  }
-  Value call(const Value& arguments) override {
-    return this->overrides(Method::kCall) ? PyModule<Base>::call(arguments)
-                                          : Base::call(arguments);
-  }
-  bool is_python() const override {
-    return this->overrides(Method::kCall) || own_python();
-  }
-
- private:
-  bool own_python() const {
-    if constexpr (std::is_abstract_v<Base>)
-      return true;
-    else
-      return Base::is_python();
-  }
-};
 
 /// Any callable of one value. Where it has a parameter `random`, it is given a
 /// NumPy generator of the sample's own stream.
@@ -100,42 +60,6 @@ class CallableTransform final : public Transform, public PyHolder {
   bool torchvision_ = false;  // takes torch's tensors; arrays pass through it
 };
 
-transforms::Size size_in(py::handle given, const char* where) {
-  transforms::Size out;
-  if (std::optional<std::int64_t> one = index_in(given)) {
-    out.height = *one;
-    return out;
-  }
-  const bool pair =
-      (py::isinstance<py::tuple>(given) || py::isinstance<py::list>(given)) &&
-      py::len(given) == 2;
-  std::optional<std::int64_t> height, width;
-  if (pair) {
-    height = index_in(py::object(given[py::int_(0)]));
-    width = index_in(py::object(given[py::int_(1)]));
-  }
-  if (!height || !width)
-    fail(Kind::kType, where, "size is a whole number, or (height, width), not ",
-         std::string(py::repr(given)).substr(0, 60));
-  out.height = *height;
-  out.width = width;
-  return out;
-}
-
-std::vector<double> numbers_in(py::handle given, const char* where) {
-  if (PyFloat_Check(given.ptr()) || PyLong_Check(given.ptr()))
-    return {py::cast<double>(given)};
-  try {
-    std::vector<double> out;
-    for (py::handle item : given) out.push_back(py::cast<double>(item));
-    return out;
-  } catch (const py::cast_error&) {
-  } catch (py::error_already_set&) {
-  }
-  fail(Kind::kType, where, "numbers, one or one a channel, not ",
-       std::string(py::repr(given)).substr(0, 60));
-}
-
 DType dtype_named(py::handle given) {
   std::string text = py::str(py::hasattr(given, "name") ? given.attr("name")
                              : py::hasattr(given, "__name__")
@@ -145,18 +69,6 @@ DType dtype_named(py::handle given) {
   if (std::optional<DType> dtype = parse_dtype(text)) return *dtype;
   fail(Kind::kValue, "Cast", "no dtype '", text,
        "'; give 'float32', 'int64', …, or NumPy's or torch's own");
-}
-
-template <class T>
-auto def_transform(py::module_& m, const char* name, const char* doc) {
-  auto cls = bind_module<T, Transform, PyTransform<T>, false>(
-      m, name, "ptutils.data.transforms", doc);
-  cls.def("_constructor", [](T& self) {
-    py::dict arguments = bindings::to_python(self.T::to_config());
-    arguments.attr("pop")("func");
-    return arguments;
-  });
-  return cls;
 }
 
 void def_pixels(py::module_& m) {
@@ -216,77 +128,6 @@ void def_pixels(py::module_& m) {
              return new PyTransform<OneHot>(classes);
            }),
            py::arg("num_classes"));
-}
-
-transforms::RandomCrop::Padding padding_in(py::handle given) {
-  std::vector<std::int64_t> sides;
-  const bool several =
-      py::isinstance<py::tuple>(given) || py::isinstance<py::list>(given);
-  const py::tuple all = several ? py::reinterpret_borrow<py::object>(given)
-                                : py::object(py::make_tuple(given));
-  for (py::handle side : all) {
-    const auto pixels = index_in(side);
-    if (pixels) sides.push_back(*pixels);
-  }
-  if (sides.size() == all.size()) {
-    if (!several) return {sides[0], sides[0], sides[0], sides[0]};
-    if (sides.size() == 2) return {sides[0], sides[1], sides[0], sides[1]};
-    if (sides.size() == 4) return {sides[0], sides[1], sides[2], sides[3]};
-  }
-  fail(Kind::kType, "RandomCrop",
-       "padding is a whole number, or two or four of them, not ",
-       std::string(py::repr(given)).substr(0, 60));
-}
-
-void def_geometry(py::module_& m) {
-  using transforms::CenterCrop;
-  using transforms::RandomCrop;
-  using transforms::RandomHorizontalFlip;
-  using transforms::RandomResizedCrop;
-  using transforms::Resize;
-  def_transform<Resize>(
-      m, "Resize",
-      "Bilinear with antialiasing. size: (height, width), or what the shorter "
-      "side becomes, the other in proportion.")
-      .def(py::init([](const py::object& size) {
-             return new PyTransform<Resize>(size_in(size, "Resize"));
-           }),
-           py::arg("size"));
-  def_transform<CenterCrop>(
-      m, "CenterCrop",
-      "The middle of size (height, width), or of a square; zeros around an "
-      "image that is smaller.")
-      .def(py::init([](const py::object& size) {
-             return new PyTransform<CenterCrop>(size_in(size, "CenterCrop"));
-           }),
-           py::arg("size"));
-  def_transform<RandomCrop>(
-      m, "RandomCrop",
-      "A part of size (height, width), or a square, anywhere, after padding "
-      "with zeros: of all sides, (left and right, top and bottom), or (left, "
-      "top, right, bottom).")
-      .def(py::init([](const py::object& size, const py::object& padding) {
-             return new PyTransform<RandomCrop>(size_in(size, "RandomCrop"),
-                                                padding_in(padding));
-           }),
-           py::arg("size"), py::arg("padding") = 0);
-  using Range = std::pair<double, double>;
-  def_transform<RandomResizedCrop>(
-      m, "RandomResizedCrop",
-      "A part of random area (scale, of the whole) and aspect ratio, resized "
-      "to size (Szegedy et al. 2015).")
-      .def(py::init([](const py::object& size, Range scale, Range ratio) {
-             return new PyTransform<RandomResizedCrop>(
-                 size_in(size, "RandomResizedCrop"), scale, ratio);
-           }),
-           py::arg("size"), py::arg("scale") = Range(.08, 1),
-           py::arg("ratio") = Range(3. / 4, 4. / 3));
-  def_transform<RandomHorizontalFlip>(m, "RandomHorizontalFlip",
-                                      "Left and right exchanged, in a share p.")
-      .def(py::init([](double p) {
-             return new PyTransform<RandomHorizontalFlip>(p);
-           }),
-           py::arg("p") = .5);
 }
 
 /// As def_transform; what it holds may be functions, which no configuration
@@ -394,49 +235,21 @@ void def_vocabulary(py::module_& m) {
                             [](Vocabulary& self) { return self.words(); });
 }
 
-/// A strength, or (low, high).
-transforms::ColorJitter::Range jitter_in(py::handle given, const char* name) {
-  using transforms::ColorJitter;
-  const std::vector<double> numbers =
-      numbers_in(given, str("ColorJitter: ", name).c_str());
-  const bool one = !py::hasattr(given, "__len__");
-  if (one)
-    return ColorJitter::of_strength(numbers[0],
-                                    std::string_view(name) == "hue");
-  if (numbers.size() != 2)
-    fail(Kind::kType, "ColorJitter", name, " is a number, or (low, high), not ",
-         std::string(py::repr(given)).substr(0, 60));
-  return {numbers[0], numbers[1]};
-}
-
-void def_colours(py::module_& m) {
-  using transforms::ColorJitter;
-  using transforms::Cutout;
-  def_transform<ColorJitter>(
-      m, "ColorJitter",
-      "Brightness, contrast and saturation times a number from [1 - strength, "
-      "1 + strength], or from (low, high); the hue turned by up to hue (0.5: "
-      "half the circle) either way, or by (low, high); in a random order.")
-      .def(py::init([](const py::object& brightness, const py::object& contrast,
-                       const py::object& saturation, const py::object& hue) {
-             return new PyTransform<ColorJitter>(
-                 jitter_in(brightness, "brightness"),
-                 jitter_in(contrast, "contrast"),
-                 jitter_in(saturation, "saturation"), jitter_in(hue, "hue"));
-           }),
-           py::arg("brightness") = 0.0, py::arg("contrast") = 0.0,
-           py::arg("saturation") = 0.0, py::arg("hue") = 0.0);
-  def_transform<Cutout>(
-      m, "Cutout",
-      "A square of size pixels, its centre anywhere, set to value, in a share "
-      "p (DeVries, Taylor 2017).")
-      .def(py::init([](std::int64_t size, double value, double p) {
-             return new PyTransform<Cutout>(size, value, p);
-           }),
-           py::arg("size"), py::arg("value") = 0.0, py::arg("p") = 1.0);
-}
-
 }  // namespace
+
+std::vector<double> numbers_in(py::handle given, const char* where) {
+  if (PyFloat_Check(given.ptr()) || PyLong_Check(given.ptr()))
+    return {py::cast<double>(given)};
+  try {
+    std::vector<double> out;
+    for (py::handle item : given) out.push_back(py::cast<double>(item));
+    return out;
+  } catch (const py::cast_error&) {
+  } catch (py::error_already_set&) {
+  }
+  fail(Kind::kType, where, "numbers, one or one a channel, not ",
+       std::string(py::repr(given)).substr(0, 60));
+}
 
 std::shared_ptr<Transform> transform_in(py::handle given,
                                         std::string_view where) {

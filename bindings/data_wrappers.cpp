@@ -42,9 +42,7 @@ auto def_wrapper(py::module_& m, const char* name, const char* doc) {
   return cls;
 }
 
-}  // namespace
-
-void def_wrappers(py::module_& m) {
+void def_subset(py::module_& m) {
   auto subset =
       def_wrapper<Subset>(m, "Subset",
                           "Some samples of a data set, in this order.\n\n"
@@ -64,7 +62,9 @@ void def_wrappers(py::module_& m) {
     out["indices"] = tensor_to_numpy(self.indices());
     return out;
   });
+}
 
+void def_zip(py::module_& m) {
   auto zip = def_wrapper<ZipDataset>(
       m, "ZipDataset",
       "Sample i of each data set, as a tuple; all have the same length. "
@@ -86,7 +86,9 @@ void def_wrappers(py::module_& m) {
     return py::make_tuple(py::type::of(self),
                           py::tuple(datasets_out(zipped.datasets())));
   });
+}
 
+void def_map(py::module_& m) {
   auto map = def_wrapper<MapDataset>(
       m, "MapDataset",
       "function(sample) of each whole sample, a tuple or dict as it is there; "
@@ -112,7 +114,9 @@ void def_wrappers(py::module_& m) {
     out["function"] = transform_out(self.function());
     return out;
   });
+}
 
+void def_cached(py::module_& m) {
   auto cached = def_wrapper<CachedDataset>(
       m, "CachedDataset",
       "Keeps the samples of a data set in memory once they were asked for, up "
@@ -132,7 +136,9 @@ void def_wrappers(py::module_& m) {
     if (self.max_bytes()) out["max_bytes"] = *self.max_bytes();
     return out;
   });
+}
 
+void def_split(py::module_& m) {
   m.def(
       "random_split",
       [](const py::object& dataset, const std::vector<double>& lengths,
@@ -152,6 +158,16 @@ void def_wrappers(py::module_& m) {
       ">>> from ptutils.data import random_split\n"
       ">>> [len(part) for part in random_split(range(10), [0.8, 0.2])]\n"
       "[8, 2]");
+}
+
+}  // namespace
+
+void def_wrappers(py::module_& m) {
+  def_subset(m);
+  def_zip(m);
+  def_map(m);
+  def_cached(m);
+  def_split(m);
 }
 
 }  // namespace ptutils::bindings

@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import copy
 import gc
-import io
-import os
 import pickle
-import struct
-import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -17,8 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from pictures import folder, scene
-from PIL import Image
+from hdf5_layouts import IMAGES, LABELS, N, batches
+from hdf5_layouts import h5 as h5  # a fixture
+from pictures import folder
 
 import ptutils as pt
 from ptutils.data import (
@@ -36,79 +33,6 @@ from ptutils.data import (
 )
 from ptutils.data import transforms as T
 
-N = 103
-RNG = np.random.default_rng(0)
-IMAGES = np.stack([scene(12, 10, i) for i in range(N)])
-LABELS = np.arange(N) * 3 % 10
-
-
-def batches(data: Any, **options: Any) -> list[Any]:
-    return list(DataLoader(data, batch_size=16, **options))
-
-
-LAYOUTS: dict[str, dict[str, Any]] = {
-    "contiguous": {},
-    "one": {"chunks": (1, 12, 10, 3), "compression": "gzip"},
-    "many": {"chunks": (8, 12, 10, 3), "compression": "gzip", "shuffle": True},
-    "cut": {"chunks": (5, 7, 4, 2), "compression": "gzip", "fletcher32": True},
-    "lzf": {"chunks": (9, 12, 10, 3), "compression": "lzf"},
-    "plain": {"chunks": (4, 12, 10, 3)},
-    "growing": {"chunks": (4, 12, 10, 3), "maxshape": (None, 12, 10, 3)},
-    "scaled": {"chunks": (4, 12, 10, 3), "scaleoffset": 0},
-}
-
-
-@pytest.fixture(scope="module")
-def h5(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("h5") / "train.h5"
-    with h5py.File(path, "w") as file:
-        for name, options in LAYOUTS.items():
-            file.create_dataset(name, data=IMAGES, **options)
-        for dtype in ("<f4", ">f4", "<f8", "<i2", ">i8", "?", "<c8"):
-            values = RNG.integers(0, 2, (N, 3)).astype(dtype)
-            file.create_dataset(
-                f"types/{dtype[-2:]}{dtype[0] == '>'}", data=values, chunks=(7, 3)
-            )
-        sparse = file.create_dataset(
-            "sparse", (N, 4), "f4", chunks=(10, 4), fillvalue=7, compression="gzip"
-        )
-        sparse[20:30] = 1
-        file["labels"] = LABELS
-        file["names"] = [f"sample {i}" for i in range(N)]
-        file["never"] = h5py.Empty("f4")
-        file["number"] = 3
-    return path
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("workers", [0, 2])
-def test_rows_are_those_of_h5py(h5: Path, layout: str, workers: int) -> None:
-    data = Dataset(h5, HDF5Reader([layout, "labels"]))
-    assert len(data) == N and data.field_names == [layout, "labels"]
-    for shuffle in (False, True):
-        loader = DataLoader(data, batch_size=16, shuffle=shuffle, num_workers=workers)
-        order = loader._order()
-        images, labels = (np.concatenate(c) for c in zip(*loader, strict=True))
-        np.testing.assert_array_equal(images, IMAGES[order])
-        np.testing.assert_array_equal(labels, LABELS[order])
-        assert images.dtype == np.uint8 and labels.dtype == np.int64
-    image, label = data[-1]
-    np.testing.assert_array_equal(image, IMAGES[-1])
-    assert isinstance(label, np.int64) and label == LABELS[-1]
-
-
-def test_every_dtype_and_what_was_never_written(h5: Path) -> None:
-    with h5py.File(h5) as file:
-        for name, values in file["types"].items():
-            data = Dataset(h5, HDF5Reader(name, group="types"))
-            got = np.concatenate(batches(data))
-            np.testing.assert_array_equal(got, values[:])
-            assert got.dtype == values.dtype.newbyteorder("=")
-        np.testing.assert_array_equal(
-            np.concatenate(batches(Dataset(h5, HDF5Reader("sparse")))),
-            file["sparse"][:],
-        )
-
 
 def test_one_field_is_a_value_a_list_a_tuple_none_a_dict(h5: Path) -> None:
     assert Dataset(h5, HDF5Reader("labels"))[4] == 12 % 10
@@ -118,14 +42,6 @@ def test_one_field_is_a_value_a_list_a_tuple_none_a_dict(h5: Path) -> None:
     whole = Dataset(h5, HDF5Reader(group="types"))
     assert set(whole[0]) == set(whole.field_names) and len(whole.field_names) == 7
     assert batches(Dataset(h5, HDF5Reader("names")))[0][3] == "sample 3"
-
-
-def test_a_small_cache_gives_the_same(h5: Path) -> None:
-    for size in (1, 5000, 10**9):
-        data = Dataset(h5, HDF5Reader("many", cache_bytes=size))
-        for _ in range(2):
-            for i in (0, 50, 7, 102, 0, 51):
-                np.testing.assert_array_equal(data[i], IMAGES[i])
 
 
 def test_names_that_are_not_there_name_those_that_are(h5: Path, tmp_path: Path) -> None:
@@ -294,19 +210,6 @@ def test_torchs_loader_gives_equal_samples(
             np.testing.assert_array_equal(a[1].numpy(), b[1])
 
 
-def test_a_folder_tells_torchvisions_names(tmp_path: Path) -> None:
-    root = folder(tmp_path, {"b": [(8, 8)], "a": [(8, 8), (8, 8)]})
-    photos = ImageFolder(root)
-    theirs = pytest.importorskip("torchvision").datasets.ImageFolder(str(root))
-    assert photos.class_to_idx == theirs.class_to_idx == {"a": 0, "b": 1}
-    assert photos.samples == theirs.samples
-    assert photos.targets.tolist() == theirs.targets == [0, 0, 1]
-    assert photos.targets.dtype == np.int64
-    Path(photos.samples[0][0]).unlink()
-    with pytest.raises(pt.errors.WrongState, match="2 pictures now, 3 when"):
-        photos.targets  # noqa: B018
-
-
 def test_data_sets_of_files_come_back_from_configurations(
     h5: Path, tmp_path: Path
 ) -> None:
@@ -445,190 +348,3 @@ def test_random_transforms_differ_in_torchs_epochs_and_workers() -> None:
     assert not torch.equal(epochs[0], epochs[1])
     torch.manual_seed(0)
     assert torch.equal(epochs[0], next(iter(loader))[0])
-
-
-def test_fields_without_rows_of_numbers_are_left_out(
-    tmp_path: Path, caplog: Any
-) -> None:
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["x"] = np.arange(4)
-        file["table"] = np.zeros(4, [("a", "i4"), ("b", "f4")])
-    data = Dataset(tmp_path / "x.h5")
-    assert data[3] == {"x": 3} and "'/table': holds a compound" in caplog.text
-    with pytest.raises(pt.errors.Malformed, match="'/table': holds a compound"):
-        Dataset(tmp_path / "x.h5", HDF5Reader(["x", "table"]))
-
-
-def test_a_shortened_file_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "x.h5"
-    with h5py.File(path, "w") as file:
-        file["x"] = np.arange(1_000_000).reshape(10, -1)
-    data = Dataset(path, HDF5Reader("x"))
-    assert data[9][-1] == 999_999
-    os.truncate(path, 4_000_000)
-    assert data[0][3] == 3
-    with pytest.raises(ValueError, match="'/x': ends before byte .* become shorter"):
-        data[9]
-
-
-def test_picture_files_in_hdf5_are_decoded(tmp_path: Path) -> None:
-    pictures = []
-    for i in range(5):
-        file = io.BytesIO()
-        Image.fromarray(IMAGES[i].repeat(4, 0).repeat(4, 1)).save(file, "JPEG")
-        pictures.append(file.getvalue())
-    pictures[3] = pictures[3][:100]
-    with h5py.File(tmp_path / "x.h5", "w") as h5:
-        it = h5.create_dataset("jpeg", (5,), h5py.vlen_dtype("u1"))
-        for i, one in enumerate(pictures):
-            it[i] = np.frombuffer(one, np.uint8)
-    chain = [T.DecodeImage(), T.Resize(4), T.ToFloat(1 / 255)]
-    data = Dataset(tmp_path / "x.h5", HDF5Reader("jpeg"), chain)
-    with Image.open(io.BytesIO(pictures[1])) as image:
-        whole = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    np.testing.assert_allclose(
-        data[1], T.Resize(4)(np.ascontiguousarray(whole)) / 255, atol=1e-6
-    )
-    loader = DataLoader(data, 5, num_workers=2, on_error="skip")
-    assert [len(batch) for batch in loader] == [4] and loader.skipped == 1
-    with pytest.raises(pt.errors.Malformed, match="a picture: "):
-        data[3]
-    for wrong in (3, "x", np.zeros(4), np.zeros((2, 2), np.uint8), [1]):
-        with pytest.raises(TypeError, match="bytes of a picture file are wanted"):
-            T.DecodeImage()(wrong)
-    with pytest.raises(pt.errors.Malformed, match="neither JPEG, PNG nor any other"):
-        T.DecodeImage()(b"no picture")
-    config = T.DecodeImage(dct_scaling=True).to_config()
-    assert config == {
-        "func": "ptutils.data.transforms.DecodeImage",
-        "dct_scaling": True,
-    }
-
-
-def of_any_length(path: Path) -> None:
-    with h5py.File(path, "w", userblock_size=512) as file:
-        a = file.create_dataset("a", (40,), h5py.vlen_dtype("u1"), chunks=(8,))
-        b = file.create_dataset("b", (40,), h5py.vlen_dtype(">f4"))
-        t = file.create_dataset("t", (40,), h5py.string_dtype())
-        z = file.create_dataset(
-            "z", (40,), h5py.vlen_dtype("u1"), chunks=(8,), compression="gzip"
-        )
-        for i in range(39):  # the last is never written
-            a[i], z[i] = np.arange(100 + i, dtype="u1"), [i] * i
-            b[i], t[i] = np.arange(i), f"text {i}"
-
-
-def test_elements_of_any_length_are_h5pys(tmp_path: Path) -> None:
-    path = tmp_path / "x.h5"
-    of_any_length(path)
-    data = Dataset(path)
-    with h5py.File(path) as file:
-        for i in (0, 7, 38, 39):
-            for name in "az":
-                np.testing.assert_array_equal(data[i][name], file[name][i])
-                assert data[i][name].dtype == file[name][i].dtype
-            assert data[i]["t"] == file["t"].asstr()[i]
-            # h5py takes the other order of bytes for its own.
-            assert data[i]["b"].dtype == np.float32
-            assert data[i]["b"].tolist() == list(range(i if i < 39 else 0))
-
-
-@pytest.mark.parametrize("index", [4_000_000_000, 60_000, 0])
-def test_a_reference_to_nowhere_is_an_error(tmp_path: Path, index: int) -> None:
-    path = tmp_path / "x.h5"
-    of_any_length(path)
-    content = bytearray(path.read_bytes())
-    heap = content.find(b"GCOL")
-    at = content.find(struct.pack("<IQ", 100, heap - 512))
-    content[at + 12 : at + 16] = struct.pack("<I", index)
-    path.write_bytes(content)
-    data = Dataset(path, HDF5Reader("a"))
-    with pytest.raises(pt.errors.Malformed, match="'/a': damaged: the global heap has"):
-        data[0]
-    assert len(data[1]) == 101
-
-
-def test_damaged_heaps_are_errors_or_values(tmp_path: Path) -> None:
-    path = tmp_path / "x.h5"
-    of_any_length(path)
-    whole = path.read_bytes()
-    random = np.random.default_rng(0)
-    errors = 0
-    for _ in range(100):
-        content = bytearray(whole)
-        for at in random.integers(len(whole) // 3, len(whole), 6):
-            content[at] = int(random.integers(256))
-        path.write_bytes(content)
-        try:
-            data = Dataset(path)
-            for i in range(len(data)):
-                data[i]
-        except (ValueError, OSError, KeyError):
-            errors += 1
-    assert errors > 10
-
-
-def test_classes_of_several_folders_are_the_same(tmp_path: Path) -> None:
-    one = folder(tmp_path / "1", {"a": [(9, 8)], "b": [(9, 8)]})
-    two = folder(tmp_path / "2", {"b": [(9, 8)]})
-    with pytest.raises(ValueError, match="2 has the classes b, the first one a, b"):
-        Dataset([one, two])
-    (two / "a").mkdir()
-    (two / ".hidden").mkdir()
-    assert [label for _, label in Dataset([one, two])] == [0, 1, 1]
-    assert ImageFolder(two).classes == ["a", "b"]
-
-
-def test_torchvisions_transforms_stand_in_a_chain() -> None:
-    tv = pytest.importorskip("torchvision.transforms.v2")
-    image = scene(12, 10, 3).transpose(2, 0, 1)
-    data = Dataset(
-        (image[None],), preprocessor=[tv.RandomHorizontalFlip(1.0), tv.Resize(6)]
-    )
-    assert type(data[0][0]) is np.ndarray and data[0][0].shape == (3, 7, 6)
-    flipped = Dataset((image[None],), preprocessor=[tv.RandomHorizontalFlip(1.0)])
-    np.testing.assert_array_equal(flipped[0][0], image[:, :, ::-1])
-    with pytest.raises(TypeError):
-        Dataset((image[None],), preprocessor=[tv.ToImage(), tv.ToPILImage(), len])[0]
-
-
-def test_links_that_lead_back_are_not_followed(tmp_path: Path, caplog: Any) -> None:
-    root = folder(tmp_path / "photos", {"a": [(9, 8)] * 3, "b": [(5, 5)]})
-    count = len(ImageFolder(root))
-    name = ImageFolder(root).classes[0]
-    os.symlink(".", root / name / "self")
-    os.symlink("..", root / name / "up")
-    os.symlink("/nowhere", root / name / "none.png")
-    (root / name / "folder.png").mkdir()
-    (root / "c").mkdir()
-    assert len(ImageFolder(root)) == count
-    assert "no pictures of the classes c" in caplog.text
-    assert repr(ImageFolder(root)).startswith(f"ImageFolder({count} samples, ")
-
-
-class Pictures:
-    """As torchvision's data sets: Pillow's pictures, with a label."""
-
-    def __len__(self) -> int:
-        return 4
-
-    def __getitem__(self, index: int) -> Any:
-        return Image.fromarray(IMAGES[index]), index
-
-
-def test_pillows_pictures_are_pictures() -> None:
-    data = Dataset(Pictures(), preprocessor=[T.Resize(6), T.ToFloat(1 / 255)])
-    expected = Dataset(
-        (IMAGES[:4],), preprocessor=[T.ToCHW(), T.Resize(6), T.ToFloat(1 / 255)]
-    )
-    for i in range(4):
-        np.testing.assert_array_equal(data[i][0], expected[i][0])
-    (batch,) = DataLoader(data, 4)
-    assert batch[0].shape == (4, 3, 7, 6) and batch[1].tolist() == [0, 1, 2, 3]
-    grey = [Image.fromarray(IMAGES[0][..., 0])]
-    assert next(DataLoader(grey, 1)).shape == (1, 3, 12, 10)
-    with pytest.raises(TypeError, match="an image .* is wanted, not .*lock"):
-        T.Resize(6)(threading.Lock())
-    labels = {"label": np.arange(3), "image": IMAGES[:3]}
-    with pytest.raises(TypeError, match=r"\(transform 0, ToCHW\) \(field 'label'\)"):
-        Dataset(labels, preprocessor=[T.ToCHW()])[0]
