@@ -237,6 +237,12 @@ def test_imagenet_of_folders(tmp_path: Path) -> None:
         np.testing.assert_array_equal(data[1][0], pixels_of(photo))
     data = ImageNet(tmp_path, "val", T.Resize((8, 8)), ImageFolderReader(True))
     assert pickle.loads(pickle.dumps(data))[0][0].shape == (3, 8, 8)
+    scaled = ImageNet(tmp_path, "val", T.Resize((8, 8)), dct_scaling=True)
+    np.testing.assert_array_equal(scaled[0][0], data[0][0])
+    assert scaled.targets.tolist() == [0, 1]
+    (tmp_path / "val" / "n9").mkdir()
+    with pytest.raises(ValueError, match="differ in the classes n9: their labels"):
+        ImageNet(tmp_path, "val")
     with pytest.raises(ValueError, match="'train' or 'val'"):
         ImageNet(tmp_path, "test")
     with pytest.raises(OSError, match="no folder .*missing"):
@@ -260,4 +266,5 @@ def test_imagenet_of_an_hdf5_file(tmp_path: Path, classes: str) -> None:
     np.testing.assert_array_equal(train[2][0], images[2])
     np.testing.assert_array_equal(val[0][0], images[3].transpose(2, 0, 1))
     assert val[1][1] == 4
+    assert train.targets.tolist() == [0, 1, 2] and val.targets.tolist() == [3, 4]
     assert train.classes == (WNIDS if classes else [])

@@ -41,7 +41,7 @@ class ImageNet(_core.Dataset):
     HDF5 file with the groups train and val, of ``images`` and ``labels`` each (and,
     where it has them, ``classes``, also at its root or in the group meta).
     ``data_reader`` reads root, or its folder of the split, in place of HDF5Reader or
-    ImageFolderReader.
+    ImageFolderReader. ``dct_scaling`` (of folders): as of ImageFolder.
     """
 
     def __init__(
@@ -50,13 +50,14 @@ class ImageNet(_core.Dataset):
         split: str = "train",
         preprocessor: Any = None,
         data_reader: Any = None,
+        dct_scaling: bool = False,
     ) -> None:
         if split not in ("train", "val"):
             raise WrongValue(f"[ImageNet] split is 'train' or 'val', not {split!r}")
         source = Path(root)
         if source.is_dir():
             source = source / split
-            reader = data_reader or _core.ImageFolderReader()
+            reader = data_reader or _core.ImageFolderReader(dct_scaling)
             if not source.is_dir():
                 raise IOFailed(f"[ImageNet] no folder {source}; is root right?")
         else:
@@ -66,6 +67,17 @@ class ImageNet(_core.Dataset):
             same_classes("ImageNet", {s: str(Path(root) / s) for s in ("train", "val")})
         self._source = str(source)
         self._group = split
+
+    @property
+    def targets(self) -> Any:
+        """All labels, int64 (n), for a sampler; they are read for it."""
+        import numpy as np
+
+        if os.path.isdir(self._source):
+            return _core.ImageFolder(self._source).targets
+        labels = _core.Dataset(self._source, _core.HDF5Reader("labels", self._group))
+        loader = _core.DataLoader(labels, 4096, output="numpy", num_workers=0)
+        return np.concatenate([np.zeros(0, np.int64), *loader])
 
     @property
     def classes(self) -> list[str]:
