@@ -128,6 +128,22 @@ def test_a_damaged_picture_leaves_no_file(folder: Path, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    "out", [["o.h5", "--size", "8"], ["o.tfrecord"], ["o.tfrecord", "--size", "8"]]
+)
+def test_damaged_pictures_may_be_left_out(
+    folder: Path, tmp_path: Path, out: list[str]
+) -> None:
+    (folder / "bee" / "0.jpg").write_bytes(picture(1, kind="JPEG")[:300])
+    told = pack(tmp_path, *out, "--skip-damaged")
+    assert (told["samples"], told["left_out"]) == (7, 1)
+    assert info(tmp_path, out[0])["samples"] == 7
+    labels = [
+        s["labels" if "labels" in s else "label"] for s in Dataset(tmp_path / out[0])
+    ]
+    assert [int(label) for label in labels] == [0, 0, 1, 1, 1, 2, 2]
+
+
 def info(tmp_path: Path, name: str) -> dict:
     done = ptutils_(tmp_path, "data", "info", name, "--json")
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from ptutils.data import (
     DataLoader,
     Dataset,
     ImageFolder,
+    MapDataset,
 )
 from ptutils.data import transforms as T
 
@@ -100,3 +101,13 @@ def test_a_folder_tells_torchvisions_names(tmp_path: Path) -> None:
     Path(photos.samples[0][0]).unlink()
     with pytest.raises(pt.errors.WrongState, match="2 pictures now, 3 when"):
         photos.targets  # noqa: B018
+
+
+def test_single_pictures_say_how_they_are_read(tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", {"a": [(9, 8), (6, 5)]})
+    paths = sorted((root / "a").glob("*.jpg"))
+    for source in (paths[0], root / "a" / "*.jpg"):
+        with pytest.raises(ValueError, match="is a picture; ImageFolder.* MapDataset"):
+            Dataset(source)
+    data = MapDataset(paths, lambda path: T.DecodeImage()(path.read_bytes()))
+    assert data[0].shape == (3, 9, 8) and len(data) == 2

@@ -135,6 +135,11 @@ def _data(sub: argparse.ArgumentParser) -> None:
         help="pictures as arrays (N, N, 3): shorter side N, the centre cut out; "
         "without it .tfrecord keeps the picture files as they are",
     )
+    pack.add_argument(
+        "--skip-damaged",
+        action="store_true",
+        help="leave out pictures that cannot be decoded, and count them",
+    )
     text = "what is in a data set: reader, samples, fields, size"
     info = commands.add_parser("info", help=text, description=text, allow_abbrev=False)
     info.add_argument(

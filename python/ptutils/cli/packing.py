@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 from .. import _core, _text
 from ..data import DataLoader, Dataset, HDF5Reader, ImageFolder, ImageFolderReader
 from ..data import transforms as T
-from ..errors import WrongState, WrongValue
+from ..errors import Malformed, WrongState, WrongValue
 from .common import Terminal, no_file, replacing
 from .sheets import first_of
 
@@ -29,15 +30,26 @@ _SUFFIXES = (
 )  # fmt: skip
 
 
-def _sized(folder: str, size: int) -> Iterator[tuple[Any, Any]]:
+def _sized(args: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
     """Batches of uint8 (n, size, size, 3) with their labels."""
-    data = ImageFolder(folder, [T.Resize(size), T.CenterCrop(size)])
-    for images, labels in DataLoader(data, batch_size=_BATCH, output="numpy"):
+    data = ImageFolder(args.folder, [T.Resize(args.size), T.CenterCrop(args.size)])
+    on_error = "skip" if args.skip_damaged else "raise"
+    loader = DataLoader(data, batch_size=_BATCH, output="numpy", on_error=on_error)
+    for images, labels in loader:
         yield images.transpose(0, 2, 3, 1), labels
 
 
-def _pack_hdf5(args: argparse.Namespace, classes: list[str], count: int) -> None:
-    """A chunk an image, deflated by several threads; h5py places them."""
+def _is_whole(content: bytes, path: str) -> bool:
+    try:
+        T.DecodeImage()(content)
+    except Malformed as error:
+        logging.getLogger("ptutils").warning("%s is left out: %s", path, error)
+        return False
+    return True
+
+
+def _pack_hdf5(args: argparse.Namespace, classes: list[str], count: int) -> int:
+    """A chunk an image, deflated by several threads; h5py places them. How many."""
     try:
         import h5py  # type: ignore[import-untyped]
     except ImportError as error:
@@ -55,10 +67,11 @@ def _pack_hdf5(args: argparse.Namespace, classes: list[str], count: int) -> None
             chunks=(1, *shape),
             compression="gzip",
             compression_opts=_LEVEL,
+            maxshape=(count, *shape),
         )
         labels = np.empty(count, np.int64)
         at = 0
-        for batch, numbers in _sized(args.folder, args.size):
+        for batch, numbers in _sized(args):
             labels[at : at + len(numbers)] = numbers
             packed = threads.map(
                 lambda image: zlib.compress(image.tobytes(), _LEVEL), batch
@@ -66,9 +79,11 @@ def _pack_hdf5(args: argparse.Namespace, classes: list[str], count: int) -> None
             for content in packed:
                 images.id.write_direct_chunk((at, 0, 0, 0), content)
                 at += 1
-        file["labels"] = labels
+        images.resize(at, axis=0)
+        file["labels"] = labels[:at]
         # In a group of its own: the rows of the file are those of its samples.
         file["meta/classes"] = classes
+    return at
 
 
 def _paths(folder: str, classes: list[str]) -> Iterator[tuple[str, int]]:
@@ -85,17 +100,19 @@ def _paths(folder: str, classes: list[str]) -> Iterator[tuple[str, int]]:
             yield path, label
 
 
-def _pack_tfrecord(args: argparse.Namespace, classes: list[str], count: int) -> None:
+def _pack_tfrecord(args: argparse.Namespace, classes: list[str], count: int) -> int:
     """Examples of image, label and class: whole picture files, or arrays with
-    their height and width."""
+    their height and width. How many."""
 
     def examples() -> Iterator[dict[str, Any]]:
         if args.size is None:
             for path, label in _paths(args.folder, classes):
                 with open(path, "rb") as file:
-                    yield {"image": file.read(), "label": label}
+                    content = file.read()
+                if not args.skip_damaged or _is_whole(content, path):
+                    yield {"image": content, "label": label}
             return
-        for images, labels in _sized(args.folder, args.size):
+        for images, labels in _sized(args):
             for image, label in zip(images, labels.tolist(), strict=True):
                 yield {
                     "image": image.tobytes(),
@@ -110,11 +127,12 @@ def _pack_tfrecord(args: argparse.Namespace, classes: list[str], count: int) -> 
             example["class"] = classes[example["label"]]
             file.write(_core._tfrecord_of(example))
             written += 1
-        if written != count:
+        if written != count and not args.skip_damaged:
             raise WrongState(
                 f"[data pack] {args.folder} was changed meanwhile: {written} "
                 f"pictures, {count} at first"
             )
+    return written
 
 
 def pack(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -137,10 +155,13 @@ def pack(args: argparse.Namespace, terminal: Terminal) -> int:
             "pack into a .tfrecord file, which keeps the picture files as they are"
         )
     folder = ImageFolder(args.folder)
-    (_pack_hdf5 if hdf5 else _pack_tfrecord)(args, folder.classes, len(folder))
-    size = os.path.getsize(args.out)
-    data = {"file": args.out, "samples": len(folder), "bytes": size}
-    count = f"{_text.grouped(len(folder))} samples, {len(folder.classes)} classes"
+    written = (_pack_hdf5 if hdf5 else _pack_tfrecord)(
+        args, folder.classes, len(folder)
+    )
+    size, left_out = os.path.getsize(args.out), len(folder) - written
+    data = {"file": args.out, "samples": written, "bytes": size, "left_out": left_out}
+    count = f"{_text.grouped(written)} samples, {len(folder.classes)} classes"
+    count += f", {_text.grouped(left_out)} damaged left out" if left_out else ""
     terminal.answer(data, f"{args.folder} → {args.out}: {count}, {_text.size(size)}")
     return 0
 
