@@ -34,3 +34,7 @@ def folder(root: Path, sizes: dict[str, list[tuple[int, int]]]) -> Path:
             seed = len(name) * 100 + i
             save(root / name / f"{i:03}.jpg", scene(height, width, seed), quality=90)
     return root
+
+
+def levels_apart(a: Any, b: Any) -> int:
+    return int(np.abs(np.asarray(a).astype(int) - np.asarray(b).astype(int)).max())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import subprocess
 import sys
 import threading
@@ -76,40 +75,6 @@ def test_each_epoch_has_every_sample_once(make, num_workers) -> None:
     assert epoch(DataLoader(make(), 5, True, seed=1)) != first
     dropped = DataLoader(make(), 5, drop_last=True, num_workers=num_workers)
     assert len(dropped) == len(epoch(dropped)) == 4
-
-
-@KINDS
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_state_goes_on_at_every_batch(make, num_workers: int) -> None:
-    def new() -> DataLoader:
-        return DataLoader(make(), 5, True, num_workers=num_workers, seed=4)
-
-    reference = new()
-    first, second = epoch(reference), epoch(reference)
-    for at in range(5):
-        loader = new()
-        it = iter(loader)
-        for _ in range(at):
-            next(it)
-        state = pickle.loads(pickle.dumps(dict(loader.state_dict())))
-        assert [indices(batch) for batch in it] == first[at:]
-        resumed = new()
-        resumed.load_state_dict(state)
-        assert epoch(resumed) == first[at:]
-        assert epoch(resumed) == second
-        loader.load_state_dict(state)  # where it came from, too
-        assert epoch(loader) == first[at:]
-
-
-def test_after_a_break_the_next_loop_is_a_new_epoch() -> None:
-    reference = DataLoader(Numbers(), 5, True)
-    _, second = epoch(reference), epoch(reference)
-    loader = DataLoader(Numbers(), 5, True)
-    for _ in loader:
-        break
-    assert epoch(loader) == second
-    state = loader.state_dict()
-    assert [state[k] for k in ("seed", "epoch", "batch", "given")] == [0, 2, 0, 0]
 
 
 def test_an_older_iteration_says_that_it_is_over() -> None:
@@ -346,15 +311,6 @@ def test_cycles_with_a_loader_are_collected() -> None:
     assert gone() is None
 
 
-def test_loaders_are_pickled_with_their_position() -> None:
-    loader = DataLoader(Numbers(), 5, True, num_workers=2)
-    it = iter(loader)
-    next(it)
-    other = pickle.loads(pickle.dumps(loader))
-    assert (other.batch_size, other.num_workers) == (5, 2)
-    assert epoch(other) == [indices(batch) for batch in it]
-
-
 def test_native_data_loads_while_python_holds_the_interpreter() -> None:
     """A bytes translation of 1 s in C: no other Python thread runs meanwhile."""
     data = np.random.default_rng(0).random((4000, 2000), np.float32)
@@ -478,26 +434,3 @@ def test_two_python_threads_may_each_have_a_loader() -> None:
     for worker in workers:
         worker.join()
     assert seen == [sum(range(200))] * 4
-
-
-def test_a_state_of_another_order_is_told(caplog) -> None:
-    state = DataLoader(range(9), shuffle=True).state_dict()
-    DataLoader(range(9), shuffle=True).load_state_dict(state)
-    assert not caplog.records
-    DataLoader(range(9)).load_state_dict(state)
-    said = caplog.text
-    assert "order of a ptutils.data.RandomSampler" in said and "Sequential" in said
-    with pytest.raises(ValueError, match="seed -1 is not within"):
-        DataLoader(range(9)).load_state_dict({**state, "seed": -1})
-
-
-def test_an_epoch_that_is_over_is_over_with_any_batch_size(caplog) -> None:
-    for first, then in ((4, 6), (6, 4), (7, 30), (4, 1)):
-        loader = DataLoader(range(30), first)
-        for _ in range(len(loader)):
-            next(loader)
-        again = DataLoader(range(30), then)
-        again.load_state_dict(loader.state_dict())
-        assert len(list(again)) == 0
-        assert [int(i) for batch in again for i in batch] == list(range(30))
-    assert not caplog.records
