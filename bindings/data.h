@@ -109,6 +109,16 @@ void def_ready_made(py::module_& m);
 void def_wrappers(py::module_& m);
 void def_processes(py::module_& m);
 
+/// Its arguments for copies are those of its configuration.
+template <class T, class Class>
+void def_constructor(Class& cls) {
+  cls.def("_constructor", [](T& self) {
+    py::dict arguments = bindings::to_python(self.T::to_config());
+    arguments.attr("pop")("func");
+    return arguments;
+  });
+}
+
 /// A sample that Python made.
 Value sample_in(py::handle given);
 

@@ -41,11 +41,9 @@ transforms::RandomCrop::Padding padding_in(py::handle given) {
     const auto pixels = index_in(side);
     if (pixels) sides.push_back(*pixels);
   }
-  if (sides.size() == all.size()) {
-    if (!several) return {sides[0], sides[0], sides[0], sides[0]};
-    if (sides.size() == 2) return {sides[0], sides[1], sides[0], sides[1]};
-    if (sides.size() == 4) return {sides[0], sides[1], sides[2], sides[3]};
-  }
+  const auto padding = transforms::RandomCrop::Padding::of(sides);
+  if (padding && sides.size() == all.size() && several == (sides.size() > 1))
+    return *padding;
   fail(Kind::kType, "RandomCrop",
        "padding is a whole number, or two or four of them, not ",
        std::string(py::repr(given)).substr(0, 60));

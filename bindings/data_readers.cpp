@@ -67,11 +67,7 @@ template <class T>
 auto def_reader(py::module_& m, const char* name, const char* doc) {
   auto cls = bind_module<T, DataReader, PyReader<T>, false>(
       m, name, "ptutils.data", doc);
-  cls.def("_constructor", [](T& self) {
-    py::dict arguments = bindings::to_python(self.T::to_config());
-    arguments.attr("pop")("func");
-    return arguments;
-  });
+  def_constructor<T>(cls);
   return cls;
 }
 
@@ -194,6 +190,9 @@ void def_readers(py::module_& m) {
       },
       py::arg("source"), "The samples of a file or a folder, as a Dataset.");
 
+  m.def("_class_folders", [](const py::object& root) {
+    return data::class_folders(path_in(root));
+  });
   // For the command line.
   m.def("_reader_for", [](const py::object& path) {
     return child_out(data::reader_for(path_in(path)));

@@ -92,10 +92,11 @@ Tensor indices_in(py::handle given, const std::string& where) {
   py::object array = py::module_::import("numpy").attr("asarray")(given);
   if (py::len(array) == 0) array = array.attr("astype")("int64");
   std::string kind = py::str(array.attr("dtype").attr("kind"));
-  if (kind == "u" && py::cast<std::uint64_t>(array.attr("max")()) >
-                         std::numeric_limits<std::int64_t>::max())
-    fail(Kind::kIndex, where, "gives index ",
-         std::string(py::str(array.attr("max")())), ", which no data set has");
+  if (kind == "u")
+    if (const auto most = py::cast<std::uint64_t>(array.attr("max")());
+        most > std::numeric_limits<std::int64_t>::max())
+      fail(Kind::kIndex, where, "gives index ", most,
+           ", which no data set has");
   if (kind == "i" || kind == "u") array = array.attr("astype")("int64");
   return tensor_or_fail(array, where).clone();
 }
@@ -187,11 +188,7 @@ void def_order(Class& cls) {
         return tensor_to_numpy(self.T::order(n, seed, epoch).tensor());
       },
       py::arg("n"), py::arg("seed") = 0, py::arg("epoch") = 0);
-  cls.def("_constructor", [](T& self) {
-    py::dict arguments = bindings::to_python(self.T::to_config());
-    arguments.attr("pop")("func");
-    return arguments;
-  });
+  def_constructor<T>(cls);
 }
 
 template <class T>

@@ -100,12 +100,9 @@ void def_map(py::module_& m) {
       ">>> MapDataset(pairs, lambda pair: {'both': pair})[2]['both'][1]\n"
       "np.int64(20)");
   map.def(py::init([](const py::object& dataset, const py::object& function) {
-            data::Chain chain = chain_in(function, "MapDataset");
-            auto one = chain.size() == 1
-                           ? chain[0]
-                           : std::make_shared<data::transforms::Compose>(chain);
-            return new PyDataset<MapDataset>(dataset_in(dataset, "MapDataset"),
-                                             std::move(one));
+            return new PyDataset<MapDataset>(
+                dataset_in(dataset, "MapDataset"),
+                data::transforms::composed(chain_in(function, "MapDataset")));
           }),
           py::arg("dataset"), py::arg("function"));
   map.def("_constructor", [](MapDataset& self) {

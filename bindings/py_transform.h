@@ -56,11 +56,7 @@ template <class T>
 auto def_transform(py::module_& m, const char* name, const char* doc) {
   auto cls = bind_module<T, Transform, PyTransform<T>, false>(
       m, name, "ptutils.data.transforms", doc);
-  cls.def("_constructor", [](T& self) {
-    py::dict arguments = bindings::to_python(self.T::to_config());
-    arguments.attr("pop")("func");
-    return arguments;
-  });
+  def_constructor<T>(cls);
   return cls;
 }
 

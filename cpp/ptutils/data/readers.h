@@ -123,6 +123,10 @@ class PTUTILS_API ImageFolderReader : public DataReader {
   bool dct_scaling_;
 };
 
+/// The folders in a folder of pictures, sorted: its classes. Hidden ones are
+/// none. Kind::kIO where it cannot be read.
+PTUTILS_API std::vector<std::string> class_folders(const std::string& root);
+
 /// By the content of the file, or a folder's layout. Kind::kFormat names the
 /// readers there are.
 PTUTILS_API std::shared_ptr<DataReader> reader_for(const std::string& source);
@@ -137,7 +141,7 @@ class PTUTILS_API ImageFolder : public Dataset {
   void open_folder(const std::string& root, Preprocessor preprocessor,
                    bool dct_scaling);
   Value to_config() override;
-  const std::vector<std::string>& classes() const { return classes_; }
+  std::vector<std::string> classes() const { return class_names(); }
   /// The path and the label of each, looked up in the folder again.
   std::vector<std::pair<std::string, std::int64_t>> samples() const;
   bool dct_scaling() const { return dct_scaling_; }
@@ -145,7 +149,6 @@ class PTUTILS_API ImageFolder : public Dataset {
  private:
   std::string root_;
   bool dct_scaling_ = false;
-  std::vector<std::string> classes_;
 };
 
 }  // namespace ptutils::data

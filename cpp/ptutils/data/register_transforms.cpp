@@ -51,18 +51,16 @@ t::ColorJitter::Range jitter(const Arguments& args, const char* name) {
                                      std::string_view(name) == "hue");
 }
 
-/// One for all sides, [left and right, top and bottom], or [left, top, right,
-/// bottom].
 t::RandomCrop::Padding padding_argument(const Arguments& args) {
-  if (!args.get("padding").is_list()) {
-    const std::int64_t all = args.integer("padding", 0);
-    return {all, all, all, all};
-  }
-  const auto& given = args.get("padding").as_list().items;
+  using Padding = t::RandomCrop::Padding;
+  if (!args.get("padding").is_list())
+    return *Padding::of({args.integer("padding", 0)});
+  const Value given = args.get("padding");
   std::vector<std::int64_t> sides;
-  for (const Value& side : given) sides.push_back(whole(side, args.where()));
-  if (sides.size() == 2) return {sides[0], sides[1], sides[0], sides[1]};
-  if (sides.size() == 4) return {sides[0], sides[1], sides[2], sides[3]};
+  for (const Value& side : given.as_list().items)
+    sides.push_back(whole(side, args.where()));
+  const auto padding = Padding::of(sides);
+  if (padding && sides.size() > 1) return *padding;
   fail(Kind::kType, args.where(),
        "padding: a number, or a list of two or four, not ",
        args.get("padding").repr());

@@ -29,12 +29,9 @@ ModulePtr make_zip(const Arguments& args) {
 }
 
 ModulePtr make_map(const Arguments& args) {
-  Chain chain = chain_of(args.get("function"), args.where());
-  if (chain.size() == 1)
-    return std::make_shared<MapDataset>(dataset_argument(args), chain[0]);
   return std::make_shared<MapDataset>(
       dataset_argument(args),
-      std::make_shared<transforms::Compose>(std::move(chain)));
+      transforms::composed(chain_of(args.get("function"), args.where())));
 }
 
 ModulePtr make_cached(const Arguments& args) {

@@ -38,7 +38,9 @@ PTUTILS_API void apply_chain(const Chain& chain, Pending& sample,
 
 namespace transforms {
 
-/// A chain as one transform.
+/// A chain as one transform: its own, where there is one.
+PTUTILS_API std::shared_ptr<Transform> composed(Chain chain);
+
 class PTUTILS_API Compose : public Transform {
  public:
   explicit Compose(Chain chain) : chain_(std::move(chain)) {}
@@ -180,6 +182,9 @@ class PTUTILS_API RandomCrop : public Transform {
  public:
   struct Padding {
     std::int64_t left = 0, top = 0, right = 0, bottom = 0;
+    /// One for all sides; (left and right, top and bottom); or all four.
+    /// Nothing for another number of them.
+    static std::optional<Padding> of(const std::vector<std::int64_t>& sides);
   };
   explicit RandomCrop(Size size) : RandomCrop(size, Padding{}) {}
   RandomCrop(Size size, Padding padding);

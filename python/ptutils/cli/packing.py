@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _BATCH = 64
 _LEVEL = 4  # of gzip: h5py's default
-# What ImageFolder takes for a picture.
-_SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
 
 
 def _sized(args: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
@@ -86,27 +82,13 @@ def _pack_hdf5(args: argparse.Namespace, classes: list[str], count: int) -> int:
     return at
 
 
-def _paths(folder: str, classes: list[str]) -> Iterator[tuple[str, int]]:
-    """ImageFolder's files in its order, with their labels."""
-    for label, name in enumerate(classes):
-        below = os.path.join(folder, name)
-        files = [
-            os.path.join(path, file)
-            for path, _, names in os.walk(below)
-            for file in names
-            if file.lower().endswith(_SUFFIXES)
-        ]
-        for path in sorted(files, key=os.fsencode):
-            yield path, label
-
-
 def _pack_tfrecord(args: argparse.Namespace, classes: list[str], count: int) -> int:
     """Examples of image, label and class: whole picture files, or arrays with
     their height and width. How many."""
 
     def examples() -> Iterator[dict[str, Any]]:
         if args.size is None:
-            for path, label in _paths(args.folder, classes):
+            for path, label in ImageFolder(args.folder).samples:
                 with open(path, "rb") as file:
                     content = file.read()
                 if not args.skip_damaged or _is_whole(content, path):

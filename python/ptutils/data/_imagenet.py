@@ -10,18 +10,13 @@ from .. import _core
 from ..errors import IOFailed, UnknownName, WrongValue
 
 
-def class_folders(folder: str) -> list[str]:
-    """The names of its folders, but hidden ones, in ImageFolder's order."""
-    return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith(".")
-    )
-
-
 def same_classes(who: str, folders: dict[str, str]) -> None:
     """Refuses folders of pictures whose classes differ: each would number its own."""
-    known = {s: class_folders(f) for s, f in folders.items() if os.path.isdir(f)}
+    known = {
+        split: _core._class_folders(folder)
+        for split, folder in folders.items()
+        if os.path.isdir(folder)
+    }
     first = next(iter(known), "")
     for split, classes in known.items():
         differ = sorted(set(classes) ^ set(known[first]))
@@ -83,7 +78,7 @@ class ImageNet(_core.Dataset):
     def classes(self) -> list[str]:
         """The WordNet ids, by label; empty where an HDF5 file has none."""
         if os.path.isdir(self._source):
-            return class_folders(self._source)
+            return _core._class_folders(self._source)
         for group in (self._group, "", "meta"):
             try:
                 names = _core.Dataset(self._source, _core.HDF5Reader("classes", group))

@@ -4,6 +4,7 @@
 
 #include "ptutils/common/names.h"
 #include "ptutils/data/detail/buffers.h"
+#include "ptutils/data/detail/sample_error.h"
 #include "ptutils/data/loader.h"
 #include "ptutils/tensor/image_kernels.h"
 
@@ -26,20 +27,13 @@ std::string described(const Pending& p) {
   return str(name(p.dtype()), " ", shape.empty() ? "0-d" : shape);
 }
 
-}  // namespace
-
-namespace {
-
 /// An error says in which field.
 void apply_to_field(const Chain& chain, Pending& value, const Random& random,
                     std::size_t field, const std::string* key) {
   try {
     apply_chain(chain, value, random);
-  } catch (const Error& error) {
-    if (error.kind() == Kind::kInterrupted || error.kind() == Kind::kMemory)
-      throw;
-    throw Error(error.kind(), str(error.what(), " (field ",
-                                  key ? "'" + *key + "'" : str(field), ")"));
+  } catch (const Error&) {
+    rethrow_noted(str(" (field ", key ? "'" + *key + "'" : str(field), ")"));
   }
 }
 

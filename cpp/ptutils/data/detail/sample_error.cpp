@@ -23,21 +23,34 @@ bool standard_kind(const std::exception& e, Kind& kind) {
   return true;
 }
 
+[[noreturn]] void throw_noted(const Error& e, const std::string& note) {
+  Error noted(e.kind(), e.what() + note);
+  if (auto* nested = dynamic_cast<const std::nested_exception*>(&e)) {
+    try {
+      nested->rethrow_nested();
+    } catch (...) {
+      std::throw_with_nested(noted);
+    }
+  }
+  throw noted;
+}
+
 }  // namespace
+
+void rethrow_noted(const std::string& note) {
+  try {
+    throw;
+  } catch (const Error& e) {
+    if (e.kind() == Kind::kInterrupted || e.kind() == Kind::kMemory) throw;
+    throw_noted(e, note);
+  }
+}
 
 void rethrow_in_sample(std::int64_t index) {
   try {
     throw;
   } catch (const Error& e) {
-    Error noted(e.kind(), str(e.what(), " (in sample ", index, ")"));
-    if (auto* nested = dynamic_cast<const std::nested_exception*>(&e)) {
-      try {
-        nested->rethrow_nested();
-      } catch (...) {
-        std::throw_with_nested(noted);
-      }
-    }
-    throw noted;
+    throw_noted(e, str(" (in sample ", index, ")"));
   } catch (const std::exception& e) {
     Kind kind{};
     if (!standard_kind(e, kind)) throw;

@@ -28,20 +28,6 @@ bool is_picture(const fs::path& path) {
          kSuffixes.end();
 }
 
-std::vector<std::string> class_folders(const std::string& root) {
-  std::vector<std::string> out;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root, error))
-    if (entry.is_directory() && !entry.path().filename().native().starts_with(
-                                    '.'))  // .ipynb_checkpoints
-      out.push_back(entry.path().filename().string());
-  if (error)
-    fail(Kind::kIO, kFolderWhere, root, ": ", error.message(),
-         "; give the folder that holds a folder for each class");
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 /// A link to a folder that it is in itself.
 bool leads_back(const fs::directory_entry& entry) {
   std::error_code error;
@@ -148,6 +134,20 @@ class FolderDataset final : public Dataset {
 
 }  // namespace
 
+std::vector<std::string> class_folders(const std::string& root) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root, error))
+    if (entry.is_directory() && !entry.path().filename().native().starts_with(
+                                    '.'))  // .ipynb_checkpoints
+      out.push_back(entry.path().filename().string());
+  if (error)
+    fail(Kind::kIO, kFolderWhere, root, ": ", error.message(),
+         "; give the folder that holds a folder for each class");
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 std::shared_ptr<Dataset> ImageFolderReader::read(const std::string& source) {
   auto out = std::make_shared<FolderDataset>(source, dct_scaling_);
   if (!out->empty_classes().empty())
@@ -170,7 +170,7 @@ ImageFolder::ImageFolder(const std::string& root, Preprocessor preprocessor,
 
 void ImageFolder::open_folder(const std::string& root,
                               Preprocessor preprocessor, bool dct_scaling) {
-  classes_ = class_folders(root);
+  class_folders(root);  // whose error says what root is to be
   root_ = root;
   dct_scaling_ = dct_scaling;
   open({{root},

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ptutils/data/detail/sample_error.h"
 #include "ptutils/data/detail/spent.h"
 #include "ptutils/data/transforms.h"
 
@@ -14,18 +15,6 @@ bool made_of_others(const Transform& transform) {
          dynamic_cast<const transforms::Branch*>(&transform);
 }
 
-/// Of those of one kind: an error of a nested chain has said it.
-[[noreturn]] void rethrow_in_transform(const Error& error,
-                                       const Transform& transform,
-                                       std::size_t i) {
-  const bool ours = error.kind() != Kind::kInterrupted &&
-                    error.kind() != Kind::kMemory && !made_of_others(transform);
-  if (!ours) throw;
-  const std::string name = transform.class_name();
-  throw Error(error.kind(), str(error.what(), " (transform ", i, ", ",
-                                name.substr(name.rfind('.') + 1), ")"));
-}
-
 }  // namespace
 
 void apply_chain(const Chain& chain, Pending& sample, const Random& random) {
@@ -35,8 +24,11 @@ void apply_chain(const Chain& chain, Pending& sample, const Random& random) {
     if (!transform.is_python() || made_of_others(transform)) {
       try {
         transform.apply(sample, mine);
-      } catch (const Error& error) {
-        rethrow_in_transform(error, transform, i);
+      } catch (const Error&) {
+        if (made_of_others(transform)) throw;  // which has said it
+        const std::string name = transform.class_name();
+        detail::rethrow_noted(str(" (transform ", i, ", ",
+                                  name.substr(name.rfind('.') + 1), ")"));
       }
       continue;
     }
@@ -67,6 +59,11 @@ Value configs_of(const Chain& chain) {
 }
 
 }  // namespace
+
+std::shared_ptr<Transform> composed(Chain chain) {
+  if (chain.size() == 1) return chain[0];
+  return std::make_shared<Compose>(std::move(chain));
+}
 
 void Compose::apply(Pending& sample, Random random) {
   apply_chain(chain_, sample, random);

@@ -119,6 +119,20 @@ Value CenterCrop::to_config() {
   return Dict{{"func", class_name()}, {"size", config_of(size_)}};
 }
 
+std::optional<RandomCrop::Padding> RandomCrop::Padding::of(
+    const std::vector<std::int64_t>& sides) {
+  switch (sides.size()) {
+    case 1:
+      return Padding{sides[0], sides[0], sides[0], sides[0]};
+    case 2:
+      return Padding{sides[0], sides[1], sides[0], sides[1]};
+    case 4:
+      return Padding{sides[0], sides[1], sides[2], sides[3]};
+    default:
+      return {};
+  }
+}
+
 RandomCrop::RandomCrop(Size size, Padding padding)
     : size_(size), padding_(padding) {
   check(size_, "RandomCrop");

@@ -66,8 +66,7 @@ std::optional<Value> read_attribute(OpenFile& file, hid_t attribute,
   if (bytes > 0)
     check(H5Aread(attribute, element.memory.get(), out.bytes()), where,
           "it cannot be read");
-  const bool native = element.dtype == DType::kBF16;
-  out.origin = native ? Origin::kNative : Origin::kNumpy;
+  out.origin = origin_of(element.dtype);
   for (std::size_t i = 0; element.dtype == DType::kBool && i < bytes; ++i)
     if (out.bytes()[i] > std::byte{1})
       malformed(where, "damaged: a bool is neither 0 nor 1");

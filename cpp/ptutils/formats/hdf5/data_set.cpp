@@ -92,8 +92,7 @@ Value DataSet::value(bool lazy) const {
 }
 
 Tensor DataSet::finished(Tensor tensor) const {
-  const bool native = tensor.dtype() == DType::kBF16;
-  tensor.origin = native ? Origin::kNative : Origin::kNumpy;
+  tensor.origin = origin_of(tensor.dtype());
   return tensor;
 }
 
@@ -127,11 +126,15 @@ std::optional<Tensor> DataSet::mapped() const {
 Tensor DataSet::stored_row(std::size_t offset) const {
   Tensor out =
       Tensor::empty(Dims(shape_->begin() + 1, shape_->end()), type_.dtype);
-  if (!file_->copy(offset, {out.bytes(), out.nbytes()}))
-    malformed(where_, "ends before byte ", offset + out.nbytes(),
-              "; the file has become shorter while it was read");
+  copy(offset, {out.bytes(), out.nbytes()});
   check_bools(out, where_);
   return finished(std::move(out));
+}
+
+void DataSet::copy(std::size_t offset, std::span<std::byte> into) const {
+  if (!file_->copy(offset, into))
+    malformed(where_, "ends before byte ", offset + into.size(),
+              "; the file has become shorter while it was read");
 }
 
 Tensor DataSet::load() const {
@@ -155,14 +158,21 @@ Tensor DataSet::read_in(Tensor tensor) const {
 std::optional<DataSet::Chunks> DataSet::chunks() const {
   if (layout_ != H5D_CHUNKED || varies()) return {};
   const Locked locked;
+  const std::size_t item = item_size(type_.dtype);
+  auto out = cut(item);
+  if (!out || H5Tget_size(type_.stored.get()) != item)
+    return {};  // members with gaps
+  out->fill = fill_of(properties_.get(), type_, where_);
+  return out;
+}
+
+/// Its chunks, of items of that size; nothing where the library alone has a
+/// filter of theirs.
+std::optional<DataSet::Chunks> DataSet::cut(std::size_t item) const {
   Chunks out;
   out.pipeline = Pipeline(properties_.get(), where_);
-  out.grid =
-      grid_of(properties_.get(), *shape_, item_size(type_.dtype), where_);
-  if (H5Tget_size(type_.stored.get()) != item_size(type_.dtype) ||
-      !out.pipeline.known())
-    return {};  // members with gaps; filters of the library's
-  out.fill = fill_of(properties_.get(), type_, where_);
+  out.grid = grid_of(properties_.get(), *shape_, item, where_);
+  if (!out.pipeline.known()) return {};
   return out;
 }
 
@@ -205,13 +215,10 @@ std::optional<std::size_t> DataSet::references_at() const {
 std::optional<DataSet::Chunks> DataSet::reference_chunks() const {
   if (layout_ != H5D_CHUNKED) return {};
   const Locked locked;
-  Chunks out;
-  out.pipeline = Pipeline(properties_.get(), where_);
-  out.grid =
-      grid_of(properties_.get(), *shape_, GlobalHeap::kReference, where_);
-  if (!out.pipeline.known()) return {};
-  out.fill = ByteBuffer(GlobalHeap::kReference);  // of length 0
-  std::fill(out.fill.begin(), out.fill.end(), std::byte{0});
+  auto out = cut(GlobalHeap::kReference);
+  if (!out) return {};
+  out->fill = ByteBuffer(GlobalHeap::kReference);  // of length 0
+  std::fill(out->fill.begin(), out->fill.end(), std::byte{0});
   return out;
 }
 
@@ -229,8 +236,7 @@ Tensor DataSet::reference_band(const Chunks& chunks, std::int64_t band) const {
 Tensor DataSet::reference(std::size_t offset) const {
   Tensor out = Tensor::empty(
       {static_cast<std::int64_t>(GlobalHeap::kReference)}, DType::kU8);
-  if (!file_->copy(offset, {out.bytes(), out.nbytes()}))
-    malformed(where_, "ends before byte ", offset + out.nbytes());
+  copy(offset, {out.bytes(), out.nbytes()});
   return out;
 }
 
@@ -241,18 +247,13 @@ Value DataSet::element(const GlobalHeap& heap,
   const std::size_t item = is_text ? 1 : item_size(type_.dtype);
   // Within the file, before memory is taken for it.
   const std::size_t at = length > 0 ? heap.place(reference, item, where_) : 0;
-  const auto read = [&](std::span<std::byte> into) {
-    if (length > 0 && !file_->copy(at, into))
-      malformed(where_, "ends before byte ", at + into.size(),
-                "; the file has become shorter while it was read");
-  };
   if (is_text) {
     std::string content(length, '\0');
-    read(std::as_writable_bytes(std::span(content)));
+    copy(at, std::as_writable_bytes(std::span(content)));
     return text_of(std::string_view(content).substr(0, content.find('\0')));
   }
   Tensor out = Tensor::empty({static_cast<std::int64_t>(length)}, type_.dtype);
-  read({out.bytes(), out.nbytes()});
+  copy(at, {out.bytes(), out.nbytes()});
   if (!type_.direct && length > 0) {
     const Locked locked;
     const Handle from(H5Tget_super(type_.stored.get()));

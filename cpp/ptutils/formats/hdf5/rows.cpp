@@ -20,7 +20,7 @@ constexpr char kReader[] = "HDF5Reader";
 
 /// A row as NumPy would have it: one without dimensions is a scalar.
 Value as_numpy(Tensor row) {
-  row.origin = row.dtype() == DType::kBF16 ? Origin::kNative : Origin::kNumpy;
+  row.origin = origin_of(row.dtype());
   row.numpy_scalar = row.dim() == 0 && row.origin == Origin::kNumpy;
   return row;
 }

@@ -11,12 +11,12 @@
 
 namespace ptutils::detail::hdf5 {
 
-namespace {
-
-Value text(std::string_view content) {
+Value text_of(std::string_view content) {
   if (valid_utf8(content)) return content;
   return Bytes{std::string(content)};
 }
+
+namespace {
 
 Value nested(const std::vector<Value>& flat, const Dims& shape, std::size_t d,
              std::size_t& at) {
@@ -65,13 +65,13 @@ void* allocate(std::size_t size, void* allowance) {
 void release(void*, void*) {}  // with the Allowance
 
 Value text_at(const char* pointer) {
-  return text(pointer ? std::string_view(pointer) : "");
+  return text_of(pointer ? std::string_view(pointer) : "");
 }
 
 Tensor array_at(const hvl_t& found, DType dtype) {
   Tensor out = Tensor::empty({static_cast<std::int64_t>(found.len)}, dtype);
   if (found.len > 0) std::memcpy(out.bytes(), found.p, out.nbytes());
-  out.origin = dtype == DType::kBF16 ? Origin::kNative : Origin::kNumpy;
+  out.origin = origin_of(dtype);
   return out;
 }
 
@@ -109,7 +109,7 @@ std::vector<Value> fixed(std::string_view bytes, std::size_t count,
       const char pad = padding == H5T_STR_SPACEPAD ? ' ' : '\0';
       while (!one.empty() && one.back() == pad) one.remove_suffix(1);
     }
-    out.push_back(text(one));
+    out.push_back(text_of(one));
   }
   return out;
 }
@@ -143,8 +143,6 @@ Value texts(OpenFile& file, const ElementType& type, const Dims& shape,
 }
 
 }  // namespace
-
-Value text_of(std::string_view content) { return text(content); }
 
 Value texts_of_rows(OpenFile& file, hid_t set, hid_t memory_space,
                     hid_t file_space, const ElementType& type,

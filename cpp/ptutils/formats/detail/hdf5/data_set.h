@@ -72,6 +72,8 @@ class DataSet {
  private:
   void check_sources();
   std::optional<std::size_t> offset_of(std::size_t bytes) const;
+  std::optional<Chunks> cut(std::size_t item) const;
+  void copy(std::size_t offset, std::span<std::byte> into) const;
   void read_through_library(Tensor& out) const;
   bool read_grid(Tensor& out) const;
   Tensor read_in(Tensor tensor) const;

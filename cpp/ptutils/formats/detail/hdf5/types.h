@@ -28,6 +28,11 @@ struct ElementType {
 };
 ElementType element_type(hid_t type, std::string_view prefix);
 
+/// Whose arrays those of a file are: NumPy's, but for bf16, which it has not.
+inline Origin origin_of(DType dtype) {
+  return dtype == DType::kBF16 ? Origin::kNative : Origin::kNumpy;
+}
+
 /// Whether it points into the file (a reference, or something made of them).
 bool holds_references(hid_t type);
 
