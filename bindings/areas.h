@@ -6,6 +6,7 @@
 namespace ptutils::bindings {
 namespace py = pybind11;
 
+void def_gil();                     // forks and the lock
 void def_common(py::module_& m);    // errors, log, threads, shutdown
 void def_tensor(py::module_& m);    // Tensor, ops, random, dtypes
 void def_module(py::module_& m);    // Module, Callback(s), Statistic, …

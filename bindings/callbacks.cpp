@@ -11,6 +11,7 @@
 #include "casters/child.h"
 #include "casters/value.h"
 #include "errors.h"
+#include "gil.h"
 #include "lifetime.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
@@ -136,12 +137,12 @@ void HandlerCall::require_offered(const py::dict& keywords,
 }
 
 std::vector<std::string> PyCallback::triggers() const {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   return triggers_of(reinterpret_cast<PyObject*>(Py_TYPE(self())));
 }
 
 void PyCallback::handle(const Event& event) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   std::string name(event.trigger);
   py::object method = py::handle(self()).attr(name.c_str());
   auto found = calls_.find(name);
@@ -158,7 +159,7 @@ class FunctionCallback final : public Callback, public PyHolder {
   std::string class_name() const override { return "function"; }
   std::vector<std::string> triggers() const override { return {trigger_}; }
   void handle(const Event& event) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     call_(PyHolder::handle(), event);
   }
 

@@ -9,7 +9,9 @@
 #include "areas.h"
 #include "casters/value.h"
 #include "errors.h"
+#include "gil.h"
 #include "lifetime.h"
+#include "ptutils/common/fork.h"
 #include "ptutils/common/interrupt.h"
 #include "ptutils/common/log.h"
 #include "ptutils/common/names.h"
@@ -121,6 +123,7 @@ void def_errors(py::module_& m) {
 /// GIL leaves them in a queue, which Python's threads empty.
 class LogQueue {
  public:
+  LogQueue() { hold_over_fork(mutex_); }
   void push(const log::Record& record) {
     bool drain_here = false;
     {
@@ -178,7 +181,7 @@ void install_interrupt_hook() {
   auto main_thread = std::this_thread::get_id();
   set_interrupt_hook([main_thread] {
     if (std::this_thread::get_id() != main_thread || finalizing()) return;
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   });
 }
@@ -199,6 +202,7 @@ Kind kind_of(const py::error_already_set& error) {
 }
 
 void def_common(py::module_& m) {
+  def_gil();
   def_errors(m);
   def_log(m);
   install_interrupt_hook();

@@ -9,6 +9,7 @@
 #include "casters/value.h"
 #include "data_transforms.h"
 #include "errors.h"
+#include "gil.h"
 #include "nn.h"
 #include "ptutils/common/names.h"
 #include "ptutils/data/readers.h"
@@ -30,18 +31,18 @@ class WrappedDataset final : public Dataset, public PyHolder {
     many_ = py::hasattr(handle(), "__getitems__");
   }
   std::string class_name() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return python_class_name(object());
   }
   std::int64_t size() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("Dataset.__len__", [&] {
       return length_of(handle().attr("__len__")(), "Dataset.__len__");
     });
   }
   Value get(std::int64_t index, Random) override {
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return python_sample(index, origin_,
                          [&] { return py::object(handle()[py::int_(index)]); });
   }
@@ -50,7 +51,7 @@ class WrappedDataset final : public Dataset, public PyHolder {
                   const Value& reuse) override {
     if (!many_) return Dataset::get_batch(indices, random, reuse);
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return python_batch(indices, origin_, reuse, [&](const py::list& list) {
       return handle().attr("__getitems__")(list);
     });
@@ -189,7 +190,7 @@ void def_open(Class& cls) {
 }  // namespace
 
 Value config_of_source(py::handle source) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   py::object config =
       py::module_::import("ptutils.registry").attr("built_from")(source);
   if (config.is_none())

@@ -4,6 +4,7 @@
 #include "data.h"
 #include "data_samplers.h"
 #include "errors.h"
+#include "gil.h"
 #include "nn.h"
 
 // Batch samplers.
@@ -31,7 +32,7 @@ class PyBatchSampler : public PyModule<Base> {
   std::int64_t count(std::int64_t n) const override {
     if (!this->overrides(Method::kLen))
       return this->overrides(Method::kBatches) ? -1 : Base::count(n);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("BatchSampler.__len__",
                    [&] { return this->int_from_python(Method::kLen); });
   }
@@ -44,7 +45,7 @@ class PyBatchSampler : public PyModule<Base> {
       else
         return Base::batches(n, seed, epoch);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("BatchSampler.batches", [&] {
       return batches_in(this->call_python(Method::kBatches, n, seed, epoch),
                         this->class_name());
@@ -58,11 +59,11 @@ class WrappedBatchSampler final : public BatchSampler, public PyHolder {
   explicit WrappedBatchSampler(py::object object)
       : PyHolder(std::move(object)) {}
   std::string class_name() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return sampler_name(object());
   }
   std::int64_t count(std::int64_t) const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (!py::hasattr(handle(), "__len__")) return -1;
     return of_user("BatchSampler.__len__", [&] {
       return length_of(handle().attr("__len__")(), "BatchSampler.__len__");
@@ -70,7 +71,7 @@ class WrappedBatchSampler final : public BatchSampler, public PyHolder {
   }
   data::Batches batches(std::int64_t, std::uint64_t seed,
                         std::int64_t epoch) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("BatchSampler.__iter__", [&] {
       return batches_in(py::module_::import("ptutils.data._samplers")
                             .attr("batches")(handle(), seed, epoch),

@@ -3,6 +3,7 @@
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
+#include "gil.h"
 #include "ptutils/formats/flatten.h"
 #include "py_dataset.h"
 
@@ -26,7 +27,7 @@ class PythonStream final : public SampleStream {
 
   bool next(Value& sample) override {
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     PyObject* given = PyIter_Next(iterator_->object());
     if (given) {
       sample = sample_in(py::reinterpret_steal<py::object>(given));
@@ -42,7 +43,7 @@ class PythonStream final : public SampleStream {
   bool skip(std::int64_t count) override {
     given_ += count;
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     while (count-- > 0) {
       PyObject* given = PyIter_Next(iterator_->object());
       if (!given && PyErr_Occurred()) throw py::error_already_set();
@@ -53,7 +54,7 @@ class PythonStream final : public SampleStream {
   }
   Value state() override {
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::handle iterator = iterator_->object();
     if (!py::hasattr(iterator, "state_dict") ||
         !py::hasattr(iterator, "load_state_dict"))
@@ -63,7 +64,7 @@ class PythonStream final : public SampleStream {
     return out;
   }
   void load_state(const Value& state) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::handle iterator = iterator_->object();
     if (!py::hasattr(iterator, "load_state_dict"))
       return SampleStream::load_state(state);
@@ -86,12 +87,12 @@ class WrappedIterable final : public IterableDataset, public PyHolder {
             !py::hasattr(handle(), "load_state_dict");
   }
   std::string class_name() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return python_class_name(object());
   }
   std::unique_ptr<SampleStream> iterate(const Random&, std::int64_t) override {
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (once_ && begun_)
       fail(Kind::kState, "IterableDataset", "a ",
            Py_TYPE(handle().ptr())->tp_name,
@@ -127,7 +128,7 @@ class PyIterableDataset final : public PyDataset<IterableDataset> {
 
  private:
   static void tell_torch() {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     PyObject* torch =
         PyDict_GetItemString(PyImport_GetModuleDict(), "torch.utils.data");
     if (torch)

@@ -5,6 +5,7 @@
 #include "casters/value.h"
 #include "data.h"
 #include "data_samplers.h"
+#include "gil.h"
 #include "nn.h"
 #include "ptutils/common/names.h"
 #include "py_data_loader.h"
@@ -76,7 +77,7 @@ void set_collate(PyDataLoader& self, const py::object& function) {
   const bool batched = self.options().batched;
   self.set_collate([held, batched](std::vector<Value>&& samples) {
     if (finalizing()) fail(Kind::kState, "DataLoader", "the process ends");
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::list list;
     for (Value& sample : samples)
       list.append(bindings::to_python(owned(std::move(sample))));
@@ -123,7 +124,7 @@ PyDataLoader* loader_from(const py::object& dataset,
   made->set_process_factory([self = made.get()](
                                 const std::shared_ptr<data::Dataset>& data,
                                 int count) {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     const auto& o = self->options();
     const auto* init = o.worker_init.target<WorkerInit>();
     auto object = [](PyObject* given) {

@@ -2,6 +2,7 @@
 
 #include "data.h"
 #include "errors.h"
+#include "gil.h"
 #include "ptutils/common/names.h"
 
 // The options of a DataLoader as Python's arguments.
@@ -132,7 +133,7 @@ std::function<void(int)> worker_init_of(std::string_view where,
 
 void WorkerInit::operator()(int worker) const {
   if (finalizing()) fail(Kind::kState, "DataLoader", "the process ends");
-  py::gil_scoped_acquire gil;
+  Gil gil;
   of_user("DataLoader: worker_init_fn",
           [&] { return py::object(py::handle(function->object())(worker)); });
 }

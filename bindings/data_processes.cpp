@@ -3,6 +3,7 @@
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
+#include "gil.h"
 #include "ptutils/data/process_workers.h"
 
 // Worker processes of a loader.
@@ -17,7 +18,7 @@ py::object processes() {
 
 /// Python's view of the exception that is being handled.
 std::string describe_by(const py::object& describe) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   auto of = [&](const py::object& error) {
     return py::cast<std::string>(py::bytes(describe(error)));
   };
@@ -43,13 +44,13 @@ std::shared_ptr<data::Dataset> processes_of(
     const std::shared_ptr<data::Dataset>& dataset, int count,
     const py::object& collate, const py::object& init, bool batched,
     const std::string& method) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   const auto payload = std::make_shared<const std::string>(
       py::cast<std::string>(py::bytes(processes().attr("payload")(
           child_out(dataset), collate, init, batched))));
   data::ProcessHooks hooks;
   hooks.start = [payload, method](int id) {
-    py::gil_scoped_acquire inner;
+    Gil inner;
     py::tuple started = processes().attr("start")(
         py::bytes(*payload), id,
         method.empty() ? py::object(py::none()) : py::object(py::str(method)));
@@ -58,7 +59,7 @@ std::shared_ptr<data::Dataset> processes_of(
   };
   hooks.end = [](std::int64_t pid) -> std::string {
     if (finalizing()) return {};  // multiprocessing ends those that are left
-    py::gil_scoped_acquire inner;
+    Gil inner;
     try {
       return py::cast<std::string>(processes().attr("end")(pid));
     } catch (py::error_already_set& error) {  // called by destructors
@@ -70,7 +71,7 @@ std::shared_ptr<data::Dataset> processes_of(
     }
   };
   hooks.raise = [](const std::string& error) {
-    py::gil_scoped_acquire inner;
+    Gil inner;
     processes().attr("raise_")(py::bytes(error));
   };
   return data::process_dataset(dataset, count, std::move(hooks));
@@ -85,12 +86,12 @@ void def_processes(py::module_& m) {
     auto make = [&](std::span<const std::int64_t> indices,
                     const std::vector<Random>& random, const Value& reuse) {
       {
-        py::gil_scoped_acquire gil;
+        Gil gil;
         if (!random.empty()) seed(random[0].key());
       }
       if (collate.is_none() && batched)
         return dataset->get_batch(indices, random, reuse);
-      py::gil_scoped_acquire gil;
+      Gil gil;
       py::list samples;
       for (std::size_t i = 0; i < indices.size(); ++i) {
         Value sample;

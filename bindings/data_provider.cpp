@@ -6,6 +6,7 @@
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
+#include "gil.h"
 #include "nn.h"
 #include "ptutils/common/names.h"
 #include "ptutils/data/joined_loader.h"
@@ -44,7 +45,7 @@ class PyProvider final : public PyModule<DataProvider> {
   using PyModule::PyModule;
   std::shared_ptr<Loader> provide(const Value& request) override {
     if (!overrides(Method::kProvide)) return DataProvider::provide(request);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::object given =
         call_python(Method::kProvide, bindings::to_python(request));
     return loader_in(given, class_name() + ".provide");
@@ -52,7 +53,7 @@ class PyProvider final : public PyModule<DataProvider> {
   bool makes_requests() const override { return overrides(Method::kRequest); }
   Value request(Module& session) override {
     if (!makes_requests()) return DataProvider::request(session);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     auto* python = dynamic_cast<PySelf*>(&session);
     if (!python || !python->self())
       fail(Kind::kState, class_name(),
@@ -195,7 +196,7 @@ py::dict loaders_of(DataProvider& self) {
 /// Loaders of a provider are Python's DataLoader.
 std::shared_ptr<DataLoader> make_loader(std::shared_ptr<data::Dataset> dataset,
                                         DataLoader::Options options) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   py::dict arguments = options_to_python(options);
   arguments["dataset"] = child_out(dataset);
   arguments["sampler"] = child_out(options.sampler);

@@ -4,6 +4,7 @@
 #include "casters/value.h"
 #include "data.h"
 #include "data_transforms.h"
+#include "gil.h"
 #include "ptutils/data/readers.h"
 #include "ptutils/formats/records.h"
 
@@ -29,7 +30,7 @@ class PyReader : public PyModule<Base> {
       else
         return Base::read(source);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("DataReader.read", [&] {
       return samples_in(this->call_python(Method::kRead, source),
                         this->class_name() + ".read");
@@ -240,7 +241,7 @@ void def_readers(py::module_& m) {
 void install_image_decoder() {
   data::set_image_decoder(
       [](const std::string& bytes, const std::string& name) {
-        py::gil_scoped_acquire gil;
+        Gil gil;
         return tensor_or_fail(py::module_::import("ptutils.data._pillow")
                                   .attr("decode")(py::bytes(bytes), name),
                               "Pillow")

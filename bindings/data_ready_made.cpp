@@ -6,6 +6,7 @@
 #include "data.h"
 #include "data_transforms.h"
 #include "errors.h"
+#include "gil.h"
 #include "nn.h"
 #include "ptutils/data/readers.h"
 #include "py_dataset.h"
@@ -185,7 +186,7 @@ void def_arrays(py::module_& m) {
 void install_fetcher() {
   data::set_fetcher(
       [](const std::string& url, const std::filesystem::path& to) {
-        py::gil_scoped_acquire gil;
+        Gil gil;
         try {
           py::module_::import("ptutils.data._fetch")
               .attr("fetch")(url, to.string());

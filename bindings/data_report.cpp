@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "data.h"
+#include "gil.h"
 
 // What loaders say: their report, and the errors of samples left out.
 
@@ -39,7 +40,7 @@ void install_error_text() {
       [](const std::exception& error) -> std::optional<std::string> {
         const auto* python = dynamic_cast<const py::error_already_set*>(&error);
         if (!python) return error.what();
-        py::gil_scoped_acquire gil;
+        Gil gil;
         if (!python->matches(PyExc_Exception) ||
             python->matches(PyExc_MemoryError))
           return {};

@@ -8,6 +8,7 @@
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
+#include "gil.h"
 #include "nn.h"
 
 // Samplers.
@@ -25,7 +26,7 @@ class PySampler : public PyModule<Base> {
   using PyModule<Base>::PyModule;
   std::int64_t count(std::int64_t n) const override {
     if (!this->overrides(Method::kLen)) return Base::count(n);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("Sampler.__len__",
                    [&] { return this->int_from_python(Method::kLen); });
   }
@@ -38,7 +39,7 @@ class PySampler : public PyModule<Base> {
       else
         return Base::order(n, seed, epoch);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("Sampler.order", [&] {
       return indices_in(this->call_python(Method::kOrder, n, seed, epoch),
                         "Sampler.order");
@@ -57,11 +58,11 @@ class WrappedSampler final : public Sampler, public PyHolder {
  public:
   explicit WrappedSampler(py::object object) : PyHolder(std::move(object)) {}
   std::string class_name() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return sampler_name(object());
   }
   std::int64_t count(std::int64_t n) const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (!py::hasattr(handle(), "__len__")) return n;
     return of_user("Sampler.__len__", [&] {
       return length_of(handle().attr("__len__")(), "Sampler.__len__");
@@ -69,7 +70,7 @@ class WrappedSampler final : public Sampler, public PyHolder {
   }
   data::Order order(std::int64_t, std::uint64_t seed,
                     std::int64_t epoch) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("Sampler.__iter__", [&] {
       return indices_in(py::module_::import("ptutils.data._samplers")
                             .attr("indices")(handle(), seed, epoch),
@@ -307,7 +308,7 @@ void def_grouping_samplers(py::module_& m) {
 
 /// (number of processes, own rank) of torch.distributed, where it is in use.
 std::optional<std::pair<std::int64_t, std::int64_t>> torch_world() {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   PyObject* torch =
       PyDict_GetItemString(PyImport_GetModuleDict(), "torch.distributed");
   if (!torch) return {};

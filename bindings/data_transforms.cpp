@@ -6,6 +6,7 @@
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
+#include "gil.h"
 #include "ptutils/data/transforms.h"
 #include "py_transform.h"
 
@@ -28,13 +29,13 @@ class CallableTransform final : public Transform, public PyHolder {
     torchvision_ = py::cast<bool>(ours.attr("_is_torchvision")(handle()));
   }
   std::string class_name() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return python_class_name(object());
   }
   bool is_python() const override { return true; }
   bool draws_random() const override { return random_; }
   void apply(Pending& sample, Random random) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     sample.set(of_user("transform", [&] {
       py::object value = bindings::to_python(owned(sample.value()));
       if (torchvision_)

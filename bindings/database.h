@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "gil.h"
 #include "lifetime.h"
 #include "ptutils/module/db_interface.h"
 
@@ -52,7 +53,7 @@ class PyDatabase : public PyModule<Base> {
   std::string save(const Value& document, bool background = false) override {
     if (!this->overrides(Method::kSave))
       return PTUTILS_OWN(Base, *this, save, document, background);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::object id =
         this->call_python(Method::kSave, to_python(document), background);
     if (!PyUnicode_Check(id.ptr()))
@@ -62,7 +63,7 @@ class PyDatabase : public PyModule<Base> {
   }
   bool insert(const Value& document) override {
     {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       if (defines_insert())
         return py::cast<bool>(
             py::handle(this->self()).attr("insert")(to_python(document)));
@@ -73,7 +74,7 @@ class PyDatabase : public PyModule<Base> {
                           const FindOptions& options = {}) override {
     if (!this->overrides(Method::kFind))
       return PTUTILS_OWN(Base, *this, find, query, options);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::object limit =
         options.limit ? py::object(py::int_(*options.limit)) : py::none();
     py::object found = this->call_python(
@@ -86,14 +87,14 @@ class PyDatabase : public PyModule<Base> {
   Value load_from_id(const std::string& id) override {
     if (!this->overrides(Method::kLoadFromId))
       return PTUTILS_OWN(Base, *this, load_from_id, id);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return to_value(this->call_python(Method::kLoadFromId, id));
   }
   bool update(const Value& query, const Value& set,
               const std::vector<std::string>& unset = {}) override {
     if (!this->overrides(Method::kDbUpdate))
       return PTUTILS_OWN(Base, *this, update, query, set, unset);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::list names;
     for (const std::string& name : unset) names.append(name);
     return py::cast<bool>(this->call_python(Method::kDbUpdate, to_python(query),
@@ -102,24 +103,24 @@ class PyDatabase : public PyModule<Base> {
   bool remove(const std::string& id) override {
     if (!this->overrides(Method::kRemove))
       return PTUTILS_OWN(Base, *this, remove, id);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return py::cast<bool>(this->call_python(Method::kRemove, id));
   }
   void sync() override {
     if (!this->overrides(Method::kSync)) return PTUTILS_OWN(Base, *this, sync);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     this->call_python(Method::kSync);
   }
   void close() override {
     if (!this->overrides(Method::kClose))
       return PTUTILS_OWN(Base, *this, close);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     this->call_python(Method::kClose);
   }
   std::string location() const override {
     if (!this->overrides(Method::kLocation))
       return PTUTILS_OWN(Base, *this, location);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return py::cast<std::string>(this->call_python(Method::kLocation));
   }
 

@@ -7,6 +7,7 @@
 #include "casters/states.h"
 #include "casters/tensor.h"
 #include "casters/value.h"
+#include "gil.h"
 #include "ptutils/common/file.h"
 #include "ptutils/common/hash.h"
 #include "ptutils/formats/flatten.h"
@@ -46,18 +47,18 @@ class PyCodec final : public Codec {
   std::vector<std::string> suffixes() const override { return suffixes_; }
 
   bool recognises(std::string_view head, std::size_t size) const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (!py::hasattr(object(), "recognises")) return false;
     return py::cast<bool>(
         object().attr("recognises")(py::bytes(head.data(), head.size()), size));
   }
   Value read(const Path& path, const ReadOptions&) const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return to_value(object().attr("read")(path.string()));
   }
   void write(const Path& path, const Value& value,
              const WriteOptions& options) const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     AtomicFile file(path, options.durable);
     object().attr("write")(file.temporary().string(), to_python(value),
                            options.durable);
@@ -96,13 +97,13 @@ class LateCodec final : public Codec {
     return recognise_(head);
   }
   Value read(const Path& path, const ReadOptions& options) const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return to_value(
         object().attr("read")(path.string(), py::tuple(), options.verify));
   }
   void write(const Path& path, const Value& value,
              const WriteOptions& options) const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     object().attr("write")(path.string(), to_python(value), options.durable);
   }
 

@@ -7,6 +7,7 @@
 
 #include "attributes.h"
 #include "errors.h"
+#include "gil.h"
 #include "ptutils/common/fork.h"
 #include "ptutils/common/names.h"
 #include "ptutils/common/shutdown.h"
@@ -100,7 +101,7 @@ PyObject* interned(Method method) {
 }
 
 void PySelf::look_up(Method method, std::uint64_t bit) const {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   PyObject* me = self();
   if (me) {
     PyObject* found = _PyType_Lookup(Py_TYPE(me), interned(method));

@@ -15,6 +15,7 @@
 #include "attributes.h"
 #include "casters/child.h"
 #include "casters/value.h"
+#include "gil.h"
 #include "ptutils/module/callbacks.h"
 #include "ptutils/module/module.h"
 
@@ -167,7 +168,7 @@ class PyModule : public Base,
 
   PyObject* self() const override {
     if (!self_) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       self_ =
           py::detail::get_object_handle(static_cast<const Base*>(this),
                                         py::detail::get_type_info(typeid(Base)))
@@ -177,16 +178,16 @@ class PyModule : public Base,
   }
 
   std::string class_name() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (!self() || is_native_type(Py_TYPE(self()))) return Base::class_name();
     return python_class_name(self());
   }
   void dynamic_fields(Fields& f) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (self()) visit_attributes(self(), meta(), f);
   }
   Meta meta() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (!self() || is_native_type(Py_TYPE(self()))) return Base::meta();
     Meta out = read_meta(self());
     for (const std::string& name : Base::meta().exclude)
@@ -195,7 +196,7 @@ class PyModule : public Base,
   }
   Value state_dict(bool copy = true) override {
     if (!to_python(Method::kStateDict)) return Base::state_dict(copy);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     Value state = to_value(call_python(Method::kStateDict), "state_dict()");
     return copy ? state.clone() : state;
   }
@@ -204,7 +205,7 @@ class PyModule : public Base,
       LoadsHere here(this);
       return Base::load_state_dict(state);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     call_python(Method::kLoadStateDict, bindings::to_python(state.clone()));
   }
   void check_state(const Value& state, const std::string& prefix, bool strict,
@@ -219,14 +220,14 @@ class PyModule : public Base,
   bool loads_itself() const override { return loads_in_python(); }
   Value call(const Value& arguments) override {
     if (!to_python(Method::kCall)) return Base::call(arguments);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::object args = bindings::to_python(arguments);
     if (!PyTuple_Check(args.ptr())) args = py::make_tuple(args);
     return to_value(
         py::handle(self())(*py::reinterpret_borrow<py::tuple>(args)));
   }
   Value to_config() override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (to_python(Method::kToConfig))
       return to_value(call_python(Method::kToConfig), "to_config()");
     if (!self() || is_native_type(Py_TYPE(self()))) return Base::to_config();
@@ -234,7 +235,7 @@ class PyModule : public Base,
   }
   void train(bool mode = true) override {
     if (!to_python(Method::kTrain)) return Base::train(mode);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     call_python(Method::kTrain, mode);
   }
 

@@ -3,6 +3,7 @@
 #include "attributes.h"
 #include "casters/child.h"
 #include "casters/tensor.h"
+#include "gil.h"
 #include "lifetime.h"
 #include "nn.h"
 #include "ptutils/nn/layers.h"
@@ -39,7 +40,7 @@ class PyLayer : public PyModule<Base> {
       else
         return Base::forward(x);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     InsideForward inside;
     return variable_or_fail(
         this->call_python(Method::kForward, variable_out(x)),
@@ -49,7 +50,7 @@ class PyLayer : public PyModule<Base> {
   Value call(const Value& arguments) override {
     if (!this->overrides(Method::kForward) || this->overrides(Method::kCall))
       return PyModule<Base>::call(arguments);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     InsideForward inside;
     py::list given;
     auto add = [&](const Value& value) {
@@ -66,7 +67,7 @@ class PyLayer : public PyModule<Base> {
 
   std::vector<std::pair<std::string, Variable>> own_parameters() override {
     auto out = Base::own_parameters();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (this->self()) add_attributes(this->self(), out);
     return out;
   }
@@ -84,7 +85,7 @@ class PyCriterion : public PyModule<Base> {
       else
         return Base::loss(outputs, targets);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     InsideForward inside;
     py::object given = outputs.is_tensor()
                            ? variable_out(nn::variable_in(outputs))

@@ -4,6 +4,7 @@
 
 #include "attributes.h"
 #include "casters/value.h"
+#include "gil.h"
 #include "lifetime.h"
 #include "nn.h"
 #include "ptutils/common/names.h"
@@ -27,33 +28,33 @@ class PyOptimizer final : public PyModule<Optimizer> {
  public:
   using PyModule::PyModule;
   void set_parameters(Variables parameters) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::handle(self()).attr("params") = variable_list(parameters);
   }
   Variables parameters() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (!py::hasattr(self(), "params")) return {};
     return variables_of(attribute("params"), class_name());
   }
   void zero_grad() override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (overrides(Method::kZeroGrad))
       call_python(Method::kZeroGrad);
     else
       zero_params();
   }
   void step() override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     if (!overrides(Method::kStep))
       fail(Kind::kNotImplemented, class_name(), "defines no step(self)");
     call_python(Method::kStep);
   }
   double lr() const override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return py::cast<double>(attribute("lr"));
   }
   void set_lr(double lr) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::handle(self()).attr("lr") = lr;
   }
   void zero_params() {
@@ -77,12 +78,12 @@ class PyNative final : public PyModule<T> {
   using PyModule<T>::PyModule;
   void zero_grad() override {
     if (!this->overrides(Method::kZeroGrad)) return T::zero_grad();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     this->call_python(Method::kZeroGrad);
   }
   void step() override {
     if (!this->overrides(Method::kStep)) return T::step();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     this->call_python(Method::kStep);
   }
 };

@@ -2,6 +2,7 @@
 
 #include "casters/value.h"
 #include "data.h"
+#include "gil.h"
 #include "lifetime.h"
 
 namespace ptutils::bindings {
@@ -26,7 +27,7 @@ class PyDataset : public PyModule<Base> {
 
   std::int64_t size() const override {
     if (!this->overrides(Method::kLen)) return Base::size();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("Dataset.__len__",
                    [&] { return this->int_from_python(Method::kLen); });
   }
@@ -34,7 +35,7 @@ class PyDataset : public PyModule<Base> {
   Value get(std::int64_t index, Random random) override {
     if (!this->overrides(Method::kGetItem)) return Base::get(index, random);
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return python_sample(index, origin_, [&] {
       return this->call_python(Method::kGetItem, index);
     });
@@ -45,7 +46,7 @@ class PyDataset : public PyModule<Base> {
                   const Value& reuse) override {
     if (this->overrides(Method::kGetItems)) {
       check_running();
-      py::gil_scoped_acquire gil;
+      Gil gil;
       return python_batch(indices, origin_, reuse, [&](const py::list& list) {
         return this->call_python(Method::kGetItems, list);
       });
@@ -63,7 +64,7 @@ class PyDataset : public PyModule<Base> {
                                               std::int64_t epoch) override {
     if (!this->overrides(Method::kIterate)) return Base::iterate(stream, epoch);
     check_running();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return of_user("Dataset.__iter__", [&] {
       return python_stream(this->call_python(Method::kIterate), origin_);
     });
@@ -80,7 +81,7 @@ class PyDataset : public PyModule<Base> {
     if (!overridden() && !this->overrides(Method::kIterate))
       return Base::origin();
     if (!looked_) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       if (is_torch_dataset(this->self())) origin_.set(Origin::kTorch);
       looked_ = true;
     }

@@ -2,6 +2,7 @@
 
 #include "casters/value.h"
 #include "data.h"
+#include "gil.h"
 #include "lifetime.h"
 
 namespace ptutils::bindings {
@@ -20,7 +21,7 @@ class PyLoaderBase : public PyModule<Base> {
       else
         return Base::next(batch);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     try {
       batch = to_value(this->call_python(Method::kNext), "batch");
       return true;
@@ -31,7 +32,7 @@ class PyLoaderBase : public PyModule<Base> {
   }
   std::int64_t length() const override {
     if (!this->overrides(Method::kLen)) return Base::length();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return this->int_from_python(Method::kLen);
   }
   void rewind() override {
@@ -45,7 +46,7 @@ class PyLoaderBase : public PyModule<Base> {
   /// Calls a Python method of that name, or the class's own.
   template <class F>
   void named(const char* name, F&& own) {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     PyObject* found = this->self() ? _PyType_Lookup(Py_TYPE(this->self()),
                                                     py::str(name).ptr())
                                    : nullptr;

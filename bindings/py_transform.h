@@ -4,6 +4,7 @@
 
 #include "casters/value.h"
 #include "data.h"
+#include "gil.h"
 #include "ptutils/data/transforms.h"
 
 /// Transforms as Python extends them.
@@ -26,7 +27,7 @@ class PyTransform : public PyModule<Base> {
       else
         return Base::apply(sample, random);
     }
-    py::gil_scoped_acquire gil;
+    Gil gil;
     sample.set(of_user("transform", [&] {
       return to_value(
           this->call_python(Method::kCall,

@@ -7,6 +7,7 @@
 #include "casters/function.h"
 #include "casters/value.h"
 #include "errors.h"
+#include "gil.h"
 #include "lifetime.h"
 #include "ptutils/builtin.h"
 #include "ptutils/module/configuration.h"
@@ -29,13 +30,13 @@ Value built_value(const py::object& object) {
 class PythonClasses final : public ForeignClasses {
  public:
   bool shadows(const std::string& name, const BuildContext& context) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return py::cast<bool>(
         python_registry().attr("shadows")(name, context.slot));
   }
   std::optional<Value> build(const std::string& name, const Dict& built,
                              const BuildContext& context) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::object found = python_registry().attr("build")(
         name, to_python(Value(built)), context.slot, child_out(context.net),
         context.trusted, context.path);
@@ -45,7 +46,7 @@ class PythonClasses final : public ForeignClasses {
     return built_value(found);
   }
   std::vector<std::string> names(const std::string& slot) override {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return py::cast<std::vector<std::string>>(
         python_registry().attr("names")(slot));
   }
@@ -72,7 +73,7 @@ void replace_makers(const py::module_& m) {
     if (!py::hasattr(m, bare.c_str())) continue;
     py::handle type = py::object(m.attr(bare.c_str())).release();  // for ever
     registry().replace_maker(name, [type](const Arguments& arguments) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       py::dict keywords(to_python(Value(arguments.values())));
       try {
         py::object made = py::hasattr(type, "_from_arguments")

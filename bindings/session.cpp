@@ -8,6 +8,7 @@
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "errors.h"
+#include "gil.h"
 #include "lifetime.h"
 #include "ptutils/session/callbacks/nan_detector.h"
 #include "ptutils/session/progress.h"
@@ -26,41 +27,41 @@ class PyModel : public PyModule<Model> {
   using PyModule::PyModule;
   Value forward(const Value& inputs) override {
     if (!to_python(Method::kModelForward)) return Model::forward(inputs);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return carried(
         call_python(Method::kModelForward, bindings::to_python(inputs)));
   }
   Value loss(const Value& outputs, const Value& targets) override {
     if (!to_python(Method::kModelLoss)) return Model::loss(outputs, targets);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return carried(call_python(Method::kModelLoss, bindings::to_python(outputs),
                                bindings::to_python(targets)));
   }
   void compute_gradients(const Value& loss) override {
     if (!to_python(Method::kComputeGradients))
       return Model::compute_gradients(loss);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     call_python(Method::kComputeGradients, bindings::to_python(loss));
   }
   void apply_gradients() override {
     if (!to_python(Method::kApplyGradients)) return Model::apply_gradients();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     call_python(Method::kApplyGradients);
   }
   void optimize(const Value& loss) override {
     if (!to_python(Method::kOptimize)) return Model::optimize(loss);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     call_python(Method::kOptimize, bindings::to_python(loss));
   }
   Value step(const Value& batch) override {
     if (!to_python(Method::kModelStep)) return Model::step(batch);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return metrics(call_python(Method::kModelStep, bindings::to_python(batch)),
                    "step");
   }
   Value validate(const Value& batch) override {
     if (!to_python(Method::kValidate)) return Model::validate(batch);
-    py::gil_scoped_acquire gil;
+    Gil gil;
     return metrics(call_python(Method::kValidate, bindings::to_python(batch)),
                    "validate");
   }
@@ -96,7 +97,7 @@ class PySession : public PyModule<Session> {
   using PyModule::PyModule;
   void run() override {
     if (!to_python(Method::kRun)) return Session::run();
-    py::gil_scoped_acquire gil;
+    Gil gil;
     call_python(Method::kRun);
   }
 };
@@ -369,11 +370,11 @@ void def_session_loop(py::classh<Session, Module, PySession>& cls) {
             if (get.is_none()) return self.set_loader_state({}, {});
             self.set_loader_state(
                 [get] {
-                  py::gil_scoped_acquire gil;
+                  Gil gil;
                   return to_value(get(), "loader");
                 },
                 [set](const Value& v) {
-                  py::gil_scoped_acquire gil;
+                  Gil gil;
                   set(to_python(v));
                 });
           });
@@ -393,41 +394,41 @@ void def_foreign_ops(py::module_& m) {
     ForeignOps out;
     auto object = [](const Value& v) { return to_python(v); };
     out.forward = [=](Module& net, const Value& inputs, bool grad) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       return PyModel::carried(
           o.attr("forward")(part_out(net), object(inputs), grad));
     };
     out.loss = [=](Module& criterion, const Value& outputs,
                    const Value& targets) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       return PyModel::carried(o.attr("loss")(part_out(criterion),
                                              object(outputs), object(targets)));
     };
     out.backward = [=](const Value& loss) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       object(loss).attr("backward")();
     };
     out.zero_grad = [=](Module& optimizer) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       part_out(optimizer).attr("zero_grad")();
     };
     out.step = [=](Module& optimizer) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       part_out(optimizer).attr("step")();
     };
     out.detach = [=](const Value& loss) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       return PyModel::carried(object(loss).attr("detach")());
     };
     out.accuracy = [=](const Value& outputs,
                        const Value& targets) -> std::optional<double> {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       py::object found = o.attr("accuracy")(object(outputs), object(targets));
       if (found.is_none()) return std::nullopt;
       return py::cast<double>(found);
     };
     out.read = [=](const std::vector<Value>& values) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       py::list list;
       for (const Value& v : values) list.append(object(v));
       return py::cast<std::vector<double>>(o.attr("read")(list));
@@ -477,7 +478,7 @@ void def_session(py::module_& m) {
   });
   py::handle type = py::object(cls).release();
   set_session_factory([type](Session::Options o) {
-    py::gil_scoped_acquire gil;
+    Gil gil;
     py::object made = type.attr("_make")(
         o.exp_id, o.seed, child_out(o.model), child_out(o.dataprovider),
         child_out(o.dbinterface), to_python(o.train_params),

@@ -2,6 +2,7 @@
 
 #include "areas.h"
 #include "casters/value.h"
+#include "gil.h"
 
 // The random streams of other libraries (python/ptutils/streams.py).
 
@@ -16,15 +17,15 @@ void def_streams(py::module_& m) {
           py::handle t = py::object(set).release();
           add_random_stream({name,
                              [s](std::uint64_t value) {
-                               py::gil_scoped_acquire gil;
+                               Gil gil;
                                s(value);
                              },
                              [g] {
-                               py::gil_scoped_acquire gil;
+                               Gil gil;
                                return to_value(g(), "streams");
                              },
                              [t](const Value& v) {
-                               py::gil_scoped_acquire gil;
+                               Gil gil;
                                t(to_python(v));
                              }});
         });

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "casters/value.h"
+#include "gil.h"
 
 namespace ptutils::bindings {
 
@@ -46,7 +47,7 @@ const char* format_of(DType dtype) {
 struct Release {
   void operator()(Py_buffer* view) const {
     if (!finalizing()) {
-      py::gil_scoped_acquire gil;
+      Gil gil;
       PyBuffer_Release(view);
     }
     delete view;

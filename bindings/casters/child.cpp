@@ -3,6 +3,7 @@
 #include "casters/tensor.h"
 #include "casters/value.h"
 #include "errors.h"
+#include "gil.h"
 #include "lifetime.h"
 #include "ptutils/common/names.h"
 #include "ptutils/module/nesting.h"
@@ -69,17 +70,17 @@ bool is_instance_of(py::handle object, const char* module, const char* name) {
 
 PyHolder::~PyHolder() {
   if (finalizing()) return;
-  py::gil_scoped_acquire gil;
+  Gil gil;
   Py_DECREF(object_);
 }
 
 std::string Foreign::class_name() const {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   return type_name(handle());
 }
 
 Value Foreign::state_dict(bool copy) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   py::object given = of_child([&] { return handle().attr("state_dict")(); });
   Value state = to_value(given, class_name());
   return copy ? state.clone() : state;
@@ -87,7 +88,7 @@ Value Foreign::state_dict(bool copy) {
 
 void Foreign::check_state(const Value& state, const std::string& prefix,
                           bool strict, Mismatch& out) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   if (!is_torch_module(handle())) return;  // its own load_state_dict judges
   if (!state.is_dict()) {
     Module::check_state(state, prefix, strict, out);
@@ -116,7 +117,7 @@ void Foreign::check_state(const Value& state, const std::string& prefix,
 }
 
 void Foreign::load_partial(const Value& state) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   of_child([&] { load(state); });
 }
 
@@ -145,7 +146,7 @@ void Foreign::load(const Value& state) {
 }
 
 Value Foreign::call(const Value& arguments) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   py::object args = to_python(arguments);
   if (!PyTuple_Check(args.ptr())) args = py::make_tuple(args);
   if (is_torch_module(handle()))
@@ -159,7 +160,7 @@ Value Foreign::call(const Value& arguments) {
 }
 
 Value Foreign::to_config() {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   py::dict known = py::module_::import("ptutils.registry")
                        .attr("configuration_of")(handle());
   Dict out;
@@ -173,7 +174,7 @@ Value Foreign::to_config() {
 
 void Foreign::train(bool mode) {
   Module::train(mode);
-  py::gil_scoped_acquire gil;
+  Gil gil;
   if (is_torch_module(handle())) handle().attr("train")(mode);
 }
 

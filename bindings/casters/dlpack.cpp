@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "casters/value.h"
+#include "gil.h"
 
 namespace ptutils::bindings {
 
@@ -156,7 +157,7 @@ template <class Managed>
 std::shared_ptr<void> own(Managed* managed) {
   return {managed, [](Managed* m) {
             if (!m->deleter || finalizing()) return;
-            py::gil_scoped_acquire gil;
+            Gil gil;
             m->deleter(m);
           }};
 }

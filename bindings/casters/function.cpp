@@ -1,18 +1,19 @@
 #include "casters/function.h"
 
 #include "casters/value.h"
+#include "gil.h"
 
 namespace ptutils::bindings {
 
 /// As its configuration names it.
 std::string Function::class_name() const {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   return py::str(py::module_::import("ptutils.registry")
                      .attr("configuration_of")(handle())["func"]);
 }
 
 Value Function::call(const Value& arguments) {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   py::object args = to_python(arguments);
   if (!PyTuple_Check(args.ptr())) args = py::make_tuple(args);
   return to_value(handle()(*py::reinterpret_borrow<py::tuple>(args)));

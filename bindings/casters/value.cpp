@@ -8,6 +8,7 @@
 #include "casters/child.h"
 #include "casters/tensor.h"
 #include "casters/variable.h"
+#include "gil.h"
 #include "ptutils/common/error.h"
 #include "ptutils/module/codec.h"
 
@@ -279,12 +280,12 @@ bool finalizing() {
 
 PyOpaque::~PyOpaque() {
   if (finalizing()) return;
-  py::gil_scoped_acquire gil;
+  Gil gil;
   Py_DECREF(object_);
 }
 
 std::string PyOpaque::type_name() const {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object_)));
   std::string module = py::str(type.attr("__module__"));
   std::string name = py::str(type.attr("__qualname__"));
@@ -299,7 +300,7 @@ std::string PyOpaque::type_name() const {
 }
 
 std::string PyOpaque::advice() const {
-  py::gil_scoped_acquire gil;
+  Gil gil;
   std::string why;
   if (!tensor_from(object_, why, false) && !why.empty()) return why;
   return "a pickle (.pkl) may hold it; else leave it out, or give its state";

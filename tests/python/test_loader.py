@@ -333,12 +333,14 @@ def test_native_data_loads_while_python_holds_the_interpreter() -> None:
     assert waited < 0.05 + alone
 
 
-def run(script: str, tmp_path: Path, **kwargs) -> subprocess.CompletedProcess[str]:
+def run(
+    script: str, tmp_path: Path, *args: str, **kwargs
+) -> subprocess.CompletedProcess[str]:
     path = tmp_path / "script.py"
     path.write_text(script)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     return subprocess.run(
-        [sys.executable, str(path)],
+        [sys.executable, str(path), *args],
         capture_output=True,
         text=True,
         timeout=60,
@@ -419,6 +421,35 @@ for dataset in (ArrayDataset(np.arange(40)), Numbers()):
 
 def test_a_fork_in_mid_epoch_goes_on_on_both_sides(tmp_path: Path) -> None:
     done = run(FORKED, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+FORKS = """
+import os, sys, time
+from ptutils.data import DataLoader, Dataset
+
+class Numbers(Dataset):
+    def __len__(self): return 10**7
+    def __getitem__(self, i): return i
+
+batches = iter(DataLoader(Numbers(), 1, num_workers=4))
+for _ in range(int(sys.argv[1])):
+    next(batches)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    late = time.monotonic() + 10
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        next(batches)  # its threads take Python's lock, over and over
+        if time.monotonic() > late:
+            os.kill(pid, 9)
+            sys.exit("the child hangs")
+os._exit(0)
+"""
+
+
+def test_forks_while_threads_take_pythons_lock(tmp_path: Path) -> None:
+    done = run(FORKS, tmp_path, "2000")
     assert done.returncode == 0, done.stderr
 
 
