@@ -284,7 +284,7 @@ Value Dataset::get_batch(std::span<const std::int64_t> indices,
   } else {
     add(0, 1);  // which says what the batch is like
     const BatchInfo info = *batch_info();
-    parallel_for(count - 1, std::max<std::int64_t>(count / 16, 1),
+    parallel_for(count - 1, std::max<std::int64_t>(count / 64, 1),
                  [&](std::int64_t from, std::int64_t to) {
                    const detail::BatchScope scope(info);
                    add(from + 1, to + 1);
