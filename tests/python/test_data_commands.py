@@ -185,6 +185,29 @@ def test_info_says_what_there_is(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 1 and "x.h5" in done.stderr
 
 
+def test_info_of_a_group_and_of_fields(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["train/images"] = np.zeros((10, 4, 5, 3), np.uint8)
+        file["train/labels"] = np.arange(10)
+        file["train/mean"] = np.zeros(3)
+    np.savez(tmp_path / "a.npz", x=np.zeros((6, 2)), mean=np.zeros(3))
+
+    def info(*args: str) -> str:
+        done = ptutils_(tmp_path, "data", "info", *args)
+        return done.stdout + done.stderr
+
+    assert "'/'; it has: train; give the group" in info("a.h5")
+    assert "name the fields" in info("a.h5", "--group", "train")
+    told = info("a.h5", "--group", "train", "--fields", "images", "labels")
+    assert "10 samples" in told
+    assert "images  uint8 (4, 5, 3)" in told
+    assert "labels  int64" in told
+    assert "6 samples" in info("a.npz", "--fields", "x")
+    assert "--group is of HDF5 files; a.npz" in info("a.npz", "--group", "train")
+    (tmp_path / "a.jsonl").write_text('{"x": 1}\n')
+    assert "a.jsonl has samples" in info("a.jsonl", "--fields", "x")
+
+
 @pytest.mark.parametrize("kind", ["folder", "h5", "tfrecord", "lmdb", "grey"])
 def test_a_contact_sheet_shows_pictures_from_all_over(
     tmp_path: Path, kind: str

@@ -149,6 +149,12 @@ def _data(sub: argparse.ArgumentParser) -> None:
         help="a file, a folder, or shards: several, or a pattern",
     )
     info.add_argument(
+        "--group", help="of an HDF5 file: the group whose data sets are read"
+    )
+    info.add_argument(
+        "--fields", nargs="+", metavar="NAME", help="those that belong together"
+    )
+    info.add_argument(
         "--contact-sheet",
         metavar="OUT",
         help="64 pictures from all over it with their labels, drawn to a .png or .jpg",

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, _text
-from ..data import DataLoader, Dataset, HDF5Reader, ImageFolder, ImageFolderReader
+from ..data import (
+    ArrayReader,
+    DataLoader,
+    Dataset,
+    HDF5Reader,
+    ImageFolder,
+    ImageFolderReader,
+)
 from ..data import transforms as T
 from ..errors import Malformed, WrongState, WrongValue
 from .common import Terminal, no_file, replacing
@@ -176,7 +183,24 @@ def _paths_of(given: list[str]) -> list[str]:
     return out
 
 
-def _classes(path: str, dataset: Any, reader: Any) -> dict[str, int]:
+def _reader(path: str, args: argparse.Namespace) -> Any:
+    """That of the path's kind, for the group and the fields that were asked for."""
+    reader = _core._reader_for(path)
+    if args.group is not None and not isinstance(reader, HDF5Reader):
+        raise WrongValue(f"[data info] --group is of HDF5 files; {path} is none")
+    if args.fields is None and args.group is None:
+        return reader
+    if isinstance(reader, HDF5Reader):
+        return HDF5Reader(args.fields, args.group or "")
+    if isinstance(reader, ArrayReader):
+        return ArrayReader(args.fields)
+    raise WrongValue(
+        "[data info] --fields chooses among arrays or data sets of a file; "
+        f"{path} has samples ({type(reader).__name__})"
+    )
+
+
+def _classes(path: str, dataset: Any, reader: Any, group: str) -> dict[str, int]:
     """Samples by class, of a folder or of a file of `data pack`."""
     if isinstance(reader, ImageFolderReader):
         folder = ImageFolder(path)
@@ -188,7 +212,7 @@ def _classes(path: str, dataset: Any, reader: Any) -> dict[str, int]:
         names = Dataset(path, HDF5Reader("meta/classes"))
     except (KeyError, ValueError):  # another program's file
         return {}
-    labels = Dataset(path, HDF5Reader("labels"))
+    labels = Dataset(path, HDF5Reader("labels", group))
     numbers = np.concatenate([*DataLoader(labels, 4096, output="numpy")])
     counts = np.bincount(numbers, minlength=len(names))
     return {str(names[i]): int(counts[i]) for i in range(len(names))}
@@ -197,8 +221,8 @@ def _classes(path: str, dataset: Any, reader: Any) -> dict[str, int]:
 def info(args: argparse.Namespace, terminal: Terminal) -> int:
     """What a data set holds."""
     paths = _paths_of(args.path)
-    dataset = Dataset(paths)
-    reader = _core._reader_for(paths[0])
+    reader = _reader(paths[0], args)
+    dataset = Dataset(paths, reader)
     data: dict[str, Any] = {
         "path": " ".join(args.path),
         "files": len(paths),
@@ -211,7 +235,8 @@ def info(args: argparse.Namespace, terminal: Terminal) -> int:
     if len(names) == len(fields) and "0" in fields:
         fields = dict(zip(names, fields.values(), strict=True))
     data["fields"] = {name: _described(value) for name, value in fields.items()}
-    classes = _classes(paths[0], dataset, reader) if len(paths) == 1 else {}
+    group = args.group or ""
+    classes = _classes(paths[0], dataset, reader, group) if len(paths) == 1 else {}
     if classes:
         data["classes"] = classes
     blocks = dataset._blocks

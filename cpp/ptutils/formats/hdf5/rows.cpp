@@ -199,8 +199,10 @@ class RowsReader {
       }
       if (out.empty() && !left_out.empty()) throw NotHeld(left_out);
       if (out.empty())
-        fail(Kind::kKey, kReader, "no data set with rows in group '/", group,
-             "' of ", file_->prefix(), listed(below, group));
+        throw Error(
+            Kind::kKey,
+            str(file_->prefix(), "no data set with rows in group '/", group,
+                "'", listed(below, group), "; give the group that holds them"));
     }
     for (const std::string& name : names) {
       Object found = walk(&below, group, name);
