@@ -465,3 +465,36 @@ def test_two_python_threads_may_each_have_a_loader() -> None:
     for worker in workers:
         worker.join()
     assert seen == [sum(range(200))] * 4
+
+
+OLDER_HOOK = """
+import os, threading
+lock = threading.RLock()
+os.register_at_fork(
+    before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+)
+from ptutils.data import DataLoader
+
+class Numbers:
+    def __len__(self): return 10**6
+    def __getitem__(self, i): return i
+
+def draw():
+    batches = iter(DataLoader(Numbers(), 10, num_workers=2))
+    while True:
+        with lock:
+            next(batches)
+
+threading.Thread(target=draw, daemon=True).start()
+for _ in range(30):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+os._exit(0)
+"""
+
+
+def test_a_fork_waits_for_who_waits_for_a_batch(tmp_path: Path) -> None:
+    done = run(OLDER_HOOK, tmp_path)
+    assert done.returncode == 0, done.stderr
