@@ -456,3 +456,20 @@ def test_no_records_are_no_samples(tmp_path: Path) -> None:
     assert len(Dataset(tmp_path / "x.lmdb")) == 0
     (tmp_path / "y.tfrecord").write_bytes(framed(example({})))
     assert Dataset(tmp_path / "y.tfrecord", TFRecordReader())[0] == {}
+
+
+def test_an_index_of_another_file_of_the_same_size_and_time(tmp_path: Path) -> None:
+    def write(name: str, values: list[int]) -> Path:
+        path = tmp_path / name
+        path.write_bytes(tfrecord_of({"x": v, "s": b"t" * (v % 7)} for v in values))
+        return path
+
+    a = write("a.tfrecord", [*range(100)])
+    b = write("b.tfrecord", [*range(50, 100), *range(50)])
+    assert a.stat().st_size == b.stat().st_size
+    assert len(Dataset(a)) == 100
+    shutil.copy(f"{a}.index", f"{b}.index")
+    os.utime(b, ns=(a.stat().st_atime_ns, a.stat().st_mtime_ns))
+    data = Dataset(b)
+    assert [data[i]["x"] for i in (0, 3, 99)] == [50, 53, 49]
+    assert Path(f"{a}.index").read_bytes() != Path(f"{b}.index").read_bytes()

@@ -106,16 +106,17 @@ fs::path in_cache(const fs::path& file) {
 
 }  // namespace
 
-Positions indexed(const fs::path& file,
-                  const std::function<Positions()>& scan) {
+Positions indexed(const fs::path& file, const std::function<Positions()>& scan,
+                  const std::function<bool(const Positions&)>& fit) {
   const std::optional<Head> head = head_of(file);
   if (!head) return scan();
   const fs::path beside = file.native() + ".index";
   const fs::path cached = in_cache(file);
   Positions positions;
   const Found found = load(beside, *head, positions);
-  if (found == Found::kFits) return positions;
-  if (!cached.empty() && load(cached, *head, positions) == Found::kFits)
+  if (found == Found::kFits && fit(positions)) return positions;
+  if (!cached.empty() && load(cached, *head, positions) == Found::kFits &&
+      fit(positions))
     return positions;
   positions = scan();
   if (found != Found::kOthers && store(beside, *head, positions))

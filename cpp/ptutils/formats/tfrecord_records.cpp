@@ -20,7 +20,8 @@ class TfrecordRecords final : public Records {
     memory_ = detail::map_file(path);
     auto scanned = [this] { return scan(); };
     if (!detail::is_gzip({memory_->data(), memory_->bytes()})) {
-      positions_ = detail::indexed(path, scanned);
+      positions_ = detail::indexed(
+          path, scanned, [this](const auto& kept) { return fit(kept); });
       check_last();
       return;
     }
@@ -62,6 +63,27 @@ class TfrecordRecords final : public Records {
       if (out.size() == 1) throw;
     }
     return out;
+  }
+  /// Some of the records begin and end there, the first and the last among
+  /// them.
+  bool fit(const detail::Positions& kept) const {
+    constexpr std::size_t kLooks = 64;
+    if (kept.empty()) return text().empty();
+    if (kept[0] != 0) return false;
+    const std::size_t last = kept.size() - 1;
+    for (std::size_t look = 0; look <= kLooks; ++look) {
+      const std::size_t i = last * look / kLooks;
+      const std::size_t end = i < last ? kept[i + 1] : text().size();
+      try {
+        const auto length =
+            detail::record_length(rest(kept[i]), [] { return std::string(); });
+        if (kept[i] + detail::kRecordHead + length + detail::kRecordFoot != end)
+          return false;
+      } catch (const Error&) {
+        return false;
+      }
+    }
+    return true;
   }
   void check_last() const {
     if (positions_.empty()) return;

@@ -35,6 +35,13 @@ class ValueRows final : public Rows {
   Value column_;
 };
 
+/// Of what the file holds and nobody asks for, nothing is read.
+Value content_of(const Value& member) {
+  if (!member.is_opaque()) return member;
+  const auto late = std::dynamic_pointer_cast<Deferred>(member.as_opaque());
+  return late ? Value(late->get()) : member;
+}
+
 NamedRows columns_of(const Value& content, const FieldChoice& choice,
                      const std::string& source) {
   NamedRows out;
@@ -55,10 +62,11 @@ NamedRows columns_of(const Value& content, const FieldChoice& choice,
     if (!found)
       fail(Kind::kKey, kArraysWhere, "no array '", name, "' in ", source,
            "; it has: ", join(known));
-    if (!ValueRows::has_rows(*found))
+    const Value column = content_of(*found);
+    if (!ValueRows::has_rows(column))
       fail(Kind::kValue, kArraysWhere, source, ": '", name, "' is ",
-           found->summary(), ", which has no rows; name the fields to read");
-    out.emplace_back(name, std::make_shared<ValueRows>(*found));
+           column.summary(), ", which has no rows; name the fields to read");
+    out.emplace_back(name, std::make_shared<ValueRows>(column));
   }
   return out;
 }
@@ -66,7 +74,7 @@ NamedRows columns_of(const Value& content, const FieldChoice& choice,
 }  // namespace
 
 std::shared_ptr<Dataset> ArrayReader::read(const std::string& source) {
-  const Value content = ptutils::read(source);
+  const Value content = ptutils::read(source, {.lazy = !fields_.names.empty()});
   FieldChoice choice = fields_;
   NamedRows rows = columns_of(content, choice, source);
   if (!content.is_dict()) choice = {true, {"0"}};
