@@ -11,7 +11,7 @@ void def_report(py::module_& m) {
   using data::LoaderReport;
   py::class_<LoaderReport> cls(
       m, "LoaderReport",
-      "Where a loader's time went. In seconds: making batches (all threads "
+      "Where a loader's time went. In seconds: making batches (all workers "
       "together; of it reading, decoding and transforming, where core readers "
       "and transforms make the samples; python: of the transforming, in "
       "functions, each call of which takes the interpreter's lock), the "
@@ -44,8 +44,10 @@ void install_error_text() {
         if (!python->matches(PyExc_Exception) ||
             python->matches(PyExc_MemoryError))
           return {};
+        const py::str text(python->value());
         return str(Py_TYPE(python->value().ptr())->tp_name, ": ",
-                   std::string(py::str(python->value())));
+                   std::string(py::bytes(
+                       text.attr("encode")("utf-8", "backslashreplace"))));
       });
 }
 

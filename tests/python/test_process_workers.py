@@ -474,3 +474,66 @@ def test_what_is_slow_to_import_is_imported_once(tmp_path: Path, before: str) ->
         assert "torch" in modules and "ptutils.data" in modules
     else:
         assert modules == "['json']"
+
+
+UNGUARDED = """
+import numpy as np
+from ptutils.data import ArrayDataset, DataLoader
+data = ArrayDataset(np.arange(10))
+for batch in DataLoader(data, batch_size=5, num_workers=1, workers="process"):
+    pass
+"""
+
+FORKED_SERVER = """
+import os, numpy as np
+from ptutils.data import ArrayDataset, DataLoader
+
+def count():
+    data = ArrayDataset(np.arange(10))
+    loader = DataLoader(data, 5, num_workers=1, workers="process")
+    batches = len(list(loader))
+    loader.close()
+    return batches
+
+if __name__ == "__main__":
+    assert count() == 2
+    pid = os.fork()
+    if pid == 0:
+        os._exit(count())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+    assert count() == 2
+"""
+
+
+def script(text: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "script.py"
+    path.write_text(text)
+    return subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+
+
+def test_a_script_without_its_guard_is_told_so(tmp_path: Path) -> None:
+    done = script(UNGUARDED, tmp_path)
+    assert done.returncode == 1
+    told = "once belongs below `if __name__ == '__main__':` (worker 0, pid"
+    assert told in done.stderr
+
+
+def test_a_forks_child_starts_workers_of_its_own(tmp_path: Path) -> None:
+    done = script(FORKED_SERVER, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_report_says_where_the_workers_time_went() -> None:
+    data = Dataset(
+        np.zeros((64, 40, 40, 3), np.uint8),
+        preprocessor={0: [T.ToCHW(), T.Resize(30), T.ToFloat(1 / 255)]},
+    )
+    loader = DataLoader(data, 16, num_workers=1, workers="process")
+    list(loader)
+    assert 0 < loader.report().transforming < loader.report().making

@@ -12,6 +12,7 @@
 #include "ptutils/data/detail/batch_scope.h"
 #include "ptutils/data/detail/batch_socket.h"
 #include "ptutils/data/detail/sample_error.h"
+#include "ptutils/data/detail/spent.h"
 
 namespace ptutils::data {
 namespace {
@@ -26,6 +27,7 @@ struct ReplyHead {
   std::uint64_t text_bytes;
   std::uint64_t block;      // number of the block, of this worker
   std::uint64_t new_bytes;  // of a block that comes with this answer, else 0
+  detail::Ticks spent;      // what the worker spent on it
 };
 
 /// The blocks of one worker; batches hold it, and give theirs back.
@@ -215,6 +217,7 @@ class ProcessDataset final : public Dataset {
       error = std::move(text);
       return false;
     }
+    detail::spent_ticks() += head.spent;
     batch = detail::batch_in(text, Blocks::lend(worker.blocks, head.block));
     return true;
   }
@@ -263,7 +266,8 @@ class OwnBlocks {
   std::vector<bool> busy_;
 };
 
-void send_batch(BatchSocket& socket, OwnBlocks& blocks, const Value& batch) {
+void send_batch(BatchSocket& socket, OwnBlocks& blocks, const Value& batch,
+                const detail::Ticks& spent) {
   std::vector<Tensor> tensors;
   std::vector<std::size_t> offsets;
   const Layout layout = detail::layout_of(batch, tensors, offsets);
@@ -271,8 +275,8 @@ void send_batch(BatchSocket& socket, OwnBlocks& blocks, const Value& batch) {
   const std::uint64_t number = blocks.take(layout.bytes, fresh);
   SharedBlock& block = blocks.at(number);
   detail::put_tensors({block.data(), block.bytes()}, tensors, offsets);
-  const ReplyHead head{0, layout.text.size(), number,
-                       fresh ? block.bytes() : 0};
+  const ReplyHead head{0, layout.text.size(), number, fresh ? block.bytes() : 0,
+                       spent};
   const auto bytes = std::as_bytes(std::span(&head, 1));
   if (fresh) {
     socket.send_with(bytes, block.descriptor());
@@ -295,15 +299,16 @@ void answer(BatchSocket& socket, const MakeBatch& make,
     std::string error;
     try {
       const detail::BatchScope scope(request.info, /*awaited=*/false, &over);
+      const detail::Ticks before = detail::spent_ticks();
       const Value batch = make(request.indices, request.random, reuse);
-      send_batch(socket, blocks, batch);
+      send_batch(socket, blocks, batch, detail::spent_ticks() - before);
       reuse = batch;
       continue;
     } catch (...) {
       if (socket.is_over()) return;
       error = describe();
     }
-    const ReplyHead head{1, error.size(), 0, 0};
+    const ReplyHead head{1, error.size(), 0, 0, {}};
     socket.send(std::as_bytes(std::span(&head, 1)));
     socket.send(std::as_bytes(std::span(error)));
   }

@@ -95,7 +95,7 @@ std::string LoaderReport::text() const {
   std::string out = str(batches, " batches, ", samples, " samples");
   if (skipped > 0) out += str(", ", skipped, " left out");
   out += str(", ", workers, " threads\n", seconds("making batches", making),
-             workers > 1 ? " (all threads)" : "");
+             workers > 1 ? " (all workers)" : "");
   if (reading + decoding + transforming > 0)
     for (auto [what, value] :
          {std::pair("  reading", reading), std::pair("  decoding", decoding),

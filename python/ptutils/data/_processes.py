@@ -73,8 +73,28 @@ def end(pid: int) -> str:
         return ""
     if process.exitcode < 0:
         number = -process.exitcode
-        return f"killed by signal {number} ({signal.strsignal(number)})"
+        memory = "; is there memory enough?" if number == signal.SIGKILL else ""
+        return f"killed by signal {number} ({signal.strsignal(number)}){memory}"
+    if process.exitcode == 1:  # what it runs tells its errors to the loader
+        return (
+            "exit code 1 as it began, and what it wrote is above. It imports the "
+            "script anew: what is to run once belongs below "
+            "`if __name__ == '__main__':`"
+        )
     return f"exit code {process.exitcode}"
+
+
+def _forget_server() -> None:
+    """In a fork's child: multiprocessing's server of workers is the parent's."""
+    module = sys.modules.get("multiprocessing.forkserver")
+    server: Any = vars(module).get("_forkserver") if module else None
+    if getattr(server, "_forkserver_pid", None) is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_pid = server._forkserver_alive_fd = None
+        server._forkserver_address = None
+
+
+os.register_at_fork(after_in_child=_forget_server)
 
 
 def _preload(context: Any) -> None:

@@ -129,7 +129,7 @@ int BatchSocket::receive_with(std::span<std::byte> bytes) {
   do {
     n = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
-  if (n <= 0) gone("ended; was it killed, or out of memory?");
+  if (n <= 0) gone("ended");
   int descriptor = -1;
   const ::cmsghdr* head = CMSG_FIRSTHDR(&message);
   if (head && head->cmsg_type == SCM_RIGHTS)

@@ -20,6 +20,18 @@ inline std::uint64_t ticks() {
 /// Ticks that a thread has spent in the parts of making batches.
 struct Ticks {
   std::uint64_t reading = 0, decoding = 0, transforming = 0, python = 0;
+
+  Ticks& operator+=(const Ticks& more) {
+    reading += more.reading;
+    decoding += more.decoding;
+    transforming += more.transforming;
+    python += more.python;
+    return *this;
+  }
+  Ticks operator-(const Ticks& before) const {
+    return {reading - before.reading, decoding - before.decoding,
+            transforming - before.transforming, python - before.python};
+  }
 };
 /// This thread's, since it began.
 Ticks& spent_ticks();
