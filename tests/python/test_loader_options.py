@@ -9,6 +9,7 @@ import pickle
 import threading
 import time
 import weakref
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,6 +24,7 @@ from ptutils.data import (
     DataProvider,
     Dataset,
     HDF5Reader,
+    Subset,
 )
 from ptutils.data import transforms as T
 
@@ -417,3 +419,36 @@ def test_the_cost_of_functions_is_told() -> None:
     bare = DataLoader(Dataset((np.zeros(20),), preprocessor=[T.ToFloat()]), 5)
     list(bare)
     assert bare.report().python == 0 and "in functions" not in str(bare.report())
+
+
+def test_numbers_of_arrays_and_of_python_stack_where_their_dtype_is_one() -> None:
+    for samples in ([1, np.int64(2)], [np.int64(1), 2]):
+        (batch,) = DataLoader(samples, 2)
+        assert batch.tolist() == [1, 2] and batch.dtype == np.int64
+    (batch,) = DataLoader([(np.float64(1), True), (2.0, np.True_)], 2)
+    assert [b.tolist() for b in batch] == [[1, 2], [True, True]]
+    joined = Subset([(0, 1)], [0]) + Subset([(np.int64(2), np.int64(3))], [0])
+    (batch,) = DataLoader(joined, 2)
+    assert [b.tolist() for b in batch] == [[0, 2], [1, 3]]
+    for samples in ([1.0, np.float32(2)], [np.float32(2), 1.0], [np.int32(1), 1]):
+        with pytest.raises(ValueError, match="make samples alike"):
+            next(iter(DataLoader(samples, 2)))
+    photos = Subset([(np.zeros((2, 3, 4)), 0), (np.zeros((2, 3, 5)), 0)], [0, 1])
+    with pytest.raises(ValueError, match="f64"):
+        next(iter(DataLoader(photos, 2)))
+
+
+class Odd(Dataset):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> int:
+        if index == 2:
+            raise ValueError("no file 'a\udcff'")
+        return index
+
+
+def test_a_sample_is_left_out_whatever_its_error_says(caplog: Any) -> None:
+    loader = DataLoader(Odd(), 2, on_error="skip")
+    assert [b.tolist() for b in loader] == [[0, 1], [3]]
+    assert "'a\\udcff'" in caplog.text

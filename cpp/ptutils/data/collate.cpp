@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "ptutils/data/detail/buffers.h"
@@ -21,8 +22,27 @@ namespace {
        "; make samples alike, or give a collate_fn");
 }
 
+/// A single number of an array as Python's own, where that is of its dtype.
+Value number_of(const Value& value) {
+  if (!value.is_tensor() || value.as_tensor().dim() != 0) return value;
+  const Tensor& t = value.as_tensor();
+  if (t.dtype() == DType::kBool) return *t.data<bool>();
+  if (t.dtype() == DType::kI64) return *t.data<std::int64_t>();
+  if (t.dtype() == DType::kF64) return *t.data<double>();
+  return value;
+}
+
+Value stack_mixed(const std::vector<Value>& samples, const Value* reuse);
+
 Value stack_tensors(const std::vector<Value>& samples, const Value* reuse) {
   const Tensor& first = samples[0].as_tensor();
+  const bool numbers = first.dim() == 0 && !number_of(samples[0]).is_tensor();
+  if (numbers && std::any_of(samples.begin(), samples.end(),
+                             [](const Value& v) { return !v.is_tensor(); })) {
+    Value out = stack_mixed(samples, reuse);
+    out.as_tensor().origin = first.origin;
+    return out;
+  }
   for (std::size_t i = 1; i < samples.size(); ++i) {
     bool same = samples[i].is_tensor() &&
                 samples[i].as_tensor().dtype() == first.dtype() &&
@@ -57,7 +77,10 @@ Value stack_numbers(const std::vector<Value>& samples, const Value* reuse,
 }
 
 /// bool, int or double together become the widest of them.
-Value stack_mixed(const std::vector<Value>& samples, const Value* reuse) {
+Value stack_mixed(const std::vector<Value>& given, const Value* reuse) {
+  std::vector<Value> samples;
+  samples.reserve(given.size());
+  for (const Value& value : given) samples.push_back(number_of(value));
   bool doubles = false, bools = true;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     if (!samples[i].is_number() && !samples[i].is_bool())

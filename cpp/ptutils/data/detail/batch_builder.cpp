@@ -14,17 +14,31 @@ namespace {
 constexpr char kPreprocessor[] = "preprocessor";
 
 [[noreturn]] void differs(std::size_t i, const std::string& sample,
-                          const std::string& first) {
+                          const std::string& first,
+                          const std::string& remedy = "") {
   fail(Kind::kValue, "collate", "sample ", i, " of the batch: ", sample,
-       ", the first: ", first,
-       "; make samples alike (Resize, a crop), or give a collate_fn");
+       ", the first: ", first, "; make samples alike", remedy,
+       ", or give a collate_fn");
 }
 
-std::string described(const Pending& p) {
-  if (!p.is_tensor()) return "no array";
+std::string described(Pending& p) {
+  if (!p.is_tensor()) return p.value().summary();
   std::string shape;
   for (std::int64_t n : p.shape()) shape += str(shape.empty() ? "" : "x", n);
   return str(name(p.dtype()), " ", shape.empty() ? "0-d" : shape);
+}
+
+/// A number of the other language's own, where its array is of that dtype.
+bool put_number(const Value& number, const Tensor& place) {
+  if (number.is_int() && place.dtype() == DType::kI64)
+    *place.data<std::int64_t>() = number.as_int();
+  else if (number.is_double() && place.dtype() == DType::kF64)
+    *place.data<double>() = number.as_double();
+  else if (number.is_bool() && place.dtype() == DType::kBool)
+    *place.data<bool>() = number.as_bool();
+  else
+    return false;
+  return true;
 }
 
 /// An error says in which field.
@@ -208,10 +222,16 @@ void BatchBuilder::add_field(Place at, const std::string* key, Value value,
     return;
   }
   const Tensor row = column.out.select(0, static_cast<std::int64_t>(at.sample));
-  if (!pending.is_tensor() || pending.dtype() != row.dtype() ||
-      pending.shape() != row.shape())
-    differs(at.sample, described(pending), described(Pending(Value(row))));
-  pending.write(row);
+  if (!pending.is_tensor() && row.dim() == 0 &&
+      put_number(pending.value(), row))
+    return;
+  if (pending.is_tensor() && pending.dtype() == row.dtype() &&
+      pending.shape() == row.shape())
+    return pending.write(row);
+  Pending first(Value{row});
+  const std::string field = key ? "'" + *key + "'" : str(at.field);
+  differs(at.sample, str(described(pending), " (field ", field, ")"),
+          described(first), row.dim() > 1 ? " (Resize, a crop)" : "");
 }
 
 Value BatchBuilder::part(std::size_t i, const Value* reuse) {
