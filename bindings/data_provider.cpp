@@ -166,7 +166,8 @@ void init(const py::object& object, const py::object& datasets,
   py::dict arguments(kwargs);
   py::dict phases = phases_of(datasets, arguments);
   for (auto [key, value] : arguments)
-    refuse_half_a_dataset(py::str(key), value);
+    if (!py::isinstance<data::Sampler>(value))
+      refuse_half_a_dataset(py::str(key), value);
   py::dict rest(arguments);
   const Collating collating(rest.attr("pop")("collate_fn", py::none()));
   DataLoader::Options options = loader_options(rest, "DataProvider");
@@ -262,7 +263,7 @@ const char* const kDoc =
     "them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': "
     "…}. The other arguments are DataLoader's, for all phases; shuffling and a "
     "sampler (batch_sampler) are for 'train' alone, which is shuffled unless "
-    "told otherwise. A "
+    "told otherwise (shuffle=True for all phases where none is 'train'). A "
     "subclass may override provide(request).\n\n"
     ">>> import numpy as np\n"
     ">>> from ptutils.data import ArrayDataset, DataProvider\n"

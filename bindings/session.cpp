@@ -127,11 +127,15 @@ void def_model(py::module_& m) {
           self.bind();
         });
   };
-  cls.def_property_readonly(
+  cls.def_property(
       "outputs",
       [](const Model& self) { return bindings::to_python(self.outputs); },
+      [](Model& self, const py::object& outputs) {
+        self.outputs = to_value(outputs, "outputs");
+      },
       "What forward gave in the last step, without its graph, where "
-      "keep_outputs; else None.");
+      "keep_outputs (a session whose data provider makes requests sets it); "
+      "else None. A step of your own may set it.");
   cls.def_readwrite("keep_outputs", &Model::keep_outputs,
                     "Whether step keeps outputs.");
   slot("net", &Model::net);

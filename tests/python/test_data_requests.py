@@ -19,6 +19,7 @@ from ptutils.data import (
     Dataset,
     PadCollate,
     SplitProvider,
+    WeightedRandomSampler,
     batch_info,
 )
 from ptutils.data import transforms as T
@@ -409,3 +410,28 @@ def test_misspelt_arguments_and_fields_are_told() -> None:
     ):
         with pytest.raises(pt.errors.UnknownName, match="no field"):
             Dataset(source, preprocessor={key: [doubled]})[0]
+
+
+def test_shuffle_is_for_train_or_where_there_is_none_for_all() -> None:
+    def first(data: DataProvider, phase: str) -> list[int]:
+        return next(iter(data.provide(phase))).tolist()
+
+    data = DataProvider(a=range(40), b=range(40), batch_size=8, shuffle=True)
+    assert first(data, "a") != [*range(8)] != first(data, "b")
+    data = DataProvider(train=range(40), val=range(40), batch_size=8, shuffle=True)
+    assert first(data, "train") != [*range(8)] == first(data, "val")
+    data = DataProvider(a=range(40), b=range(40), batch_size=8)
+    assert first(data, "a") == [*range(8)]
+
+
+def test_a_sampler_of_ours_is_no_data_set() -> None:
+    sampler = WeightedRandomSampler([0, 1, 0], 4)
+    for data in (
+        DataProvider(train=range(3), val=range(3), batch_size=4, sampler=sampler),
+        DataProvider({"train": range(3)}, batch_size=4, sampler=sampler),
+        DataProvider(a=range(3), batch_size=4, sampler=sampler),
+    ):
+        (batch,) = data.provide(data.phases[0])
+        assert batch.tolist() == [1, 1, 1, 1]
+    with pytest.raises(ValueError, match="sampler= is the phase 'train''s"):
+        DataProvider(a=range(3), b=range(3), sampler=sampler)

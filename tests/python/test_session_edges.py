@@ -13,6 +13,7 @@ import pytest
 from test_session import X, Y, same, session
 
 import ptutils as pt
+from ptutils import nn, optim
 from ptutils.data import ArrayDataset, DataProvider
 
 
@@ -446,3 +447,27 @@ def test_a_run_that_failed_before_its_first_step_is_begun_anew(tmp_path, caplog)
     with pytest.raises(pt.errors.WrongState, match=r"(?s)structure.*restart\(\)"):
         other(tmp_path / "a.db", 6).run()
     assert other(tmp_path / "a.db", 6).restart().attempt == 2
+
+
+def test_an_attribute_that_comes_while_it_runs_is_told_when_it_is_loaded(tmp_path):
+    class Counting(DataProvider):
+        def request(self, session):
+            self.seen = getattr(self, "seen", 0) + 1
+            return {"phase": "train"}
+
+    def run(steps):
+        net = nn.Linear(3, 2)
+        pt.Session(
+            "late",
+            model=pt.Model(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters())),
+            dataprovider=Counting(
+                train=ArrayDataset(np.zeros((8, 3), "f"), np.zeros(8, "i8")),
+                batch_size=4,
+            ),
+            dbinterface=str(tmp_path / "a.db"),
+            train_params={"num_steps": steps},
+        ).run()
+
+    run(2)
+    with pytest.raises(RuntimeError, match=r"dataprovider.seen[^$]*set it in __init__"):
+        run(4)

@@ -10,7 +10,7 @@ from test_session import same
 
 import ptutils as pt
 from ptutils import nn, optim
-from ptutils.data import DataProvider, Dataset
+from ptutils.data import ArrayDataset, DataProvider, Dataset
 from ptutils.errors import NotFound, WrongState, WrongType
 
 torch = pytest.importorskip("torch")
@@ -130,3 +130,33 @@ def test_a_net_of_which_only_the_class_is_stored_is_asked_for(tmp_path, command)
 def test_parts_of_two_libraries_are_refused_at_once(make, said):
     with pytest.raises(WrongType, match=rf"\[Model\] the net is of .*take {said}"):
         make(nn.Linear(2, 2), torch.nn.Linear(2, 2))
+
+
+def test_a_step_of_ones_own_gets_torchs_tensors_and_keeps_outputs(tmp_path):
+    seen = []
+
+    class Mine(pt.Model):
+        def step(self, batch):
+            x, y = batch
+            out = self.net(x)
+            self.outputs = out.detach()
+            loss = F.cross_entropy(out, y)
+            self.optimize(loss)
+            return {"loss": loss}
+
+    class Asking(DataProvider):
+        def request(self, session):
+            seen.append(session.model.outputs)
+            return {"phase": "train"}
+
+    net = torch.nn.Linear(4, 2)
+    points = (np.zeros((8, 4), np.float32), np.zeros(8, np.int64))
+    model = Mine(net, optimizer=torch.optim.SGD(net.parameters(), 0.1))
+    pt.Session(
+        "own-step",
+        model=model,
+        dataprovider=Asking(train=ArrayDataset(*points), batch_size=4),
+        dbinterface=str(tmp_path / "a.db"),
+        train_params={"num_steps": 3},
+    ).run()
+    assert [None if s is None else tuple(s.shape) for s in seen][-1] == (4, 2)

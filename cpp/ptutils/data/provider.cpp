@@ -75,6 +75,15 @@ DataProvider::DataProvider(Datasets datasets, DataLoader::Options options)
 void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
   auto made = std::make_unique<Impl>();
   made->options = options;
+  // Where nothing is called train, all of them may be trained on.
+  const bool trains =
+      std::any_of(datasets.begin(), datasets.end(),
+                  [](const auto& each) { return each.first == kTrain; });
+  if (!trains && datasets.size() > 1 &&
+      (options.sampler || options.batch_sampler))
+    fail(Kind::kValue, kProvider, options.sampler ? "sampler" : "batch_sampler",
+         "= is the phase 'train''s, and there is none; give loaders: phase="
+         "DataLoader(data, …)");
   for (auto& [phase, dataset] : datasets) {
     check_phase(phase);
     if (made->find(phase))
@@ -82,14 +91,15 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
     if (!dataset)
       fail(Kind::kType, kProvider, "the phase '", phase, "' has no data set");
     DataLoader::Options mine = options;
-    if (phase != kTrain) {
+    if (phase != kTrain && trains) {
       mine.shuffle = {};
       mine.sampler = nullptr;
       mine.batch_sampler = nullptr;
     } else if (mine.batch_sampler) {
       mine.batch_size = 1;  // the other phases'
       mine.drop_last = false;
-    } else if (!mine.sampler && !mine.shuffle && !dataset->is_iterable()) {
+    } else if (phase == kTrain && !mine.sampler && !mine.shuffle &&
+               !dataset->is_iterable()) {
       mine.shuffle = true;
     }
     const LoaderFactory& make = loader_factory();
@@ -178,7 +188,8 @@ void DataProvider::set_seed(std::uint64_t seed) {
 void DataProvider::set_output(const std::string& output) {
   if (!impl_->options.output.empty()) return;
   for (Impl::Phase& phase : impl_->phases)
-    if (auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader))
+    if (auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader);
+        loader && loader->options().output.empty())
       loader->set_output(output);
 }
 

@@ -170,6 +170,10 @@ void Mismatch::raise(std::string_view where) const {
   std::string text;
   list_names(*this, text);
   for (const std::string& line : advice) text += "\n  " + line;
+  if (!unexpected.empty())
+    text +=
+        "\n  (an attribute that a class first sets while it runs: set it in "
+        "__init__, so that it is there to be loaded)";
   fail(Kind::kState, where,
        "the state does not fit; nothing was changed:", text,
        "\n  load a part with only=…, rename with remap={old: new}, or accept "

@@ -60,6 +60,7 @@ void Session::run() {
          "dataprovider; for a loop of your own: with Session(…) as s: "
          "for batch in s.loop(loader)");
   require_idle();
+  if (options_.model->foreign()) options_.dataprovider->set_output("torch");
   Stepping stepping(*this);
   if (begun_ || begin())
     train_loop(0);
