@@ -1,5 +1,8 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "casters/value.h"
 #include "data.h"
 #include "errors.h"
@@ -143,6 +146,7 @@ struct SampleIteration {
   std::shared_ptr<Dataset> dataset;
   std::unique_ptr<SampleStream> samples;
   Random stream;
+  std::uint64_t every = 1;  // of torch's workers each has its share
   std::uint64_t given = 0;
 
   py::object next() {
@@ -150,11 +154,29 @@ struct SampleIteration {
     {
       py::gil_scoped_release release;
       if (!samples->next(sample)) throw py::stop_iteration();
-      sample = dataset->processed(std::move(sample), stream.at(0, given++));
+      sample = dataset->processed(std::move(sample), stream.at(0, given));
+      given += every;
+      samples->skip(static_cast<std::int64_t>(every) - 1);
     }
     return bindings::to_python(owned(std::move(sample)));
   }
 };
+
+/// In a worker of torch's loader: every so many-th sample is its, from this one
+/// on. Sources of Python's own that iterate divide their samples themselves.
+std::pair<std::uint64_t, std::uint64_t> share_of(const Dataset& dataset) {
+  const auto given = dataset.opened();
+  PyObject* torch =
+      PyDict_GetItemString(PyImport_GetModuleDict(), "torch.utils.data");
+  if (!torch || !given ||
+      std::any_of(given->datasets.begin(), given->datasets.end(),
+                  [](const auto& part) { return part->is_iterable(); }))
+    return {1, 0};
+  py::object worker = py::handle(torch).attr("get_worker_info")();
+  if (worker.is_none()) return {1, 0};
+  return {py::cast<std::uint64_t>(worker.attr("num_workers")),
+          py::cast<std::uint64_t>(worker.attr("id"))};
+}
 
 /// The batch that the thread that asks makes; where it makes none, the last one
 /// that was told.
@@ -170,7 +192,10 @@ const char* const kDoc =
     "Samples that come one after another, and have no index: a subclass's "
     "__iter__, begun anew each epoch, or those of data_source (files, data "
     "sets, iterables, generator functions) in order. A valid torch "
-    "IterableDataset, too.\n\n"
+    "IterableDataset, too: torch's workers share the samples of files and of "
+    "indexed data sets; an __iter__ or a generator of yours gives all of them "
+    "in each worker, unless it asks torch's get_worker_info(). A loader of "
+    "ours with workers='process' takes none.\n\n"
     "One thread draws them, ahead of the loop. A loader that is put back in "
     "mid-epoch begins the epoch again and skips, unless the iterator has "
     "state_dict and load_state_dict. batch_info() tells seed and epoch.\n\n"
@@ -250,8 +275,11 @@ void def_iterable(py::module_& m) {
       m, "IterableDataset", "ptutils.data", kDoc);
   auto iterate = [](const py::object& self) {
     auto dataset = py::cast<std::shared_ptr<Dataset>>(self);
-    SampleIteration out{dataset, nullptr, stream_outside(*dataset)};
+    const auto [every, first] = share_of(*dataset);
+    SampleIteration out{dataset, nullptr, stream_outside(*dataset), every,
+                        first};
     out.samples = dataset->Dataset::iterate(out.stream, 0);
+    out.samples->skip(static_cast<std::int64_t>(first));
     return out;
   };
   cls.def("__iter__", iterate);

@@ -206,7 +206,7 @@ def test_errors_keep_their_traceback_and_say_which_sample() -> None:
 def test_what_wants_an_index_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(pt.errors.WrongValue, match="one after another"):
         DataLoader(numbers, **options)
-    with pytest.raises(pt.errors.WrongType, match="no length"):
+    with pytest.raises(pt.errors.WrongType, match="come one after another"):
         Subset(Squares(3), [0])
     with pytest.raises(pt.errors.NotDefined, match="__iter__"):
         next(iter(DataLoader(IterableDataset())))
@@ -279,3 +279,15 @@ def test_a_loader_that_was_closed_goes_on_at_its_position(workers: int) -> None:
         loader.close()  # drops what was drawn ahead
         got.append(next(batches)[1].tolist())
     assert got == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+
+
+def test_torchs_workers_share_what_we_iterate(in_tmp_path: Path) -> None:
+    np.save("a.npy", np.arange(95))
+    for source in ("a.npy", np.arange(95).reshape(95, 1)):
+        data = IterableDataset(source, preprocessor=[T.Cast("float32")])
+        for workers in (0, 2):
+            loader = torch.utils.data.DataLoader(
+                data, batch_size=10, num_workers=workers
+            )
+            seen = torch.cat([b.reshape(-1) for b in loader]).tolist()
+            assert sorted(seen) == [*range(95)]
