@@ -154,7 +154,8 @@ py::object extra_state(Dataset& self) {
   auto opened = self.opened();
   if (!opened) return py::none();
   py::list sources;
-  for (const std::string& path : opened->data_source) sources.append(path);
+  for (const std::string& path : opened->data_source)
+    sources.append(path_out(path));
   for (const auto& dataset : opened->datasets)
     sources.append(child_out(dataset));
   return py::make_tuple(sources, child_out(opened->data_reader),

@@ -99,6 +99,8 @@ Value owned(Value sample);
 
 /// A path as text: str or os.PathLike.
 std::string path_in(py::handle given);
+/// As os.fsdecode gives it: bytes that are not UTF-8 as surrogates.
+py::str path_out(const std::string& path);
 /// Pillow, for pictures that are neither JPEG nor PNG.
 void install_image_decoder();
 

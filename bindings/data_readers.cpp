@@ -32,7 +32,7 @@ class PyReader : public PyModule<Base> {
     }
     Gil gil;
     return of_user("DataReader.read", [&] {
-      return samples_in(this->call_python(Method::kRead, source),
+      return samples_in(this->call_python(Method::kRead, path_out(source)),
                         this->class_name() + ".read");
     });
   }
@@ -163,7 +163,13 @@ py::bytes tfrecord_of_features(const Value& features) {
 }  // namespace
 
 std::string path_in(py::handle given) {
-  return py::cast<std::string>(py::module_::import("os").attr("fspath")(given));
+  // Bytes are of any encoding; text has those that are not UTF-8 as os does.
+  return py::cast<py::bytes>(py::module_::import("os").attr("fsencode")(given));
+}
+
+py::str path_out(const std::string& path) {
+  return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefaultAndSize(
+      path.data(), static_cast<py::ssize_t>(path.size())));
 }
 
 void def_readers(py::module_& m) {
@@ -192,7 +198,10 @@ void def_readers(py::module_& m) {
       py::arg("source"), "The samples of a file or a folder, as a Dataset.");
 
   m.def("_class_folders", [](const py::object& root) {
-    return data::class_folders(path_in(root));
+    py::list out;
+    for (const std::string& name : data::class_folders(path_in(root)))
+      out.append(path_out(name));
+    return out;
   });
   // For the command line.
   m.def("_reader_for", [](const py::object& path) {

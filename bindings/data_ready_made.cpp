@@ -71,6 +71,12 @@ void def_images(py::module_& m, const char* name, const char* doc) {
   });
 }
 
+py::list folder_names(data::ImageFolder& self) {
+  py::list out;
+  for (const std::string& name : self.classes()) out.append(path_out(name));
+  return out;
+}
+
 template <class Class>
 void def_folder(Class& cls) {
   using data::ImageFolder;
@@ -89,29 +95,35 @@ void def_folder(Class& cls) {
   cls.def("_constructor", [](ImageFolder& self) {
     auto opened = self.opened();
     py::dict arguments;
-    arguments["root"] = opened.value().data_source.at(0);
+    arguments["root"] = path_out(opened.value().data_source.at(0));
     arguments["preprocessor"] = preprocessor_out(opened->preprocessor);
     arguments["dct_scaling"] = self.dct_scaling();
     return arguments;
   });
   cls.attr("_extra_state") = py::none();
   cls.def_property_readonly(
-      "classes", [](ImageFolder& self) { return self.classes(); },
+      "classes", &folder_names,
       "The names of the labels: those of the folders, sorted.");
   cls.def_property_readonly(
       "class_to_idx",
       [](ImageFolder& self) {
         py::dict out;
-        for (const std::string& name : self.classes())
-          out[py::str(name)] = py::len(out);
+        for (py::handle name : folder_names(self)) out[name] = py::len(out);
         return out;
       },
       "The labels by their names.");
   cls.def_property_readonly(
       "samples",
       [](ImageFolder& self) {
-        py::gil_scoped_release release;
-        return self.samples();
+        std::vector<std::pair<std::string, std::int64_t>> samples;
+        {
+          py::gil_scoped_release release;
+          samples = self.samples();
+        }
+        py::list out;
+        for (const auto& [path, label] : samples)
+          out.append(py::make_tuple(path_out(path), label));
+        return out;
       },
       "[(path, label)] of all pictures; the folder is listed for it.");
   cls.def_property_readonly(

@@ -283,7 +283,12 @@ void def_tree(py::classh<Module, PyModule<Module>>& cls) {
         return config;
       },
       "The Configuration that rebuilds it: {'func': …, arguments…}.");
-  cls.def("__repr__", &Module::repr);
+  cls.def("__repr__", [](Module& self) {
+    const std::string text = self.repr();  // of bytes, where paths are
+    return py::reinterpret_steal<py::str>(
+        PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()),
+                             "backslashreplace"));
+  });
 }
 
 }  // namespace

@@ -1852,7 +1852,7 @@ class _SampleIteration:
         ...
 class IterableDataset(Dataset):
     """
-    Samples that come one after another, and have no index: a subclass's __iter__, begun anew each epoch, or those of data_source (files, data sets, iterables, generator functions) in order. A valid torch IterableDataset, too.
+    Samples that come one after another, and have no index: a subclass's __iter__, begun anew each epoch, or those of data_source (files, data sets, iterables, generator functions) in order. A valid torch IterableDataset, too: torch's workers share the samples of files and of indexed data sets; an __iter__ or a generator of yours gives all of them in each worker, unless it asks torch's get_worker_info(). A loader of ours with workers='process' takes none.
     
     One thread draws them, ahead of the loop. A loader that is put back in mid-epoch begins the epoch again and skips, unless the iterator has state_dict and load_state_dict. batch_info() tells seed and epoch.
     
@@ -1929,12 +1929,12 @@ class ImageFolder(Dataset):
         The labels by their names.
         """
     @property
-    def classes(self) -> list[str]:
+    def classes(self) -> list:
         """
         The names of the labels: those of the folders, sorted.
         """
     @property
-    def samples(self) -> list[tuple[str, int]]:
+    def samples(self) -> list:
         """
         [(path, label)] of all pictures; the folder is listed for it.
         """
@@ -2327,7 +2327,7 @@ class BucketBatchSampler(BatchSampler):
         ...
 class LoaderReport:
     """
-    Where a loader's time went. In seconds: making batches (all threads together; of it reading, decoding and transforming, where core readers and transforms make the samples; python: of the transforming, in functions, each call of which takes the interpreter's lock), the consumer waiting for batches and working between them. str() is a table, with advice where it waits for more than a fifth.
+    Where a loader's time went. In seconds: making batches (all workers together; of it reading, decoding and transforming, where core readers and transforms make the samples; python: of the transforming, in functions, each call of which takes the interpreter's lock), the consumer waiting for batches and working between them. str() is a table, with advice where it waits for more than a fifth.
     """
     def __repr__(self: ptutils.data.LoaderReport) -> str:
         ...
@@ -2415,7 +2415,7 @@ class DataLoader(Loader):
     persistent_workers : False ends the threads with each epoch; None and True keep them
     worker_init_fn : called with its number on each thread, once
     generator : a torch.Generator or an int, that seed is drawn from, once
-    workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver', 'spawn' or 'fork')
+    workers : 'thread', or 'process': num_workers processes, for samples that Python takes long to make (they are pickled for them; multiprocessing_context: 'forkserver' or 'spawn', which import the script anew, so that what it runs belongs below `if __name__ == '__main__':`, or 'fork')
     on_error : 'raise', or 'skip': a sample that fails is left out of its batch, logged and counted (skipped)
     prefetch_factor : batches ahead per worker; None: one (a process: two), and 2 at least; of more than 8 MB that take long, which all threads make together, one in all
     lag : batches after which a request acts (see request); None: 2, or prefetch_factor
@@ -2590,7 +2590,7 @@ class DataLoader(Loader):
         ...
 class DataProvider(Module):
     """
-    Data sets (or loaders: ours, torch's) by phase, and the loaders over them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': …}. The other arguments are DataLoader's, for all phases; shuffling and a sampler (batch_sampler) are for 'train' alone, which is shuffled unless told otherwise. A subclass may override provide(request).
+    Data sets (or loaders: ours, torch's) by phase, and the loaders over them: DataProvider(train=…, val=…, batch_size=64), or datasets={'train': …}. The other arguments are DataLoader's, for all phases; shuffling and a sampler (batch_sampler) are for 'train' alone, which is shuffled unless told otherwise (shuffle=True for all phases where none is 'train'). A subclass may override provide(request).
     
     >>> import numpy as np
     >>> from ptutils.data import ArrayDataset, DataProvider
@@ -2862,8 +2862,11 @@ class Model(Module):
     @property
     def outputs(self) -> typing.Any:
         """
-        What forward gave in the last step, without its graph, where keep_outputs; else None.
+        What forward gave in the last step, without its graph, where keep_outputs (a session whose data provider makes requests sets it); else None. A step of your own may set it.
         """
+    @outputs.setter
+    def outputs(self, arg1: typing.Any) -> None:
+        ...
 class Session(Module):
     """
     One experiment: a model, its data, a database, and everything around the loop.
@@ -3175,7 +3178,7 @@ def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> Non
     ...
 def _checksums_compared() -> int:
     ...
-def _class_folders(arg0: typing.Any) -> list[str]:
+def _class_folders(arg0: typing.Any) -> list:
     ...
 def _cloned(arg0: typing.Any) -> typing.Any:
     ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import pickle
 import weakref
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from hdf5_layouts import IMAGES, LABELS, N, batches
 from hdf5_layouts import h5 as h5  # a fixture
 from pictures import folder
+from PIL import Image
 
 import ptutils as pt
 from ptutils.data import (
@@ -348,3 +350,37 @@ def test_random_transforms_differ_in_torchs_epochs_and_workers() -> None:
     assert not torch.equal(epochs[0], epochs[1])
     torch.manual_seed(0)
     assert torch.equal(epochs[0], next(iter(loader))[0])
+
+
+def test_members_that_nobody_asks_for_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, y=np.arange(4), names=np.array(["a", "b", "c", "d"]))
+    assert Dataset(path, ArrayReader("y"))[1] == 1
+    with pytest.raises(ValueError, match="names"):
+        Dataset(path, ArrayReader(["y", "names"]))
+
+
+class Loaded(DataReader):
+    def read(self, source: str) -> np.ndarray:
+        return np.load(source)
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/a\xff.npy"
+    with open(path, "wb") as file:
+        np.save(file, np.arange(3))
+    for name in (path, os.fsdecode(path)):
+        data = Dataset(name)
+        assert pickle.loads(pickle.dumps(data))[2] == 2
+        assert "xff" in repr(data)
+        assert Dataset(name, Loaded())[1] == 1
+    folder = os.fsencode(tmp_path) + b"/photos/c\xff"
+    os.makedirs(folder)
+    with open(folder + b"/1.png", "wb") as file:
+        Image.new("RGB", (8, 8)).save(file, "PNG")
+    photos = ImageFolder(tmp_path / "photos")
+    assert [os.fsencode(name) for name in photos.classes] == [b"c\xff"]
+    assert os.fsencode(photos.samples[0][0]) == folder + b"/1.png"
+    assert photos.class_to_idx == {photos.classes[0]: 0}
+    with pytest.raises(OSError, match="no such file"):
+        Dataset(path + b"2")

@@ -422,3 +422,8 @@ assert sorted(begun + rest) == list(range(20)), (begun, rest)
 
 def test_numpys_draws_resume_though_it_is_imported_late() -> None:
     subprocess.run([sys.executable, "-c", DRAWS], check=True, timeout=60)
+
+
+def test_an_order_that_no_memory_holds_is_told_at_once() -> None:
+    with pytest.raises(MemoryError, match="BlockShuffleSampler.*RandomSampler"):
+        BlockShuffleSampler(block=100).order(2**62, 0, 0)

@@ -7,15 +7,21 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import ptutils as pt
 from ptutils.data import (
     ArrayDataset,
+    BlockShuffleSampler,
     CachedDataset,
     DataLoader,
     Dataset,
+    HDF5Reader,
+    ImageFolder,
+    IterableDataset,
     MapDataset,
     PadCollate,
     Subset,
@@ -287,3 +293,96 @@ def test_samples_of_different_lengths_are_filled_up() -> None:
             PadCollate(value)(samples)
     with pytest.raises(TypeError, match="value is a number, not 'x'"):
         PadCollate("x")
+
+
+def drawn(sample: Any, random: np.random.Generator) -> float:
+    return random.random()
+
+
+def test_a_kept_sample_depends_on_its_index_alone() -> None:
+    """Not on the epoch, the order or the worker that asked first."""
+
+    def loader(**options: Any) -> DataLoader:
+        data = CachedDataset(MapDataset(ArrayDataset(Y), drawn))
+        return DataLoader(data, 5, shuffle=True, **options)
+
+    def epochs(it: DataLoader) -> list[list[float]]:
+        return [np.concatenate(list(it)).tolist() for _ in range(2)]
+
+    first = epochs(loader(num_workers=0))
+    assert sorted(first[0]) == sorted(first[1])
+    assert len(set(first[0])) == 20
+    assert epochs(loader(num_workers=2)) == first
+    assert epochs(loader(num_workers=2, workers="process")) == first
+
+
+def test_the_blocks_of_a_subset_are_those_of_its_indices(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=np.arange(40), chunks=(8,))
+    data = Dataset(tmp_path / "a.h5", HDF5Reader("x"))
+    some = Subset(data, [0, 3, 7, 8, 30, 31, 32])
+    assert some._blocks == [0, 3, 4, 6]
+    order = DataLoader(some, 7, sampler=BlockShuffleSampler(window=1))
+    (batch,) = order
+    assert sorted(batch.tolist()) == [0, 3, 7, 8, 30, 31, 32]
+    assert Subset(data, [8, 3])._blocks == []
+    with pytest.raises(ValueError, match="sorted\\(part.indices\\)"):
+        next(iter(DataLoader(Subset(data, [8, 3]), sampler=BlockShuffleSampler())))
+    mixed = Dataset([ArrayDataset(np.arange(3)), data])
+    assert mixed._blocks == []  # of the first, none are known
+
+
+def test_samples_without_an_index_are_refused_at_once() -> None:
+    source = IterableDataset(ArrayDataset(Y))
+    for wrap in (
+        lambda: MapDataset(source, abs),
+        lambda: CachedDataset(source),
+        lambda: ZipDataset(source, source),
+        lambda: Subset(source, [0]),
+    ):
+        with pytest.raises(TypeError, match=r"IterableDataset\(data, preprocessor"):
+            wrap()
+
+
+class Huge(Dataset):
+    def __len__(self) -> int:
+        return 2**62
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def test_more_than_64_bits_are_told() -> None:
+    with pytest.raises(IndexError, match=r"beyond 2\^63"):
+        Subset(range(10), [2**63])
+    with pytest.raises(ValueError, match=r"more than 2\^63"):
+        Huge() + Huge()
+
+
+def test_labels_come_through_data_sets_made_of_others(tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(3):
+            path = tmp_path / "photos" / name / f"{i}.png"
+            Image.new("RGB", (8, 8)).save(path)
+    photos = ImageFolder(tmp_path / "photos")
+    part, _ = random_split(photos, [4, 2])
+    assert part.targets.tolist() == photos.targets[part.indices].tolist()
+    for data in (part, Dataset(part, preprocessor=[T.Resize(4)]), CachedDataset(part)):
+        assert data.classes == ["ant", "bee"]
+        assert data.targets.tolist() == part.targets.tolist()
+    both = photos + part
+    assert both.targets.tolist() == [*photos.targets, *part.targets]
+    assert Dataset(tmp_path / "photos").classes == ["ant", "bee"]
+    assert not hasattr(ArrayDataset(Y), "classes")
+    assert not hasattr(Subset(ArrayDataset(Y), [1]), "targets")
+
+    class Own(Dataset):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classes = ["mine"]
+
+        def __len__(self) -> int:
+            return 1
+
+    assert Subset(Own(), [0]).classes == ["mine"]

@@ -124,8 +124,13 @@ void Dataset::open(Options options) {
     }
   }
   if (std::none_of(parts.begin(), parts.end(), is_stream))
-    for (const auto& part : parts)
-      made->ends.push_back(made->size() + part->size());
+    for (const auto& part : parts) {
+      std::int64_t end = 0;
+      if (__builtin_add_overflow(made->size(), part->size(), &end))
+        fail(Kind::kValue, "Dataset", "the data sets have ", made->size(),
+             " and ", part->size(), " samples: together more than 2^63");
+      made->ends.push_back(end);
+    }
   made->chains = detail::FieldChains(std::move(options.preprocessor),
                                      parts[0]->field_names());
   made->given = std::move(options.data_source);
@@ -350,9 +355,12 @@ Value Dataset::processed(Value sample, const Random& random) const {
 std::vector<std::int64_t> Dataset::blocks() const {
   std::vector<std::int64_t> out;
   if (!source_ || is_iterable()) return out;
-  for (std::size_t p = 0; p < source_->parts.size(); ++p)
-    for (std::int64_t begin : source_->parts[p]->blocks())
-      out.push_back(begin + (p == 0 ? 0 : source_->ends[p - 1]));
+  for (std::size_t p = 0; p < source_->parts.size(); ++p) {
+    const std::int64_t first = p == 0 ? 0 : source_->ends[p - 1];
+    const std::vector<std::int64_t> begins = source_->parts[p]->blocks();
+    if (begins.empty() && source_->ends[p] > first) return {};
+    for (std::int64_t begin : begins) out.push_back(first + begin);
+  }
   return out;
 }
 

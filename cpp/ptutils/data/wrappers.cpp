@@ -21,6 +21,11 @@ Meta without(std::vector<std::string> children) {
 
 void want_dataset(const std::shared_ptr<Dataset>& dataset, const char* where) {
   if (!dataset) fail(Kind::kType, where, "no data set was given");
+  if (dataset->is_iterable())
+    fail(Kind::kType, where, "takes samples by their index, and those of ",
+         dataset->class_name(),
+         " come one after another; IterableDataset(data, preprocessor=…) maps "
+         "them");
 }
 
 std::size_t bytes_of(const Value& sample) {
@@ -81,6 +86,11 @@ Subset::Subset(std::shared_ptr<Dataset> dataset, const Tensor& indices)
     fail(Kind::kType, "Subset", "indices are whole numbers, (n), not ",
          indices.shape_str(), " ", name(indices.dtype()));
   indices_ = cast(indices, DType::kI64).clone();
+  if (indices.dtype() == DType::kU64)
+    for (std::int64_t i = 0; i < indices_.numel(); ++i)
+      if (indices_.data<std::int64_t>()[i] < 0)  // by the cast alone
+        fail(Kind::kIndex, "Subset", "an index beyond 2^63; the data set has ",
+             dataset_->size(), " samples");
   const std::int64_t n = dataset_->size();
   for (auto& index : std::span(indices_.data<std::int64_t>(),
                                static_cast<std::size_t>(indices_.numel()))) {
@@ -112,6 +122,23 @@ Value Subset::get_batch(std::span<const std::int64_t> indices,
   for (std::int64_t index : indices)
     inner.push_back(at[index < 0 ? index + size() : index]);
   return dataset_->get_batch(inner, random, reuse);
+}
+
+std::vector<std::int64_t> Subset::blocks() const {
+  const std::span at(indices_.data<std::int64_t>(),
+                     static_cast<std::size_t>(size()));
+  if (!std::is_sorted(at.begin(), at.end())) return {};
+  std::vector<std::int64_t> out;
+  auto from = at.begin();
+  const std::vector<std::int64_t> begins = dataset_->blocks();
+  for (std::size_t i = 0; i < begins.size() && from != at.end(); ++i) {
+    const auto to = i + 1 < begins.size()
+                        ? std::lower_bound(from, at.end(), begins[i + 1])
+                        : at.end();
+    if (to != from) out.push_back(from - at.begin());
+    from = to;
+  }
+  return out;
 }
 
 std::vector<std::shared_ptr<Subset>> random_split(
@@ -249,7 +276,7 @@ std::size_t CachedDataset::cached_bytes() const {
 }
 
 /// Copies go out: who gets a sample may write into it.
-Value CachedDataset::get(std::int64_t index, Random random) {
+Value CachedDataset::get(std::int64_t index, Random) {
   detail::check_indices({&index, 1}, size(), "CachedDataset");
   const auto at = static_cast<std::size_t>(index < 0 ? index + size() : index);
   Value known;
@@ -258,7 +285,9 @@ Value CachedDataset::get(std::int64_t index, Random random) {
     known = samples_[at];
   }
   if (!known.is_null()) return known.clone();
-  Value sample = dataset_->get(static_cast<std::int64_t>(at), random);
+  // Who asks first, and in which epoch, must not matter.
+  static const Random once = Random::named(0, "CachedDataset");
+  Value sample = dataset_->get(static_cast<std::int64_t>(at), once.at(at));
   Value kept = sample.clone();
   const std::size_t bytes = bytes_of(kept);
   std::lock_guard lock(mutex_);

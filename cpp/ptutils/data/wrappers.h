@@ -15,7 +15,8 @@
 /// (One after another, and with transforms: Dataset itself.)
 namespace ptutils::data {
 
-/// Some samples of a data set, in this order.
+/// Some samples of a data set, in this order. Those in ascending order are in
+/// its blocks.
 class PTUTILS_API Subset : public Dataset {
  public:
   /// i64 or convertible, (n); Kind::kIndex names one that is not there.
@@ -34,6 +35,10 @@ class PTUTILS_API Subset : public Dataset {
   Origin origin() const override { return dataset_->origin(); }
   std::vector<std::string> field_names() const override {
     return dataset_->field_names();
+  }
+  std::vector<std::int64_t> blocks() const override;
+  std::vector<std::string> class_names() const override {
+    return dataset_->class_names();
   }
   const std::shared_ptr<Dataset>& dataset() const { return dataset_; }
   const Tensor& indices() const { return indices_; }
@@ -101,8 +106,8 @@ class PTUTILS_API MapDataset : public Dataset {
 
 /// Keeps the samples that were asked for, as they came (encoded pictures stay
 /// encoded), up to `max_bytes` (empty: no limit); those beyond are made each
-/// time. What they draw at random is drawn once: put random transforms after
-/// it.
+/// time. What they draw at random depends on their index alone: put random
+/// transforms after it.
 class PTUTILS_API CachedDataset : public Dataset {
  public:
   explicit CachedDataset(std::shared_ptr<Dataset> dataset,
@@ -118,11 +123,17 @@ class PTUTILS_API CachedDataset : public Dataset {
   Value get_batch(std::span<const std::int64_t> indices,
                   const std::vector<Random>& random,
                   const Value& reuse) override;
-  bool draws_random() const override { return dataset_->draws_random(); }
+  bool draws_random() const override { return false; }
   bool is_python() const override { return dataset_->is_python(); }
   Origin origin() const override { return dataset_->origin(); }
+  std::vector<std::int64_t> blocks() const override {
+    return dataset_->blocks();
+  }
   std::vector<std::string> field_names() const override {
     return dataset_->field_names();
+  }
+  std::vector<std::string> class_names() const override {
+    return dataset_->class_names();
   }
   const std::shared_ptr<Dataset>& dataset() const { return dataset_; }
   std::optional<std::size_t> max_bytes() const { return max_bytes_; }

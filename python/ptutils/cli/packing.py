@@ -200,22 +200,21 @@ def _reader(path: str, args: argparse.Namespace) -> Any:
     )
 
 
-def _classes(path: str, dataset: Any, reader: Any, group: str) -> dict[str, int]:
-    """Samples by class, of a folder or of a file of `data pack`."""
-    if isinstance(reader, ImageFolderReader):
-        folder = ImageFolder(path)
+def _classes(paths: list[str], dataset: Any, reader: Any, group: str) -> dict[str, int]:
+    """Samples by class, of a folder or of files of `data pack`."""
+    if isinstance(reader, ImageFolderReader) and len(paths) == 1:
+        folder = ImageFolder(paths[0])
         counts = np.bincount(folder.targets, minlength=len(folder.classes))
         return dict(zip(folder.classes, counts.tolist(), strict=True))
     if not isinstance(reader, HDF5Reader) or "labels" not in dataset.field_names:
         return {}
-    try:
-        names = Dataset(path, HDF5Reader("meta/classes"))
-    except (KeyError, ValueError):  # another program's file
+    names = getattr(dataset, "classes", None)
+    if names is None:  # another program's file
         return {}
-    labels = Dataset(path, HDF5Reader("labels", group))
+    labels = Dataset(paths, HDF5Reader("labels", group))
     numbers = np.concatenate([*DataLoader(labels, 4096, output="numpy")])
-    counts = np.bincount(numbers, minlength=len(names))
-    return {str(names[i]): int(counts[i]) for i in range(len(names))}
+    counts = np.bincount(numbers, minlength=len(names)).tolist()
+    return dict(zip(names, counts, strict=True))
 
 
 def info(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -236,7 +235,7 @@ def info(args: argparse.Namespace, terminal: Terminal) -> int:
         fields = dict(zip(names, fields.values(), strict=True))
     data["fields"] = {name: _described(value) for name, value in fields.items()}
     group = args.group or ""
-    classes = _classes(paths[0], dataset, reader, group) if len(paths) == 1 else {}
+    classes = _classes(paths, dataset, reader, group)
     if classes:
         data["classes"] = classes
     blocks = dataset._blocks

@@ -47,6 +47,7 @@ from .._core import (
     random_split,
 )
 from .._unknown import attributes_of
+from . import _labels as _labels
 from . import _shown as _shown
 from . import transforms as transforms
 from ._cifar import CIFAR10, CIFAR10Reader

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import _core
-from ..errors import IOFailed, UnknownName, WrongValue
+from ..errors import IOFailed, WrongValue
+from ._labels import classes_of_hdf5
 
 
 def same_classes(who: str, folders: dict[str, str]) -> None:
@@ -79,13 +80,7 @@ class ImageNet(_core.Dataset):
         """The WordNet ids, by label; empty where an HDF5 file has none."""
         if os.path.isdir(self._source):
             return _core._class_folders(self._source)
-        for group in (self._group, "", "meta"):
-            try:
-                names = _core.Dataset(self._source, _core.HDF5Reader("classes", group))
-                return [names[i] for i in range(len(names))]
-            except UnknownName:
-                continue
-        return []
+        return classes_of_hdf5(self._source, self._group) or []
 
 
 ImageNet.__module__ = "ptutils.data"

@@ -1,14 +1,29 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <span>
 
 #include "ptutils/data/dataset.h"
 #include "ptutils/data/detail/shuffle.h"
 #include "ptutils/data/sampler.h"
+#include "ptutils/data/wrappers.h"
 
 namespace ptutils::data {
 namespace {
 
 constexpr char kBlocks[] = "BlockShuffleSampler";
+
+/// The order is written down: 8 bytes a sample, and as many a block.
+[[noreturn]] void too_many(std::int64_t n) {
+  fail(Kind::kMemory, kBlocks, "no memory for the order of ", n,
+       " samples, 8 bytes each; RandomSampler computes its own");
+}
+
+void check_memory(std::int64_t n) {
+  const std::int64_t bytes =
+      ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE);
+  if (n > bytes / static_cast<std::int64_t>(sizeof(std::int64_t))) too_many(n);
+}
 
 Tensor shuffled_blocks(const std::vector<std::int64_t>& begins, std::int64_t n,
                        std::int64_t window, Random stream) {
@@ -49,6 +64,7 @@ Order BlockShuffleSampler::order(std::int64_t n, std::uint64_t seed,
     fail(Kind::kValue, kBlocks,
          "the data set says its blocks, and there is none here; give block=, "
          "or use it in a DataLoader");
+  check_memory(n);
   std::vector<std::int64_t> begins;
   for (std::int64_t i = 0; i < n; i += block_) begins.push_back(i);
   return shuffled_blocks(
@@ -60,11 +76,16 @@ Order BlockShuffleSampler::order_of(const Dataset& dataset, std::uint64_t seed,
                                     std::int64_t epoch) {
   const std::int64_t n = dataset.size();
   if (block_ > 0) return order(n, seed, epoch);
+  check_memory(n);
   const std::vector<std::int64_t> begins = dataset.blocks();
   if (begins.empty() && n > 0)
     fail(Kind::kValue, kBlocks, "the samples of ", dataset.class_name(),
          " are read one by one, not in blocks; give shuffle=True in its place, "
-         "or block=");
+         "or block=",
+         dynamic_cast<const Subset*>(&dataset)
+             ? " (a Subset's in ascending order are in blocks: Subset(data, "
+               "sorted(part.indices)))"
+             : "");
   return shuffled_blocks(
       begins, n, window_,
       Random::named(seed, "sampler").at(static_cast<std::uint64_t>(epoch)));
