@@ -160,13 +160,21 @@ class TorchSource(Source):
             state["workers"], indices = self._had_workers, self._indices.state()
         else:
             state["workers"], indices = self._has_workers, {}
-        return {**state, "indices": indices}
+        count = self.loader.num_workers
+        return {**state, "indices": indices, "num_workers": count}
 
     def load(self, state: dict[str, Any]) -> None:
         super().load(state)
         self._set_generators(state["own"])
         self._saved = (state.get("indices") or {}) if self.batch else {}
         self._wants_workers = state.get("workers", False)
+        before, now = state.get("num_workers"), self.loader.num_workers
+        if before not in (None, now) and not _is_deterministic(self.loader.dataset):
+            _core._log(
+                30,
+                f"torch's DataLoader had num_workers={before}, and has {now} now: what "
+                "the data set draws at random in its workers is other than it was",
+            )
 
     def begin(self) -> Iterator[Any]:
         self._bring_workers_back()

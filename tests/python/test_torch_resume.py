@@ -120,3 +120,21 @@ WITH_WORKERS = [(kind, True) for kind in SAMPLERS] + [
 def test_with_workers(tmp_path, kind, persistent):
     form = "batch_sampler" if kind == "replaced" else "sampler"
     check(tmp_path, (kind, form, 2, persistent), (2, 8))
+
+
+class Noisy(data.Dataset):
+    def __len__(self):
+        return N
+
+    def __getitem__(self, index):
+        return (torch.rand(1),)
+
+
+def test_other_workers_are_told_where_the_data_set_may_draw(tmp_path, caplog):
+    def steps(dataset, workers, until):
+        loader = data.DataLoader(dataset, BATCH, num_workers=workers)
+        batches_of(tmp_path / "a.db", loader, until=(until,))
+        return "had num_workers=0, and has 1 now" in caplog.text
+
+    assert not steps(Noisy(), 0, 2)
+    assert steps(Noisy(), 1, 4)
