@@ -162,18 +162,31 @@ struct SampleIteration {
   }
 };
 
-/// In a worker of torch's loader: every so many-th sample is its, from this one
-/// on. Sources of Python's own that iterate divide their samples themselves.
-std::pair<std::uint64_t, std::uint64_t> share_of(const Dataset& dataset) {
+/// Its samples are those of files and of data sets that have indices.
+bool gives_alike(const Dataset& dataset) {
   const auto given = dataset.opened();
+  return given &&
+         std::all_of(given->datasets.begin(), given->datasets.end(),
+                     [](const std::shared_ptr<Dataset>& part) {
+                       return !part->is_iterable() ||
+                              (!part->is_python() && gives_alike(*part));
+                     });
+}
+
+/// Where a worker of torch's loader iterates over the data set: every so
+/// many-th sample is its, from this one on. Who iterates in Python's own code,
+/// an __iter__ or a generator, divides the samples there.
+std::pair<std::uint64_t, std::uint64_t> share_of(const py::object& self) {
   PyObject* torch =
       PyDict_GetItemString(PyImport_GetModuleDict(), "torch.utils.data");
-  if (!torch || !given ||
-      std::any_of(given->datasets.begin(), given->datasets.end(),
-                  [](const auto& part) { return part->is_iterable(); }))
-    return {1, 0};
+  if (!torch) return {1, 0};
   py::object worker = py::handle(torch).attr("get_worker_info")();
-  if (worker.is_none()) return {1, 0};
+  if (worker.is_none() || !py::object(worker.attr("dataset")).is(self) ||
+      !py::type::of(self)
+           .attr("__iter__")
+           .is(py::type::of<IterableDataset>().attr("__iter__")) ||
+      !gives_alike(py::cast<Dataset&>(self)))
+    return {1, 0};
   return {py::cast<std::uint64_t>(worker.attr("num_workers")),
           py::cast<std::uint64_t>(worker.attr("id"))};
 }
@@ -192,9 +205,10 @@ const char* const kDoc =
     "Samples that come one after another, and have no index: a subclass's "
     "__iter__, begun anew each epoch, or those of data_source (files, data "
     "sets, iterables, generator functions) in order. A valid torch "
-    "IterableDataset, too: torch's workers share the samples of files and of "
-    "indexed data sets; an __iter__ or a generator of yours gives all of them "
-    "in each worker, unless it asks torch's get_worker_info(). A loader of "
+    "IterableDataset, too: its workers share the samples where all sources are "
+    "files and indexed data sets; an __iter__ or a generator of yours gives "
+    "all of them in each worker, unless it asks torch's get_worker_info(). A "
+    "loader of "
     "ours with workers='process' takes none.\n\n"
     "One thread draws them, ahead of the loop. A loader that is put back in "
     "mid-epoch begins the epoch again and skips, unless the iterator has "
@@ -275,7 +289,7 @@ void def_iterable(py::module_& m) {
       m, "IterableDataset", "ptutils.data", kDoc);
   auto iterate = [](const py::object& self) {
     auto dataset = py::cast<std::shared_ptr<Dataset>>(self);
-    const auto [every, first] = share_of(*dataset);
+    const auto [every, first] = share_of(self);
     SampleIteration out{dataset, nullptr, stream_outside(*dataset), every,
                         first};
     out.samples = dataset->Dataset::iterate(out.stream, 0);

@@ -248,14 +248,14 @@ void def_readers(py::module_& m) {
 
 /// Pictures that libjpeg and libpng do not decode go through Pillow.
 void install_image_decoder() {
-  data::set_image_decoder(
-      [](const std::string& bytes, const std::string& name) {
-        Gil gil;
-        return tensor_or_fail(py::module_::import("ptutils.data._pillow")
-                                  .attr("decode")(py::bytes(bytes), name),
-                              "Pillow")
-            .clone();
-      });
+  data::set_image_decoder([](const std::string& bytes,
+                             const std::string& name) {
+    Gil gil;
+    return tensor_or_fail(py::module_::import("ptutils.data._pillow")
+                              .attr("decode")(py::bytes(bytes), path_out(name)),
+                          "Pillow")
+        .clone();
+  });
 }
 
 }  // namespace ptutils::bindings

@@ -135,7 +135,8 @@ void def_model(py::module_& m) {
       },
       "What forward gave in the last step, without its graph, where "
       "keep_outputs (a session whose data provider makes requests sets it); "
-      "else None. A step of your own may set it.");
+      "else None. A step of your own may set it (to a copy); "
+      "super().step(batch) sets it anew.");
   cls.def_readwrite("keep_outputs", &Model::keep_outputs,
                     "Whether step keeps outputs.");
   slot("net", &Model::net);

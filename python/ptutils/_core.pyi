@@ -1852,7 +1852,7 @@ class _SampleIteration:
         ...
 class IterableDataset(Dataset):
     """
-    Samples that come one after another, and have no index: a subclass's __iter__, begun anew each epoch, or those of data_source (files, data sets, iterables, generator functions) in order. A valid torch IterableDataset, too: torch's workers share the samples of files and of indexed data sets; an __iter__ or a generator of yours gives all of them in each worker, unless it asks torch's get_worker_info(). A loader of ours with workers='process' takes none.
+    Samples that come one after another, and have no index: a subclass's __iter__, begun anew each epoch, or those of data_source (files, data sets, iterables, generator functions) in order. A valid torch IterableDataset, too: its workers share the samples where all sources are files and indexed data sets; an __iter__ or a generator of yours gives all of them in each worker, unless it asks torch's get_worker_info(). A loader of ours with workers='process' takes none.
     
     One thread draws them, ahead of the loop. A loader that is put back in mid-epoch begins the epoch again and skips, unless the iterator has state_dict and load_state_dict. batch_info() tells seed and epoch.
     
@@ -2862,7 +2862,7 @@ class Model(Module):
     @property
     def outputs(self) -> typing.Any:
         """
-        What forward gave in the last step, without its graph, where keep_outputs (a session whose data provider makes requests sets it); else None. A step of your own may set it.
+        What forward gave in the last step, without its graph, where keep_outputs (a session whose data provider makes requests sets it); else None. A step of your own may set it (to a copy); super().step(batch) sets it anew.
         """
     @outputs.setter
     def outputs(self, arg1: typing.Any) -> None:

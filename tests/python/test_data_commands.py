@@ -185,6 +185,24 @@ def test_info_says_what_there_is(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 1 and "x.h5" in done.stderr
 
 
+def test_classes_are_told_where_labels_are_theirs(tmp_path: Path) -> None:
+    def told(labels: object, classes: object, place: str = "meta/classes") -> str:
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["images"] = np.zeros((4, 4, 5, 3), np.uint8)
+            file["labels"] = labels
+            file[place] = classes
+        done = ptutils_(tmp_path, "data", "info", "a.h5")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "2 classes: a (1), b (3)" in told([0, 1, 1, 1], ["a", "b"])
+    for labels in ([0, 1, 2, 3], [-1, 0, 0, 1], [0.5, 0, 1, 1], np.zeros((4, 2), "i8")):
+        assert "classes:" not in told(labels, ["a", "b"])
+    assert "classes:" not in told([0, 1, 1, 1], np.arange(2), "classes/cat")
+    assert "classes:" not in told([0, 1, 1, 1], "a")
+    assert "classes:" not in told([0, 1, 1, 1], np.arange(4), "classes")
+
+
 def test_info_of_a_group_and_of_fields(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["train/images"] = np.zeros((10, 4, 5, 3), np.uint8)

@@ -422,6 +422,8 @@ def test_shuffle_is_for_train_or_where_there_is_none_for_all() -> None:
     assert first(data, "train") != [*range(8)] == first(data, "val")
     data = DataProvider(a=range(40), b=range(40), batch_size=8)
     assert first(data, "a") == [*range(8)]
+    data = DataProvider(a=stream, b=range(40), batch_size=8, shuffle=True)
+    assert first(data, "b") != [*range(8)]
 
 
 def test_a_sampler_of_ours_is_no_data_set() -> None:

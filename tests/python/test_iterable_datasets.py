@@ -281,13 +281,42 @@ def test_a_loader_that_was_closed_goes_on_at_its_position(workers: int) -> None:
     assert got == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
 
 
+class Shared(IterableDataset):
+    """Divides its samples itself, as torch's users do."""
+
+    def __init__(self) -> None:
+        super().__init__(np.arange(95).reshape(95, 1))
+
+    def __iter__(self) -> Iterator[Any]:
+        info = torch.utils.data.get_worker_info()
+        for i, sample in enumerate(super().__iter__()):
+            if info is None or i % info.num_workers == info.id:
+                yield sample
+
+
+class Within(torch.utils.data.Dataset):
+    """A data set that goes through another for each sample."""
+
+    def __init__(self, inner: IterableDataset) -> None:
+        self.inner = inner
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> int:
+        return len(list(self.inner))
+
+
 def test_torchs_workers_share_what_we_iterate(in_tmp_path: Path) -> None:
+    def of_torch(data: Any, workers: int) -> list[float]:
+        loader = torch.utils.data.DataLoader(data, 10, num_workers=workers)
+        seen = [b if torch.is_tensor(b) else b[0] for b in loader]
+        return sorted(torch.cat([b.reshape(-1) for b in seen]).tolist())
+
     np.save("a.npy", np.arange(95))
-    for source in ("a.npy", np.arange(95).reshape(95, 1)):
-        data = IterableDataset(source, preprocessor=[T.Cast("float32")])
-        for workers in (0, 2):
-            loader = torch.utils.data.DataLoader(
-                data, batch_size=10, num_workers=workers
-            )
-            seen = torch.cat([b.reshape(-1) for b in loader]).tolist()
-            assert sorted(seen) == [*range(95)]
+    file = IterableDataset("a.npy", preprocessor=[T.Cast("float32")])
+    for workers in (0, 2):
+        assert of_torch(file, workers) == [*range(95)]
+        assert of_torch(Shared(), workers) == [*range(95)]
+        assert len(of_torch(file + IterableDataset("a.npy"), workers)) == 190
+        assert of_torch(Within(file), workers) == [95, 95]

@@ -520,7 +520,7 @@ def script(text: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
 def test_a_script_without_its_guard_is_told_so(tmp_path: Path) -> None:
     done = script(UNGUARDED, tmp_path)
     assert done.returncode == 1
-    told = "once belongs below `if __name__ == '__main__':` (worker 0, pid"
+    told = "once belongs below `if __name__ == '__main__':`) (worker 0, pid"
     assert told in done.stderr
 
 

@@ -373,7 +373,12 @@ def test_labels_come_through_data_sets_made_of_others(tmp_path: Path) -> None:
         assert data.targets.tolist() == part.targets.tolist()
     both = photos + part
     assert both.targets.tolist() == [*photos.targets, *part.targets]
-    assert Dataset(tmp_path / "photos").classes == ["ant", "bee"]
+    again = Dataset(tmp_path / "photos")
+    assert (
+        again.classes == ["ant", "bee"] and again.targets.tolist() == [0] * 3 + [1] * 3
+    )
+    (tmp_path / "photos" / "cat").mkdir()
+    assert not hasattr(photos + ImageFolder(tmp_path / "photos"), "classes")
     assert not hasattr(ArrayDataset(Y), "classes")
     assert not hasattr(Subset(ArrayDataset(Y), [1]), "targets")
 

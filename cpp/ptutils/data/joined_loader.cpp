@@ -1,5 +1,7 @@
 #include "ptutils/data/joined_loader.h"
 
+#include <algorithm>
+
 namespace ptutils::data {
 
 JoinedLoader::JoinedLoader(Parts parts) : parts_(std::move(parts)) {
@@ -42,6 +44,12 @@ void JoinedLoader::close() {
 
 void JoinedLoader::request(const Value& request) {
   for (auto& [name, loader] : parts_) loader->request(request);
+}
+
+bool JoinedLoader::says_output() const {
+  return std::any_of(parts_.begin(), parts_.end(), [](const auto& part) {
+    return part.second->says_output();
+  });
 }
 
 }  // namespace ptutils::data

@@ -28,6 +28,7 @@ class PTUTILS_API JoinedLoader : public Loader {
   void rewind() override;
   void close() override;
   void request(const Value& request) override;
+  bool says_output() const override;
   const Parts& parts() const { return parts_; }
 
  private:

@@ -349,6 +349,15 @@ void DataLoader::set_output(const std::string& output) {
   impl_->options.output = output;
 }
 
+bool DataLoader::says_output() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->output.has_value();
+}
+
+void set_origin(Value& batch, Origin origin) {
+  detail::stamp(batch, origin, /*native_only=*/false);
+}
+
 void DataLoader::set_process_factory(ProcessFactory factory) {
   impl_->process_factory = std::move(factory);
 }

@@ -15,6 +15,9 @@
 
 namespace ptutils::data {
 
+/// The tensors of a batch go out as this library's.
+PTUTILS_API void set_origin(Value& batch, Origin origin);
+
 /// Batches of one epoch after another; its position is state.
 class PTUTILS_API Loader : public Module {
  public:
@@ -29,6 +32,8 @@ class PTUTILS_API Loader : public Module {
   /// Ends a begun epoch without counting it (position back to its start).
   virtual void rewind() {}
   virtual void close() {}
+  /// It was told as whose arrays its batches go out.
+  virtual bool says_output() const { return false; }
   /// What the batches from a later one on are to answer, where they are made
   /// for it (DataLoader). Kind::kState elsewhere.
   virtual void request(const Value& request);
@@ -133,6 +138,7 @@ class PTUTILS_API DataLoader : public Loader {
   void set_position(std::int64_t epoch, std::int64_t batch);
   void set_seed(std::uint64_t seed);
   void set_output(const std::string& output);
+  bool says_output() const override;
   /// How worker processes are had (bindings): the data set whose batches
   /// `count` of them make, collated.
   using ProcessFactory = std::function<std::shared_ptr<Dataset>(

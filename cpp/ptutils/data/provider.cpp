@@ -98,6 +98,8 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
     } else if (mine.batch_sampler) {
       mine.batch_size = 1;  // the other phases'
       mine.drop_last = false;
+    } else if (!trains && dataset->is_iterable()) {
+      mine.shuffle = {};
     } else if (phase == kTrain && !mine.sampler && !mine.shuffle &&
                !dataset->is_iterable()) {
       mine.shuffle = true;
@@ -188,8 +190,7 @@ void DataProvider::set_seed(std::uint64_t seed) {
 void DataProvider::set_output(const std::string& output) {
   if (!impl_->options.output.empty()) return;
   for (Impl::Phase& phase : impl_->phases)
-    if (auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader);
-        loader && loader->options().output.empty())
+    if (auto loader = std::dynamic_pointer_cast<DataLoader>(phase.loader))
       loader->set_output(output);
 }
 

@@ -94,7 +94,7 @@ double LoaderReport::waiting_share() const {
 std::string LoaderReport::text() const {
   std::string out = str(batches, " batches, ", samples, " samples");
   if (skipped > 0) out += str(", ", skipped, " left out");
-  out += str(", ", workers, " threads\n", seconds("making batches", making),
+  out += str(", ", workers, " workers\n", seconds("making batches", making),
              workers > 1 ? " (all workers)" : "");
   if (reading + decoding + transforming > 0)
     for (auto [what, value] :

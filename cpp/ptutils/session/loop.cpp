@@ -51,6 +51,12 @@ class Means {
   double count_ = 0;
 };
 
+/// A net of torch's is given torch's tensors, where nobody asked for others.
+void hand_over(Value& batch, const Model& model, const data::Loader& loader) {
+  if (model.foreign() && !loader.says_output())
+    data::set_origin(batch, Origin::kTorch);
+}
+
 }  // namespace
 
 void Session::run() {
@@ -60,7 +66,6 @@ void Session::run() {
          "dataprovider; for a loop of your own: with Session(…) as s: "
          "for batch in s.loop(loader)");
   require_idle();
-  if (options_.model->foreign()) options_.dataprovider->set_output("torch");
   Stepping stepping(*this);
   if (begun_ || begin())
     train_loop(0);
@@ -129,6 +134,7 @@ void Session::train_loop(std::int64_t limit) {
       Value batch;
       if (loader->next(batch)) {
         if (!known && !start_step()) continue;
+        hand_over(batch, *options_.model, *loader);
         train_step(batch, *loader);
         go_on = goes_on();
       } else if (progress_.step_in_epoch == 0) {
@@ -309,6 +315,7 @@ bool Session::validate(const std::string& phase) {
            (!asked && requested_ != Request::kNone);
   };
   while (!cut_off() && loader->next(batch)) {
+    hand_over(batch, *options_.model, *loader);
     means.add(options_.model->validate(batch));
     check_interrupt();
   }

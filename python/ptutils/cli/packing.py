@@ -213,6 +213,9 @@ def _classes(paths: list[str], dataset: Any, reader: Any, group: str) -> dict[st
         return {}
     labels = Dataset(paths, HDF5Reader("labels", group))
     numbers = np.concatenate([*DataLoader(labels, 4096, output="numpy")])
+    known = numbers.ndim == 1 and np.issubdtype(numbers.dtype, np.integer)
+    if not known or numbers.min() < 0 or numbers.max() >= len(names):
+        return {}
     counts = np.bincount(numbers, minlength=len(names)).tolist()
     return dict(zip(names, counts, strict=True))
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..errors import UnknownName
 
 
 def classes_of_hdf5(path: str, group: str = "") -> list[str] | None:
@@ -17,9 +16,10 @@ def classes_of_hdf5(path: str, group: str = "") -> list[str] | None:
     for place in dict.fromkeys((group, "", "meta")):
         try:
             names = _core.Dataset(path, _core.HDF5Reader("classes", place))
-        except UnknownName:
+        except (KeyError, ValueError):  # none there, or something else
             continue
-        return [str(names[i]) for i in range(len(names))]
+        if len(names) and isinstance(names[0], str):
+            return [names[i] for i in range(len(names))]
     return None
 
 
@@ -32,30 +32,50 @@ def _parts(data: Any) -> tuple[list[Any], Any]:
     return opened[:2] if opened else ([], None)
 
 
-def _classes(data: Any) -> list[str] | None:
-    found: Any = None
-    parts, reader = _parts(data)
-    for part in parts:
-        own = reader or (_core._reader_for(part) if isinstance(part, str) else None)
-        if own is None:
-            found = getattr(part, "classes", None)
-        elif isinstance(own, _core.HDF5Reader):
-            found = classes_of_hdf5(part, own.to_config().get("group", ""))
-        elif isinstance(own, _core.ImageFolderReader):
-            found = _core._class_folders(part)
-        if found is not None:
-            return list(found)
+def _reader_of(part: Any, reader: Any) -> Any:
+    """Of a path: the one that was given, or by its kind."""
+    if not isinstance(part, str):
+        return None
+    return _core._reader_for(part) if reader is None else reader
+
+
+def _classes_of(part: Any, own: Any) -> Any:
+    if own is None:
+        return getattr(part, "classes", None)
+    if isinstance(own, _core.HDF5Reader):
+        return classes_of_hdf5(part, own.to_config().get("group", ""))
+    if isinstance(own, _core.ImageFolderReader):
+        return _core._class_folders(part)
     return None
 
 
+def _classes(data: Any) -> list[str] | None:
+    """Where all parts tell the same; classes that are a sample's field are none."""
+    parts, reader = _parts(data)
+    if not parts or "classes" in data.field_names:
+        return None
+    found = [_classes_of(part, _reader_of(part, reader)) for part in parts]
+    if any(each is None or list(each) != list(found[0]) for each in found):
+        return None
+    return list(found[0])
+
+
+def _targets_of(part: Any, own: Any) -> Any:
+    if own is None:
+        return getattr(part, "targets", None)
+    folder = isinstance(own, _core.ImageFolderReader)
+    return _core.ImageFolder(part).targets if folder else None
+
+
 def _targets(data: Any) -> Any:
-    found = [
-        None if isinstance(part, str) else getattr(part, "targets", None)
-        for part in _parts(data)[0]
-    ]
+    parts, reader = _parts(data)
+    found = [_targets_of(part, _reader_of(part, reader)) for part in parts]
     if not found or any(each is None for each in found):
         return None
-    targets = np.concatenate([np.asarray(each) for each in found])
+    try:
+        targets = np.concatenate([np.asarray(each) for each in found])
+    except ValueError:  # lists of several lengths
+        return None
     return targets[data.indices] if isinstance(data, _core.Subset) else targets
 
 

@@ -77,9 +77,9 @@ def end(pid: int) -> str:
         return f"killed by signal {number} ({signal.strsignal(number)}){memory}"
     if process.exitcode == 1:  # what it runs tells its errors to the loader
         return (
-            "exit code 1 as it began, and what it wrote is above. It imports the "
-            "script anew: what is to run once belongs below "
-            "`if __name__ == '__main__':`"
+            "exit code 1; what it wrote is above. (Unless it is forked, it imports "
+            "the script anew: what is to run once belongs below "
+            "`if __name__ == '__main__':`)"
         )
     return f"exit code {process.exitcode}"
 

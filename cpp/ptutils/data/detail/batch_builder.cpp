@@ -47,7 +47,7 @@ void apply_to_field(const Chain& chain, Pending& value, const Random& random,
   try {
     apply_chain(chain, value, random);
   } catch (const Error&) {
-    rethrow_noted(str(" (field ", key ? "'" + *key + "'" : str(field), ")"));
+    rethrow_noted(str(" (field ", key ? str("'", *key, "'") : str(field), ")"));
   }
 }
 
@@ -229,7 +229,7 @@ void BatchBuilder::add_field(Place at, const std::string* key, Value value,
       pending.shape() == row.shape())
     return pending.write(row);
   Pending first(Value{row});
-  const std::string field = key ? "'" + *key + "'" : str(at.field);
+  const std::string field = key ? str("'", *key, "'") : str(at.field);
   differs(at.sample, str(described(pending), " (field ", field, ")"),
           described(first), row.dim() > 1 ? " (Resize, a crop)" : "");
 }
