@@ -15,7 +15,8 @@ void def_formats(py::module_& m);   // read, save
 void def_nn(py::module_& m);        // Variable, layers, optimizers
 void def_data(py::module_& m);      // Dataset, Sampler, DataLoader, …
 void def_database(py::module_& m);  // DBInterface, SQLiteInterface
-void def_session(py::module_& m);   // Model, Session, …
+void def_model(py::module_& m);     // Model
+void def_session(py::module_& m);   // Session, …
 void def_streams(py::module_& m);   // random streams of other libraries
 void def_runs(py::module_& m);      // runs read back
 

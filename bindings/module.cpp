@@ -39,6 +39,7 @@ PYBIND11_MODULE(_core, m) {
   def_nn(m);
   def_data(m);
   def_database(m);
+  def_model(m);
   def_session(m);
   def_streams(m);
   def_runs(m);
