@@ -100,9 +100,9 @@ std::string LoaderReport::text() const {
     for (auto [what, value] :
          {std::pair("  reading", reading), std::pair("  decoding", decoding),
           std::pair("  transforming", transforming)})
-      out += "\n" + seconds(what, value);
-  if (python > 0) out += "\n" + seconds("    in functions", python);
-  out += "\n" + seconds("waiting for them", waiting);
+      out += str("\n", seconds(what, value));
+  if (python > 0) out += str("\n", seconds("    in functions", python));
+  out += str("\n", seconds("waiting for them", waiting));
   out += str(" of ", seconds("", waiting + working).substr(20), " (",
              static_cast<int>(100 * waiting_share() + 0.5), " %)");
   if (!advice.empty()) out += "\nadvice: " + advice;
