@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import gc
 import importlib
+import os
 import pickle
+import subprocess
 import sys
 import weakref
 
@@ -64,3 +66,10 @@ def test_importing_a_module_hides_no_function():
     for name, (module, attribute) in pt._LAZY.items():
         importlib.import_module(module)
         assert getattr(pt, name) is getattr(sys.modules[module], attribute), name
+
+
+def test_the_data_room_imports_numpy_when_it_is_used():
+    code = "import sys, ptutils.data; sys.exit('numpy' in sys.modules)"
+    path = os.pathsep.join(p for p in sys.path if p)
+    env = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], check=True, env=env)

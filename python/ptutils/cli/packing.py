@@ -22,6 +22,7 @@ from ..data import (
     ImageFolderReader,
 )
 from ..data import transforms as T
+from ..data._labels import group_of, labels_of_hdf5
 from ..errors import Malformed, WrongState, WrongValue
 from .common import Terminal, no_file, replacing
 from .sheets import first_of
@@ -200,23 +201,23 @@ def _reader(path: str, args: argparse.Namespace) -> Any:
     )
 
 
-def _classes(paths: list[str], dataset: Any, reader: Any, group: str) -> dict[str, int]:
+def _classes(paths: list[str], dataset: Any, reader: Any) -> dict[str, int]:
     """Samples by class, of a folder or of files of `data pack`."""
     if isinstance(reader, ImageFolderReader) and len(paths) == 1:
         folder = ImageFolder(paths[0])
-        counts = np.bincount(folder.targets, minlength=len(folder.classes))
-        return dict(zip(folder.classes, counts.tolist(), strict=True))
-    if not isinstance(reader, HDF5Reader) or "labels" not in dataset.field_names:
+        names: Any = folder.classes
+        labels = folder.targets
+    elif isinstance(reader, HDF5Reader) and "labels" in dataset.field_names:
+        names = getattr(dataset, "classes", None)
+        if names is None:  # another program's file
+            return {}
+        labels = labels_of_hdf5(paths, group_of(reader))
+    else:
         return {}
-    names = getattr(dataset, "classes", None)
-    if names is None:  # another program's file
+    known = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
+    if not known or np.any((labels < 0) | (labels >= len(names))):
         return {}
-    labels = Dataset(paths, HDF5Reader("labels", group))
-    numbers = np.concatenate([*DataLoader(labels, 4096, output="numpy")])
-    known = numbers.ndim == 1 and np.issubdtype(numbers.dtype, np.integer)
-    if not known or numbers.min() < 0 or numbers.max() >= len(names):
-        return {}
-    counts = np.bincount(numbers, minlength=len(names)).tolist()
+    counts = np.bincount(labels, minlength=len(names)).tolist()
     return dict(zip(names, counts, strict=True))
 
 
@@ -237,8 +238,7 @@ def info(args: argparse.Namespace, terminal: Terminal) -> int:
     if len(names) == len(fields) and "0" in fields:
         fields = dict(zip(names, fields.values(), strict=True))
     data["fields"] = {name: _described(value) for name, value in fields.items()}
-    group = args.group or ""
-    classes = _classes(paths, dataset, reader, group)
+    classes = _classes(paths, dataset, reader)
     if classes:
         data["classes"] = classes
     blocks = dataset._blocks

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import _core
 from ..errors import IOFailed, WrongValue
-from ._labels import classes_of_hdf5
+from ._labels import classes_of_hdf5, labels_of_hdf5
 
 
 def same_classes(who: str, folders: dict[str, str]) -> None:
@@ -67,13 +67,9 @@ class ImageNet(_core.Dataset):
     @property
     def targets(self) -> Any:
         """All labels, int64 (n), for a sampler; they are read for it."""
-        import numpy as np
-
         if os.path.isdir(self._source):
             return _core.ImageFolder(self._source).targets
-        labels = _core.Dataset(self._source, _core.HDF5Reader("labels", self._group))
-        loader = _core.DataLoader(labels, 4096, output="numpy", num_workers=0)
-        return np.concatenate([np.zeros(0, np.int64), *loader])
+        return labels_of_hdf5(self._source, self._group)
 
     @property
     def classes(self) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 
 
@@ -21,6 +19,20 @@ def classes_of_hdf5(path: str, group: str = "") -> list[str] | None:
         if len(names) and isinstance(names[0], str):
             return [names[i] for i in range(len(names))]
     return None
+
+
+def labels_of_hdf5(source: str | list[str], group: str = "") -> Any:
+    """All of the data set ``labels``."""
+    import numpy as np
+
+    labels = _core.Dataset(source, _core.HDF5Reader("labels", group))
+    batches = [*_core.DataLoader(labels, 4096, output="numpy", num_workers=0)]
+    return np.concatenate(batches) if batches else np.zeros(0, np.int64)
+
+
+def group_of(reader: Any) -> str:
+    """Of an HDF5Reader."""
+    return str(reader.to_config().get("group", ""))
 
 
 def _parts(data: Any) -> tuple[list[Any], Any]:
@@ -43,7 +55,7 @@ def _classes_of(part: Any, own: Any) -> Any:
     if own is None:
         return getattr(part, "classes", None)
     if isinstance(own, _core.HDF5Reader):
-        return classes_of_hdf5(part, own.to_config().get("group", ""))
+        return classes_of_hdf5(part, group_of(own))
     if isinstance(own, _core.ImageFolderReader):
         return _core._class_folders(part)
     return None
@@ -68,6 +80,8 @@ def _targets_of(part: Any, own: Any) -> Any:
 
 
 def _targets(data: Any) -> Any:
+    import numpy as np
+
     parts, reader = _parts(data)
     found = [_targets_of(part, _reader_of(part, reader)) for part in parts]
     if not found or any(each is None for each in found):
