@@ -156,7 +156,7 @@ struct SampleIteration {
       if (!samples->next(sample)) throw py::stop_iteration();
       sample = dataset->processed(std::move(sample), stream.at(0, given));
       given += every;
-      samples->skip(static_cast<std::int64_t>(every) - 1);
+      if (every > 1) samples->skip(static_cast<std::int64_t>(every) - 1);
     }
     return bindings::to_python(owned(std::move(sample)));
   }
@@ -293,7 +293,7 @@ void def_iterable(py::module_& m) {
     SampleIteration out{dataset, nullptr, stream_outside(*dataset), every,
                         first};
     out.samples = dataset->Dataset::iterate(out.stream, 0);
-    out.samples->skip(static_cast<std::int64_t>(first));
+    if (first > 0) out.samples->skip(static_cast<std::int64_t>(first));
     return out;
   };
   cls.def("__iter__", iterate);

@@ -32,17 +32,8 @@ Value number_of(const Value& value) {
   return value;
 }
 
-Value stack_mixed(const std::vector<Value>& samples, const Value* reuse);
-
 Value stack_tensors(const std::vector<Value>& samples, const Value* reuse) {
   const Tensor& first = samples[0].as_tensor();
-  const bool numbers = first.dim() == 0 && !number_of(samples[0]).is_tensor();
-  if (numbers && std::any_of(samples.begin(), samples.end(),
-                             [](const Value& v) { return !v.is_tensor(); })) {
-    Value out = stack_mixed(samples, reuse);
-    out.as_tensor().origin = first.origin;
-    return out;
-  }
   for (std::size_t i = 1; i < samples.size(); ++i) {
     bool same = samples[i].is_tensor() &&
                 samples[i].as_tensor().dtype() == first.dtype() &&
@@ -77,10 +68,9 @@ Value stack_numbers(const std::vector<Value>& samples, const Value* reuse,
 }
 
 /// bool, int or double together become the widest of them.
-Value stack_mixed(const std::vector<Value>& given, const Value* reuse) {
-  std::vector<Value> samples;
-  samples.reserve(given.size());
-  for (const Value& value : given) samples.push_back(number_of(value));
+Value stack_mixed(std::vector<Value>& samples, const Value* reuse) {
+  for (Value& value : samples)
+    if (value.is_tensor()) value = number_of(value);
   bool doubles = false, bools = true;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     if (!samples[i].is_number() && !samples[i].is_bool())
@@ -98,6 +88,20 @@ Value stack_mixed(const std::vector<Value>& given, const Value* reuse) {
   return stack_numbers<double>(samples, reuse, [&](const Value& v) {
     return v.is_double() ? v.as_double() : static_cast<double>(whole(v));
   });
+}
+
+/// Those of arrays among them, the first at least.
+Value stack_array_numbers(std::vector<Value>& samples, const Value* reuse) {
+  const Origin origin = samples[0].as_tensor().origin;
+  Value out = stack_mixed(samples, reuse);
+  out.as_tensor().origin = origin;
+  return out;
+}
+
+bool mixes_numbers(const std::vector<Value>& samples) {
+  return !number_of(samples[0]).is_tensor() &&
+         std::any_of(samples.begin(), samples.end(),
+                     [](const Value& v) { return !v.is_tensor(); });
 }
 
 Value collate_part(std::vector<Value>&& samples, const Value* reuse);
@@ -158,7 +162,8 @@ Value collate_part(std::vector<Value>&& samples, const Value* reuse) {
   if (samples.empty()) return Value::list({});
   switch (samples[0].type()) {
     case Value::Type::kTensor:
-      return stack_tensors(samples, reuse);
+      return mixes_numbers(samples) ? stack_array_numbers(samples, reuse)
+                                    : stack_tensors(samples, reuse);
     case Value::Type::kBool:
     case Value::Type::kInt:
     case Value::Type::kDouble:

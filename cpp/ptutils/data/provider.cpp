@@ -98,10 +98,9 @@ void DataProvider::assign(Datasets datasets, DataLoader::Options options) {
     } else if (mine.batch_sampler) {
       mine.batch_size = 1;  // the other phases'
       mine.drop_last = false;
-    } else if (!trains && dataset->is_iterable()) {
-      mine.shuffle = {};
-    } else if (phase == kTrain && !mine.sampler && !mine.shuffle &&
-               !dataset->is_iterable()) {
+    } else if (dataset->is_iterable()) {
+      if (!trains) mine.shuffle = {};
+    } else if (trains && !mine.sampler && !mine.shuffle) {
       mine.shuffle = true;
     }
     const LoaderFactory& make = loader_factory();

@@ -14,15 +14,12 @@ namespace {
 constexpr char kBlocks[] = "BlockShuffleSampler";
 
 /// The order is written down: 8 bytes a sample, and as many a block.
-[[noreturn]] void too_many(std::int64_t n) {
-  fail(Kind::kMemory, kBlocks, "no memory for the order of ", n,
-       " samples, 8 bytes each; RandomSampler computes its own");
-}
-
 void check_memory(std::int64_t n) {
   const std::int64_t bytes =
       ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE);
-  if (n > bytes / static_cast<std::int64_t>(sizeof(std::int64_t))) too_many(n);
+  if (n > bytes / static_cast<std::int64_t>(sizeof(std::int64_t)))
+    fail(Kind::kMemory, kBlocks, "no memory for the order of ", n,
+         " samples, 8 bytes each; RandomSampler computes its own");
 }
 
 Tensor shuffled_blocks(const std::vector<std::int64_t>& begins, std::int64_t n,
