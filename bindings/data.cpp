@@ -153,9 +153,7 @@ void initialize(const py::object& object, const py::object& source,
 py::object extra_state(Dataset& self) {
   auto opened = self.opened();
   if (!opened) return py::none();
-  py::list sources;
-  for (const std::string& path : opened->data_source)
-    sources.append(path_out(path));
+  py::list sources = paths_out(opened->data_source);
   for (const auto& dataset : opened->datasets)
     sources.append(child_out(dataset));
   return py::make_tuple(sources, child_out(opened->data_reader),

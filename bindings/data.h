@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
+#include <pybind11/typing.h>
 
 #include <atomic>
 #include <functional>
@@ -101,6 +102,7 @@ Value owned(Value sample);
 std::string path_in(py::handle given);
 /// As os.fsdecode gives it: bytes that are not UTF-8 as surrogates.
 py::str path_out(const std::string& path);
+py::typing::List<py::str> paths_out(const std::vector<std::string>& paths);
 /// Pillow, for pictures that are neither JPEG nor PNG.
 void install_image_decoder();
 
@@ -110,16 +112,6 @@ void def_readers(py::module_& m);
 void def_ready_made(py::module_& m);
 void def_wrappers(py::module_& m);
 void def_processes(py::module_& m);
-
-/// Its arguments for copies are those of its configuration.
-template <class T, class Class>
-void def_constructor(Class& cls) {
-  cls.def("_constructor", [](T& self) {
-    py::dict arguments = bindings::to_python(self.T::to_config());
-    arguments.attr("pop")("func");
-    return arguments;
-  });
-}
 
 /// A sample that Python made.
 Value sample_in(py::handle given);

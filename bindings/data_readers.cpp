@@ -172,6 +172,12 @@ py::str path_out(const std::string& path) {
       path.data(), static_cast<py::ssize_t>(path.size())));
 }
 
+py::typing::List<py::str> paths_out(const std::vector<std::string>& paths) {
+  py::typing::List<py::str> out;
+  for (const std::string& path : paths) out.append(path_out(path));
+  return out;
+}
+
 void def_readers(py::module_& m) {
   auto base = bind_module<DataReader, Module, PyReader<DataReader>, true>(
       m, "DataReader", "ptutils.data",
@@ -198,10 +204,7 @@ void def_readers(py::module_& m) {
       py::arg("source"), "The samples of a file or a folder, as a Dataset.");
 
   m.def("_class_folders", [](const py::object& root) {
-    py::list out;
-    for (const std::string& name : data::class_folders(path_in(root)))
-      out.append(path_out(name));
-    return out;
+    return paths_out(data::class_folders(path_in(root)));
   });
   // For the command line.
   m.def("_reader_for", [](const py::object& path) {

@@ -71,12 +71,6 @@ void def_images(py::module_& m, const char* name, const char* doc) {
   });
 }
 
-py::list folder_names(data::ImageFolder& self) {
-  py::list out;
-  for (const std::string& name : self.classes()) out.append(path_out(name));
-  return out;
-}
-
 template <class Class>
 void def_folder(Class& cls) {
   using data::ImageFolder;
@@ -102,13 +96,14 @@ void def_folder(Class& cls) {
   });
   cls.attr("_extra_state") = py::none();
   cls.def_property_readonly(
-      "classes", &folder_names,
+      "classes", [](ImageFolder& self) { return paths_out(self.classes()); },
       "The names of the labels: those of the folders, sorted.");
   cls.def_property_readonly(
       "class_to_idx",
       [](ImageFolder& self) {
         py::dict out;
-        for (py::handle name : folder_names(self)) out[name] = py::len(out);
+        for (py::handle name : paths_out(self.classes()))
+          out[name] = py::len(out);
         return out;
       },
       "The labels by their names.");
@@ -120,7 +115,7 @@ void def_folder(Class& cls) {
           py::gil_scoped_release release;
           samples = self.samples();
         }
-        py::list out;
+        py::typing::List<py::typing::Tuple<py::str, py::int_>> out;
         for (const auto& [path, label] : samples)
           out.append(py::make_tuple(path_out(path), label));
         return out;

@@ -355,4 +355,18 @@ auto bind_module(py::module_& m, const char* name, const char* public_module,
                                                   py::dynamic_attr()));
 }
 
+/// The arguments of a class whose configuration they are.
+template <class T>
+py::dict config_arguments(T& self) {
+  py::dict arguments = bindings::to_python(self.T::to_config());
+  arguments.attr("pop")("func");
+  return arguments;
+}
+
+/// They are its arguments for copies.
+template <class T, class Class>
+void def_constructor(Class& cls) {
+  cls.def("_constructor", &config_arguments<T>);
+}
+
 }  // namespace ptutils::bindings

@@ -148,16 +148,6 @@ void def_forward(Class& cls) {
       py::arg("x"));
 }
 
-/// `_constructor` of a class whose configuration is its arguments.
-template <class T, class Class>
-void def_constructor(Class& cls) {
-  cls.def("_constructor", [](T& self) {
-    py::dict arguments = bindings::to_python(self.T::to_config());
-    arguments.attr("pop")("func");
-    return arguments;
-  });
-}
-
 template <class T, class Class>
 void def_option(Class& cls, const char* name) {
   cls.def_property_readonly(name, [name](T& self) {

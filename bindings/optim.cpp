@@ -209,8 +209,7 @@ void def_native(Class& cls) {
   // belong together.
   cls.def("__reduce_ex__", [](const py::object& self, int) {
     auto& optimizer = native<T>(self);
-    py::dict arguments = bindings::to_python(optimizer.T::to_config());
-    arguments.attr("pop")("func");
+    py::dict arguments = config_arguments<T>(optimizer);
     if (const Variables parameters = optimizer.parameters();
         !parameters.empty())
       arguments["params"] = variable_list(parameters);

@@ -1929,12 +1929,12 @@ class ImageFolder(Dataset):
         The labels by their names.
         """
     @property
-    def classes(self) -> list:
+    def classes(self) -> list[str]:
         """
         The names of the labels: those of the folders, sorted.
         """
     @property
-    def samples(self) -> list:
+    def samples(self) -> list[tuple[str, int]]:
         """
         [(path, label)] of all pictures; the folder is listed for it.
         """
@@ -3178,7 +3178,7 @@ def _check_settings(arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> Non
     ...
 def _checksums_compared() -> int:
     ...
-def _class_folders(arg0: typing.Any) -> list:
+def _class_folders(arg0: typing.Any) -> list[str]:
     ...
 def _cloned(arg0: typing.Any) -> typing.Any:
     ...

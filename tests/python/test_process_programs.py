@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_loader import run
 from test_process_workers import Samples
 
 SCRIPT = """
@@ -161,25 +162,13 @@ if __name__ == "__main__":
 """
 
 
-def script(text: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    path = tmp_path / "script.py"
-    path.write_text(text)
-    return subprocess.run(
-        [sys.executable, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
-
-
 def test_a_script_without_its_guard_is_told_so(tmp_path: Path) -> None:
-    done = script(UNGUARDED, tmp_path)
+    done = run(UNGUARDED, tmp_path)
     assert done.returncode == 1
     told = "once belongs below `if __name__ == '__main__':`) (worker 0, pid"
     assert told in done.stderr
 
 
 def test_a_forks_child_starts_workers_of_its_own(tmp_path: Path) -> None:
-    done = script(FORKED_SERVER, tmp_path)
+    done = run(FORKED_SERVER, tmp_path)
     assert done.returncode == 0, done.stderr
